@@ -3,9 +3,16 @@
 //! *Invariant:* nothing here knows of a socket, a file, a clock or a thread. What the time is, and
 //! what bytes have come, the caller says.
 
+pub mod connection;
 pub mod fields;
+pub mod framing;
+pub mod head;
 pub mod method;
+mod response;
 pub mod status;
+pub mod target;
+#[cfg(test)]
+mod tests;
 
 use status::Status;
 
@@ -23,5 +30,21 @@ impl Refusal {
     #[must_use]
     pub const fn bad(why: &'static str) -> Self {
         Refusal { status: Status::BAD_REQUEST, why }
+    }
+}
+
+/// How large a request's head may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes from the request line to the empty line; also of a trailer section. Above it: 414 or 431.
+    pub head_bytes: usize,
+    /// Field lines, at most [`head::MAX_FIELDS`]. Above it: 431.
+    pub head_fields: usize,
+}
+
+impl Default for Limits {
+    /// 16 KiB and 100 fields.
+    fn default() -> Self {
+        Limits { head_bytes: 16 << 10, head_fields: 100 }
     }
 }

@@ -1,0 +1,249 @@
+//! A request's head: its request line and field section (RFC 9112 §2 to §5).
+//!
+//! A head is first *scanned* for its end, byte by byte as it comes in, then *parsed* once when it is
+//! whole. However slowly it drips in, no byte is looked at more than twice.
+
+use std::mem::MaybeUninit;
+
+use httparse::{Error, Header};
+
+use super::fields::{self, Fields, Name};
+use super::framing::{self, Length};
+use super::method::Method;
+use super::status::Status;
+use super::target::{Target, split_authority};
+use super::{Limits, Refusal};
+
+/// The most field lines that any limit may allow.
+pub const MAX_FIELDS: usize = 256;
+
+/// Room for the field lines of one head: on the caller's stack, and written only as far as needed.
+pub struct HeadSpace<'a>([MaybeUninit<Header<'a>>; MAX_FIELDS]);
+
+impl HeadSpace<'_> {
+    /// Empty room; costs nothing.
+    #[must_use]
+    pub fn new() -> Self {
+        HeadSpace([const { MaybeUninit::uninit() }; MAX_FIELDS])
+    }
+}
+
+impl Default for HeadSpace<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A whole request head, borrowed from the bytes it came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The method.
+    pub method: Method<'a>,
+    /// The target, in one of its four forms.
+    pub target: Target<'a>,
+    /// The `x` of `HTTP/1.x`: 0 or 1.
+    pub minor_version: u8,
+    /// `host[:port]` as sent: of the target in absolute or authority form, else of Host; empty
+    /// where an HTTP/1.0 request names none.
+    pub authority: &'a str,
+    /// The host alone, without its port; an IPv6 address keeps its brackets.
+    pub host: &'a str,
+    /// All fields.
+    pub fields: Fields<'a>,
+    /// How the request's content is framed; `None` where it has none.
+    pub length: Option<Length>,
+    /// Whether the client wants the connection to persist (RFC 9112 §9.3).
+    pub persistent: bool,
+    /// Whether the client waits for `100 Continue` before it sends content (RFC 9110 §10.1.1).
+    pub expects_continue: bool,
+    /// The request line without its line end, for logs.
+    pub line: &'a [u8],
+}
+
+impl<'a> Head<'a> {
+    /// Parses `bytes`: one whole head, from the request line to the empty line.
+    ///
+    /// # Errors
+    /// The refusal that RFC 9112 asks for: 400 for whatever is malformed or ambiguous, 417 for an
+    /// expectation we do not know, 431 for too many fields, 501 for an unknown transfer coding, 505 for
+    /// another version of HTTP.
+    pub fn parse(
+        bytes: &'a [u8],
+        space: &'a mut HeadSpace<'a>,
+        limits: &Limits,
+    ) -> Result<Self, Refusal> {
+        let line_end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
+        let line = &bytes[..line_end];
+        check_version(line)?;
+        let mut request = httparse::Request::new(&mut []);
+        let room = &mut space.0[..limits.head_fields.min(MAX_FIELDS)];
+        match request.parse_with_uninit_headers(bytes, room) {
+            Ok(httparse::Status::Complete(used)) if used == bytes.len() => {}
+            Ok(_) => return Err(Refusal::bad("the head ends before its empty line")),
+            Err(error) => return Err(refusal_of(error)),
+        }
+        let (Some(method), Some(target), Some(minor_version)) =
+            (request.method, request.path, request.version)
+        else {
+            return Err(Refusal::bad("the request line is incomplete"));
+        };
+        let method = Method::parse(method);
+        let target = Target::parse(target, method == Method::Connect, method == Method::Options)?;
+        let fields = Fields::new(request.headers);
+        let authority = authority(&target, &fields, minor_version)?;
+        Ok(Head {
+            method,
+            target,
+            minor_version,
+            authority,
+            host: split_authority(authority).map_or("", |(host, _)| host),
+            length: framing::request_length(&fields, minor_version)?,
+            persistent: persists(&fields, minor_version),
+            expects_continue: expects_continue(&fields, minor_version)?,
+            fields,
+            line,
+        })
+    }
+}
+
+/// How far the search for a head's end has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// Bytes already looked at.
+    seen: u32,
+    /// The request line has been seen whole, and its version is ours.
+    past_line: bool,
+}
+
+impl Scan {
+    /// Looks on through `input`, the same bytes as at the last call and perhaps more behind them, for
+    /// the end of the head: `Some(length)` with its empty line, or `None` where more must come.
+    ///
+    /// # Errors
+    /// As soon as it is certain that no head can come of it: 400, 414, 431 or 505.
+    pub fn end(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
+        if self.seen == 0
+            && let Some(&first) = input.first()
+        {
+            check_first(first)?;
+        }
+        let from = self.seen as usize;
+        let window = input.len().min(limits.head_bytes);
+        for at in memchr::memchr_iter(b'\n', &input[from..window]).map(|at| at + from) {
+            if at == 0 || input[at - 1] != b'\r' {
+                return Err(Refusal::bad("a line ends in a bare line feed"));
+            }
+            if !self.past_line {
+                check_version(&input[..at - 1])?;
+                self.past_line = true;
+            } else if input[at - 2] == b'\n' {
+                return Ok(Some(at + 1));
+            }
+        }
+        if input.len() > limits.head_bytes {
+            return Err(self.too_large());
+        }
+        self.seen = u32::try_from(window).expect("a head's limit fits in 32 bits");
+        Ok(None)
+    }
+
+    fn too_large(self) -> Refusal {
+        if self.past_line {
+            let why = "the fields are larger than this server takes";
+            Refusal { status: Status::REQUEST_HEADER_FIELDS_TOO_LARGE, why }
+        } else {
+            let why = "the target is longer than this server takes";
+            Refusal { status: Status::URI_TOO_LONG, why }
+        }
+    }
+}
+
+/// Refuses what cannot begin a request, so that a client that speaks something else is not left
+/// to wait for a time-out.
+fn check_first(first: u8) -> Result<(), Refusal> {
+    match first {
+        0x16 => Err(Refusal::bad("this port speaks HTTP, and this looks like TLS")),
+        _ if fields::is_token_byte(first) => Ok(()),
+        _ => Err(Refusal::bad("a request begins with its method")),
+    }
+}
+
+/// Looks at the version that ends a request line (RFC 9112 §2.3).
+fn check_version(line: &[u8]) -> Result<(), Refusal> {
+    let version = memchr::memrchr(b' ', line).map_or(&b""[..], |space| &line[space + 1..]);
+    match version {
+        b"HTTP/1.1" | b"HTTP/1.0" => Ok(()),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => Err(Refusal {
+            status: Status::HTTP_VERSION_NOT_SUPPORTED,
+            why: "this server speaks HTTP/1.1 and HTTP/1.0",
+        }),
+        _ if version.starts_with(b"HTTP/") => Err(Refusal::bad("the version is malformed")),
+        _ => Err(Refusal::bad("the request line has no version; HTTP/0.9 is not spoken here")),
+    }
+}
+
+fn refusal_of(error: Error) -> Refusal {
+    match error {
+        Error::HeaderName => Refusal::bad("a field name is invalid"),
+        Error::HeaderValue => Refusal::bad("a field value has a byte that may not stand there"),
+        Error::NewLine => Refusal::bad("a line end is malformed"),
+        Error::Token => Refusal::bad("the request line is malformed"),
+        Error::TooManyHeaders => Refusal {
+            status: Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            why: "there are more fields than this server takes",
+        },
+        Error::Version => Refusal::bad("the version is malformed"),
+        Error::Status => Refusal::bad("the head is malformed"),
+    }
+}
+
+/// Whom the request is for (RFC 9112 §3.2.2, §3.3). Host must be there once and be valid, even
+/// where the target outranks it.
+fn authority<'a>(
+    target: &Target<'a>,
+    fields: &Fields<'a>,
+    minor_version: u8,
+) -> Result<&'a str, Refusal> {
+    if fields.is_repeated(Name::Host) {
+        return Err(Refusal::bad("Host is there twice"));
+    }
+    let host = match fields.get(Name::Host) {
+        Some(value) => std::str::from_utf8(value)
+            .ok()
+            .filter(|text| split_authority(text).is_some())
+            .ok_or(Refusal::bad("Host is invalid"))?,
+        None if minor_version == 0 => "",
+        None => return Err(Refusal::bad("Host is missing")),
+    };
+    Ok(match *target {
+        Target::Absolute { authority, .. } | Target::Authority(authority) => authority,
+        Target::Origin { .. } | Target::Asterisk => host,
+    })
+}
+
+/// Whether the client wants the connection to persist (RFC 9112 §9.3).
+fn persists(fields: &Fields<'_>, minor_version: u8) -> bool {
+    let mut close = false;
+    let mut keep_alive = false;
+    for option in fields.members(Name::Connection) {
+        close |= option.eq_ignore_ascii_case(b"close");
+        keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+    }
+    !close && (minor_version > 0 || keep_alive)
+}
+
+/// RFC 9110 §10.1.1. An HTTP/1.0 client cannot mean it.
+fn expects_continue(fields: &Fields<'_>, minor_version: u8) -> Result<bool, Refusal> {
+    if minor_version == 0 {
+        return Ok(false);
+    }
+    let mut expects = false;
+    for expectation in fields.members(Name::Expect) {
+        if !expectation.eq_ignore_ascii_case(b"100-continue") {
+            let why = "the only expectation known here is 100-continue";
+            return Err(Refusal { status: Status::EXPECTATION_FAILED, why });
+        }
+        expects = true;
+    }
+    Ok(expects)
+}

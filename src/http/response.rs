@@ -1,0 +1,69 @@
+//! A response's head in bytes (RFC 9112 §4). What the response means is not known here.
+
+use super::status::Status;
+
+/// The field that says who serves.
+const SERVER: &[u8] = b"Server: oneloop\r\n";
+
+/// What the connection says about content and about itself, in the head of one response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ContentField {
+    /// No content, and no word about it (1xx, 204, 304).
+    Nothing,
+    /// Content-Length.
+    Length(u64),
+    /// Transfer-Encoding: chunked.
+    Chunked,
+}
+
+/// What Connection has to say, if anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectionField {
+    Nothing,
+    Close,
+    KeepAlive,
+}
+
+/// Appends a whole response head. `fields` are complete lines; `date` is now, as an HTTP date.
+pub(super) fn write_head(
+    out: &mut Vec<u8>,
+    status: Status,
+    fields: &[u8],
+    date: &[u8],
+    content: ContentField,
+    connection: ConnectionField,
+) {
+    write_status_line(out, status);
+    out.extend_from_slice(SERVER);
+    out.extend_from_slice(b"Date: ");
+    out.extend_from_slice(date);
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(fields);
+    match content {
+        ContentField::Nothing => {}
+        ContentField::Length(length) => {
+            out.extend_from_slice(b"Content-Length: ");
+            out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+            out.extend_from_slice(b"\r\n");
+        }
+        ContentField::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+    }
+    out.extend_from_slice(match connection {
+        ConnectionField::Nothing => b"\r\n",
+        ConnectionField::Close => b"Connection: close\r\n\r\n",
+        ConnectionField::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+    });
+}
+
+/// Appends `HTTP/1.1 200 OK`. The version is ours, not the request's (RFC 9110 §2.5).
+fn write_status_line(out: &mut Vec<u8>, status: Status) {
+    if status == Status::OK {
+        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
+        return;
+    }
+    out.extend_from_slice(b"HTTP/1.1 ");
+    out.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(status.reason().as_bytes());
+    out.extend_from_slice(b"\r\n");
+}
