@@ -4,6 +4,7 @@
 //! what bytes have come, the caller says.
 
 pub mod connection;
+pub mod date;
 pub mod fields;
 pub mod framing;
 pub mod head;
