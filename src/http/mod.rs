@@ -9,6 +9,7 @@ pub mod fields;
 pub mod framing;
 pub mod head;
 pub mod method;
+pub mod range;
 mod response;
 pub mod status;
 pub mod target;
