@@ -3,6 +3,7 @@
 //! *Invariant:* nothing here knows of a socket, a file, a clock or a thread. What the time is, and
 //! what bytes have come, the caller says.
 
+pub mod conditional;
 pub mod connection;
 pub mod date;
 pub mod fields;
