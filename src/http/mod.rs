@@ -10,6 +10,7 @@ pub mod fields;
 pub mod framing;
 pub mod head;
 pub mod method;
+pub mod negotiation;
 pub mod range;
 mod response;
 pub mod status;
