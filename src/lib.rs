@@ -3,4 +3,5 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail by panicking"))]
 
 pub mod http;
+pub mod server;
 pub mod site;

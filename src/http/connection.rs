@@ -30,6 +30,8 @@ pub struct Connection {
     reading: Reading,
     writing: Writing,
     persistent: bool,
+    /// The client has asked for the connection to end after this exchange.
+    asked_to_end: bool,
     /// The client waits for `100 Continue`, and has sent nothing since.
     awaits_continue: bool,
 }
@@ -90,16 +92,17 @@ impl Connection {
             reading: Reading::Idle,
             writing: Writing::Idle,
             persistent: true,
+            asked_to_end: false,
             awaits_continue: false,
         }
     }
 
-    /// Takes what it can from the front of `input`: how many bytes, and what they were. Bytes
-    /// not taken must stand at the front of the next call's `input`.
+    /// Takes what it can from the front of `input`: how many bytes, and what they were. Bytes not
+    /// taken must stand at the front of the next call's `input`.
     ///
     /// # Errors
-    /// A refusal, once: the caller answers it with [`respond`](Self::respond); reading is over and the
-    /// connection will not persist.
+    /// A refusal, once: the caller answers it with [`respond`](Self::respond); reading is over and
+    /// the connection will not persist.
     pub fn receive<'b>(
         &mut self,
         input: &'b [u8],
@@ -146,6 +149,7 @@ impl Connection {
             None => Reading::Done,
         };
         self.awaits_continue = head.expects_continue && head.length.is_some();
+        self.asked_to_end = !head.persistent;
         self.persistent &= head.persistent;
         self.writing = Writing::Owed {
             head_only: head.method == super::method::Method::Head,
@@ -201,10 +205,10 @@ impl Connection {
         }
     }
 
-    /// Appends the head of the answer that is owed. `fields` are complete lines without Date, Server,
-    /// Connection and framing, which are written here; `length` is the content's, where it is known;
-    /// `date` is now, as an HTTP date. The connection will close if request content is still unread:
-    /// only so nobody can take it for the next request.
+    /// Appends the head of the answer that is owed. `fields` are complete lines without Date,
+    /// Server, Connection and framing, which are written here; `length` is the content's, where it
+    /// is known; `date` is now, as an HTTP date. The connection will close if request content is
+    /// still unread: only so nobody can take it for the next request.
     pub fn respond(
         &mut self,
         status: Status,
@@ -250,8 +254,8 @@ impl Connection {
         }
     }
 
-    /// Counts content that went out unframed, by `sendfile` or from memory. Only content whose length is
-    /// known can.
+    /// Counts content that went out unframed, by `sendfile` or from memory. Only content whose
+    /// length is known can.
     pub fn sent(&mut self, bytes: u64) {
         if let Writing::Content(Encoder::Known(left)) = &mut self.writing {
             debug_assert!(bytes <= *left, "more content than Content-Length said");
@@ -262,8 +266,8 @@ impl Connection {
         }
     }
 
-    /// Ends the answer's content. Where bytes are still owed, the connection must close: that is how
-    /// the client learns that the answer was cut.
+    /// Ends the answer's content. Where bytes are still owed, the connection must close: that is
+    /// how the client learns that the answer was cut.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if let Writing::Content(encoder) = self.writing {
             self.persistent &= encoder.finish(out);
@@ -320,6 +324,13 @@ impl Connection {
             Reading::Content(decoder) => decoder.left(),
             Reading::Idle | Reading::Head(_) | Reading::Done | Reading::Closed => Some(0),
         }
+    }
+
+    /// Whether the connection ends because the client has asked for it, and has said all it had to
+    /// say. Otherwise it may still be talking when it is closed.
+    #[must_use]
+    pub fn is_mutual_end(&self) -> bool {
+        self.asked_to_end && self.reading == Reading::Done
     }
 
     /// What may happen next; moves on to the next request where it is [`Turn::Next`].

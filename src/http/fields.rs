@@ -1,4 +1,5 @@
-//! Fields: names, values, lists (RFC 9110 §5). What a field means is known to the file that obeys it.
+//! Fields: names, values, lists (RFC 9110 §5). What a field means is known to the file that obeys
+//! it.
 
 use httparse::Header;
 

@@ -20,7 +20,8 @@ pub enum Length {
     Chunked,
 }
 
-/// How the content of a request with these fields is framed (RFC 9112 §6.3); `None` where it has none.
+/// How the content of a request with these fields is framed (RFC 9112 §6.3); `None` where it has
+/// none.
 ///
 /// Whatever two recipients could read in two ways is refused: that is how requests are smuggled.
 ///

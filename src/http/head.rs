@@ -1,7 +1,7 @@
 //! A request's head: its request line and field section (RFC 9112 §2 to §5).
 //!
-//! A head is first *scanned* for its end, byte by byte as it comes in, then *parsed* once when it is
-//! whole. However slowly it drips in, no byte is looked at more than twice.
+//! A head is first *scanned* for its end, byte by byte as it comes in, then *parsed* once when it
+//! is whole. However slowly it drips in, no byte is looked at more than twice.
 
 use std::mem::MaybeUninit;
 
@@ -65,8 +65,8 @@ impl<'a> Head<'a> {
     ///
     /// # Errors
     /// The refusal that RFC 9112 asks for: 400 for whatever is malformed or ambiguous, 417 for an
-    /// expectation we do not know, 431 for too many fields, 501 for an unknown transfer coding, 505 for
-    /// another version of HTTP.
+    /// expectation we do not know, 431 for too many fields, 501 for an unknown transfer coding, 505
+    /// for another version of HTTP.
     pub fn parse(
         bytes: &'a [u8],
         space: &'a mut HeadSpace<'a>,
@@ -116,8 +116,8 @@ pub struct Scan {
 }
 
 impl Scan {
-    /// Looks on through `input`, the same bytes as at the last call and perhaps more behind them, for
-    /// the end of the head: `Some(length)` with its empty line, or `None` where more must come.
+    /// Looks on through `input`, the same bytes as at the last call and perhaps more behind them,
+    /// for the end of the head: `Some(length)` with its empty line, or `None` where more must come.
     ///
     /// # Errors
     /// As soon as it is certain that no head can come of it: 400, 414, 431 or 505.

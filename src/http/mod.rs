@@ -40,7 +40,8 @@ impl Refusal {
 /// How large a request's head may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes from the request line to the empty line; also of a trailer section. Above it: 414 or 431.
+    /// Bytes from the request line to the empty line; also of a trailer section. Above it: 414 or
+    /// 431.
     pub head_bytes: usize,
     /// Field lines, at most [`head::MAX_FIELDS`]. Above it: 431.
     pub head_fields: usize,

@@ -9,9 +9,13 @@ pub struct Status(u16);
 macro_rules! statuses {
     ($($code:literal $name:ident $reason:literal)+) => {
         impl Status {
-            $(#[doc = concat!("`", $code, " ", $reason, "`")] pub const $name: Status = Status($code);)+
+            $(
+                #[doc = concat!("`", $code, " ", $reason, "`")]
+                pub const $name: Status = Status($code);
+            )+
 
-            /// The registered reason phrase; empty for a code without one (RFC 9112 §4 allows that).
+            /// The registered reason phrase; empty for a code without one (RFC 9112 §4 allows
+            /// that).
             #[must_use]
             pub fn reason(self) -> &'static str {
                 match self.0 {

@@ -169,8 +169,8 @@ fn split_query(text: &str) -> (&str, Option<&str>) {
 }
 
 /// Splits `host[:port]` (RFC 3986 §3.2, without user information) into host and port; `None` where
-/// it is invalid. The host is not empty and keeps the brackets of an IPv6 address; the port has digits
-/// that make a number up to 65535.
+/// it is invalid. The host is not empty and keeps the brackets of an IPv6 address; the port has
+/// digits that make a number up to 65535.
 #[must_use]
 pub fn split_authority(text: &str) -> Option<(&str, Option<&str>)> {
     let end = match text.strip_prefix('[') {

@@ -9,9 +9,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 /// The content of a reply. What is sent is taken off it, so a `Body` always says what is left.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum Body {
     /// No content, or nothing left of it.
+    #[default]
     Empty,
     /// Content in memory, shared with whoever else sends it.
     Bytes {

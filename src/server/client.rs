@@ -1,0 +1,247 @@
+//! One client of the loop: where its connection stands, how long it may stay there, and what
+//! neither side has taken yet. An idle client holds none of the last.
+//!
+//! How a request is answered is not known here; see `exchange.rs`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::access_log::Draft;
+use super::limits::Limits;
+use super::net::Ready;
+use super::spool::Spool;
+use super::timers::Millis;
+use crate::http::connection::Connection;
+use crate::site::Reply;
+use crate::site::body::Body;
+use crate::site::handler::Later;
+
+/// One client.
+#[derive(Debug)]
+pub struct Client {
+    pub(super) connection: Connection,
+    /// Where it comes from; `None` over a Unix-domain socket.
+    pub(super) address: Option<SocketAddr>,
+    /// What is under way. `None` between requests.
+    pub(super) work: Option<Box<Work>>,
+    pub(super) ready: Readiness,
+    pub(super) clock: PhaseClock,
+    /// Requests taken up so far.
+    pub(super) requests: u32,
+}
+
+/// What the socket may still do before it says `WouldBlock`. It starts as able to do nothing: the
+/// first event says what it can.
+#[derive(Clone, Copy, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "they are the bits of an epoll event")]
+pub(super) struct Readiness {
+    pub(super) readable: bool,
+    pub(super) writable: bool,
+    /// The client has ended its direction: read until 0, though reads come up short.
+    pub(super) read_closed: bool,
+    pub(super) broken: bool,
+}
+
+/// What neither side has taken yet, and the exchange it belongs to.
+#[derive(Debug, Default)]
+pub(super) struct Work {
+    /// Bytes received and not taken up.
+    pub(super) input: Vec<u8>,
+    /// Bytes of answers that the socket has not taken: `output[sent..]`.
+    pub(super) output: Vec<u8>,
+    pub(super) sent: usize,
+    pub(super) exchange: Exchange,
+}
+
+/// What belongs to one request.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    pub(super) pending: Pending,
+    /// Content of the answer that is still to be sent.
+    pub(super) body: Body,
+    /// Content of the answer that has been sent, in bytes.
+    pub(super) body_sent: u64,
+    /// The request, kept until it can be answered.
+    pub(super) spool: Option<Spool>,
+    pub(super) draft: Option<Draft>,
+}
+
+/// What an answer that is owed waits for.
+#[derive(Debug, Default)]
+pub(super) enum Pending {
+    /// Nothing: there is no such answer.
+    #[default]
+    Nothing,
+    /// All of the request's content.
+    Content,
+    /// The end of request content that nobody wants; the answer is ready.
+    Discard(Box<Reply>),
+    /// Another thread.
+    Later(Later),
+}
+
+/// What a client is doing, as far as it must not do it for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// It has connected and said nothing yet, or its request's head is coming in.
+    Head,
+    /// Its request's content is coming in.
+    Content,
+    /// Another thread makes its answer.
+    Later,
+    /// Its answer is going out.
+    Send,
+    /// Its answer's producer has asked for a pause; the clock tells until when.
+    Pause,
+    /// Between requests.
+    Idle,
+    /// All is said; what it still sends is thrown away.
+    Linger,
+}
+
+/// How long the present phase has lasted, and how much it has moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct PhaseClock {
+    pub(super) phase: Phase,
+    since: Millis,
+    /// Bytes received or sent within this phase.
+    bytes: u64,
+}
+
+/// What becomes of a peer after it was served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It waits for the next event, or for its deadline.
+    Wait,
+    /// It could go on, but the others have their turn first.
+    Yield,
+    /// It goes.
+    Close,
+}
+
+impl Client {
+    /// A client that has just connected.
+    #[must_use]
+    pub fn new(address: Option<SocketAddr>, now: Millis) -> Self {
+        Client {
+            connection: Connection::new(),
+            address,
+            work: None,
+            ready: Readiness::default(),
+            clock: PhaseClock { phase: Phase::Head, since: now, bytes: 0 },
+            requests: 0,
+        }
+    }
+
+    /// Notes what the socket has become able to do.
+    pub(super) fn note(&mut self, ready: &Ready) {
+        self.ready.readable |= ready.readable || ready.read_closed;
+        self.ready.writable |= ready.writable;
+        self.ready.read_closed |= ready.read_closed;
+        self.ready.broken |= ready.broken;
+    }
+
+    /// Whether it is between requests: then it can be let go without anything being lost, and the
+    /// time says since when.
+    pub(super) fn idle_since(&self) -> Option<Millis> {
+        (self.clock.phase == Phase::Idle).then_some(self.clock.since)
+    }
+
+    /// The phase that the state of things amounts to.
+    pub(super) fn phase(&self) -> Phase {
+        if self.clock.phase == Phase::Linger {
+            return Phase::Linger;
+        }
+        let Some(work) = self.work.as_deref() else {
+            // One that has only just connected has the time of a head to say something.
+            return if self.requests == 0 { Phase::Head } else { Phase::Idle };
+        };
+        match &work.exchange.pending {
+            _ if work.sent < work.output.len() || self.connection.owes_content() => Phase::Send,
+            Pending::Later(_) => Phase::Later,
+            Pending::Content | Pending::Discard(_) => Phase::Content,
+            Pending::Nothing => Phase::Head,
+        }
+    }
+}
+
+impl PhaseClock {
+    /// Enters `phase`, or goes on in it; `moved` bytes have been received or sent.
+    pub(super) fn enter(&mut self, phase: Phase, now: Millis, moved: u64) {
+        if self.phase == phase {
+            self.bytes += moved;
+        } else {
+            self.restart(phase, now);
+        }
+    }
+
+    /// Enters `phase` afresh: it belongs to another request now.
+    pub(super) fn restart(&mut self, phase: Phase, now: Millis) {
+        *self = PhaseClock { phase, since: now, bytes: 0 };
+    }
+
+    /// Lets a producer rest.
+    pub(super) fn pause(&mut self, until: Millis) {
+        *self = PhaseClock { phase: Phase::Pause, since: until, bytes: 0 };
+    }
+
+    /// Until when a producer rests, if it still does.
+    pub(super) fn paused_until(&self, now: Millis) -> Option<Millis> {
+        (self.phase == Phase::Pause && self.since > now).then_some(self.since)
+    }
+
+    /// When the phase will have lasted too long. Where it moves bytes, it may not stand still for
+    /// as long as its timeout, and every byte buys what it takes at the lowest rate allowed: so
+    /// trickling does not keep a connection for ever. A head gets no such credit.
+    pub(super) fn due(&self, now: Millis, limits: &Limits) -> Millis {
+        match self.phase {
+            Phase::Head => self.since + limits.head_timeout,
+            Phase::Later => self.since + limits.answer_timeout,
+            Phase::Idle => self.since + limits.idle_timeout,
+            Phase::Linger => self.since + limits.linger_timeout,
+            Phase::Pause => self.since,
+            Phase::Content => self.paced(now, limits.content_timeout, limits.content_min_rate),
+            Phase::Send => self.paced(now, limits.send_timeout, limits.send_min_rate),
+        }
+    }
+
+    fn paced(&self, now: Millis, timeout: Duration, min_rate: u64) -> Millis {
+        let credit = self.bytes.saturating_mul(1000) / min_rate.max(1);
+        (self.since + timeout + Duration::from_millis(credit)).min(now + timeout)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trickling_does_not_keep_a_phase_alive() {
+        let limits = Limits::default();
+        let mut clock = PhaseClock { phase: Phase::Idle, since: Millis(0), bytes: 0 };
+        clock.enter(Phase::Content, Millis(0), 0);
+        let mut now = Millis(0);
+        while now < clock.due(now, &limits) && now < Millis(600_000) {
+            now.0 += 1000;
+            clock.enter(Phase::Content, now, 100); // a fifth of the lowest rate
+        }
+        assert!(now < Millis(60_000), "still alive at {now:?}");
+        let mut now = Millis(0);
+        clock.enter(Phase::Send, now, 0);
+        while now < clock.due(now, &limits) && now < Millis(600_000) {
+            now.0 += 1000;
+            clock.enter(Phase::Send, now, 600);
+        }
+        assert_eq!(now, Millis(600_000), "fast enough, but cut");
+        assert_eq!(clock.due(now, &limits), now + limits.send_timeout, "credit is not hoarded");
+    }
+
+    #[test]
+    fn a_head_gets_no_credit() {
+        let limits = Limits::default();
+        let mut clock = PhaseClock { phase: Phase::Idle, since: Millis(0), bytes: 0 };
+        clock.enter(Phase::Head, Millis(5), 1);
+        clock.enter(Phase::Head, Millis(9_000), 10_000);
+        assert_eq!(clock.due(Millis(9_000), &limits), Millis(5) + limits.head_timeout);
+    }
+}

@@ -1,0 +1,199 @@
+//! Where clients come in: addresses, sockets that accept, and resting when there is no room.
+
+use std::fmt;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// Connections the kernel keeps for us until they are accepted. Linux cuts it to
+/// /proc/sys/net/core/somaxconn.
+const BACKLOG: i32 = 4096;
+
+/// How long a listener rests when no connection can be taken in.
+pub const REST: Duration = Duration::from_millis(100);
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Address {
+    /// An IP address and port. Port 0 is any free one.
+    Tcp(SocketAddr),
+    /// The path of a Unix-domain socket.
+    Unix(PathBuf),
+}
+
+impl FromStr for Address {
+    type Err = String;
+
+    /// `127.0.0.1:80`, `[::1]:80` or `unix:/path`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.starts_with('/') {
+                Ok(Address::Unix(PathBuf::from(path)))
+            } else {
+                Err(format!("`{text}` needs an absolute path, as in unix:/run/oneloop.sock"))
+            };
+        }
+        text.parse().map(Address::Tcp).map_err(|_| {
+            format!(
+                "`{text}` is no address to listen on; \
+                 write it as 127.0.0.1:8080, [::1]:8080 or unix:/path"
+            )
+        })
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp(address) => address.fmt(f),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A socket that is bound and listens, and is in no loop yet.
+#[derive(Debug)]
+pub enum Bound {
+    /// On an IP address.
+    Tcp(TcpListener),
+    /// On a path.
+    Unix(UnixListener),
+}
+
+impl Address {
+    /// Binds and listens.
+    ///
+    /// # Errors
+    /// Those of socket(2), bind(2) and listen(2). A Unix-domain socket that nobody listens on any
+    /// more is replaced; anything else at its path is left alone and is an error.
+    pub fn bind(&self) -> io::Result<Bound> {
+        match self {
+            Address::Tcp(address) => bind_tcp(*address).map(Bound::Tcp),
+            Address::Unix(path) => bind_unix(path).map(Bound::Unix),
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restarted server must not wait for the old connections' TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // [::] and 0.0.0.0 are two listeners, whatever the system's default.
+        socket.set_only_v6(true)?;
+    }
+    // Accepted sockets inherit it, which saves a call for each.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+    let is_deserted = || {
+        UnixStream::connect(path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    };
+    if is_socket && is_deserted() {
+        std::fs::remove_file(path)?;
+    }
+    let listener = UnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+impl Bound {
+    /// Where it really listens: the port is known now.
+    ///
+    /// # Errors
+    /// Those of getsockname(2).
+    pub fn address(&self) -> io::Result<Address> {
+        Ok(match self {
+            Bound::Tcp(listener) => Address::Tcp(listener.local_addr()?),
+            Bound::Unix(listener) => {
+                let path = listener.local_addr()?.as_pathname().map(Path::to_path_buf);
+                Address::Unix(path.unwrap_or_default())
+            }
+        })
+    }
+}
+
+/// A listening socket in the loop.
+#[derive(Debug)]
+pub struct Listener {
+    address: Address,
+}
+
+impl Listener {
+    /// One that listens at `address`.
+    #[must_use]
+    pub fn new(address: Address) -> Self {
+        Listener { address }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+impl Drop for Listener {
+    /// A path whose socket is gone would only be in the way.
+    fn drop(&mut self) {
+        if let Address::Unix(path) = &self.address
+            && let Err(error) = std::fs::remove_file(path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            log::warn!("cannot remove the socket {}: {error}", path.display());
+        }
+    }
+}
+
+/// Whether accepting failed for want of descriptors or memory (accept(2)): it will fail again until
+/// some are given back.
+#[must_use]
+pub fn is_exhausted(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let code = error.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(code, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_as_they_are_written() {
+        for text in ["127.0.0.1:8080", "[::1]:0", "unix:/run/a b.sock"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for text in ["", "8080", "localhost:80", "::1:80", "unix:", "unix:relative", "1.2.3.4"] {
+            assert!(text.parse::<Address>().unwrap_err().contains(text));
+        }
+    }
+
+    #[test]
+    fn a_deserted_socket_is_replaced_and_a_living_one_or_a_file_is_not() {
+        let path = std::env::temp_dir().join(format!("oneloop-bind-{}", std::process::id()));
+        let address = Address::Unix(path.clone());
+        drop(address.bind().unwrap()); // leaves its path behind
+        let living = address.bind().unwrap();
+        assert_eq!(living.address().unwrap(), address);
+        assert_eq!(address.bind().unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop(living);
+        std::fs::remove_file(&path).unwrap();
+        std::fs::write(&path, "mine").unwrap();
+        assert!(address.bind().is_err());
+        assert_eq!(std::fs::read(&path).unwrap(), b"mine");
+        std::fs::remove_file(&path).unwrap();
+    }
+}

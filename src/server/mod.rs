@@ -1,0 +1,442 @@
+//! Floor 2, the loop: one thread, one poll, a slab of peers. [`Server::turn`] waits, serves whoever
+//! is ready, and lets go of whoever has taken too long.
+//!
+//! *Invariant:* peers do not know each other. Each is served with what the loop lends it and
+//! returns its fate; the loop acts on it.
+
+pub mod access_log;
+pub mod client;
+mod desk;
+mod exchange;
+pub mod limits;
+pub mod listener;
+pub mod net;
+pub mod peers;
+mod sending;
+#[cfg(test)]
+mod sim;
+mod spool;
+pub mod timers;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::http::date::Stamp;
+use crate::site::Site;
+use access_log::{AccessLog, AccessLogOptions};
+use client::{Client, Fate};
+use desk::Desk;
+use exchange::{Cx, GATHERED, Occasion, serve};
+pub use limits::Limits;
+pub use listener::Address;
+use listener::{Listener, REST, is_exhausted};
+use net::{Net, Ready, System, Wake};
+use peers::{Peer, PeerId, Peers};
+use timers::{Millis, Timers};
+
+/// Connections that one listener may accept before the others have their turn.
+const ACCEPTS: usize = 64;
+
+/// Idle clients let go at once where there is no room for a new one.
+const LET_GO: usize = 32;
+
+/// Bytes of the receive buffer, and at least twice what a head may have.
+const RECEIVE: usize = 64 << 10;
+
+/// What a server is started with.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Where to listen; several at once are fine.
+    pub listen: Vec<Address>,
+    /// The limits.
+    pub limits: Limits,
+    /// The access log.
+    pub access_log: AccessLogOptions,
+}
+
+/// Why a server did not start.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address could not be listened on.
+    Listen(Address, io::Error),
+    /// The access log could not be opened.
+    AccessLog(io::Error),
+    /// The system has no epoll to give.
+    Poll(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::Listen(address, error) => {
+                write!(f, "cannot listen on {address}: {error}")?;
+                match error.kind() {
+                    io::ErrorKind::AddrInUse => write!(
+                        f,
+                        "\nAnother program listens there already: end it, or choose another \
+                         address."
+                    ),
+                    io::ErrorKind::AddrNotAvailable => {
+                        write!(
+                            f,
+                            "\nThis machine has no such address: `ip address` shows which it has."
+                        )
+                    }
+                    io::ErrorKind::PermissionDenied => write!(
+                        f,
+                        "\nPorts below 1024 need root or CAP_NET_BIND_SERVICE; a socket's path \
+                         needs a folder that may be written."
+                    ),
+                    _ => Ok(()),
+                }
+            }
+            StartError::AccessLog(error) => write!(f, "cannot open the access log: {error}"),
+            StartError::Poll(error) => write!(f, "cannot set up epoll: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// The server: a loop over `N`, the network.
+pub struct Server<N = System> {
+    net: N,
+    peers: Peers,
+    timers: Timers,
+    /// Who could go on at once; each once.
+    queue: VecDeque<PeerId>,
+    site: Site,
+    limits: Limits,
+    log: AccessLog,
+    desk: Desk,
+    ready: Vec<Ready>,
+    rx: Vec<u8>,
+    tx: Vec<u8>,
+    scratch: Vec<u8>,
+    stamp: Stamp,
+    stop: Arc<AtomicBool>,
+    /// The server ends; at this time at the latest.
+    drained_by: Option<Millis>,
+}
+
+/// Ends a server gracefully, from any thread.
+#[derive(Clone)]
+pub struct Stopper {
+    stop: Arc<AtomicBool>,
+    wake: Wake,
+}
+
+impl Stopper {
+    /// Begins the graceful end of the server: see [`Server::drain`].
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        (self.wake)();
+    }
+}
+
+impl Server {
+    /// Binds all addresses and opens the log; nothing is served before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// Where one of them cannot be had.
+    pub fn new(options: &Options, site: impl Into<Site>) -> Result<Self, StartError> {
+        let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
+        let net = System::new().map_err(StartError::Poll)?;
+        let mut server = Server::over(net, site.into(), options.limits.clone(), log);
+        for address in &options.listen {
+            server.listen(address).map_err(|error| StartError::Listen(address.clone(), error))?;
+        }
+        Ok(server)
+    }
+
+    fn listen(&mut self, address: &Address) -> io::Result<()> {
+        let bound = address.bind()?;
+        let id = self.peers.insert(Peer::Listener(Listener::new(bound.address()?)));
+        self.net.add_listener(bound, id)
+    }
+
+    /// From now on these signals come in by [`next_signal`](Self::next_signal).
+    ///
+    /// # Errors
+    /// Those of sigaction(2) and `epoll_ctl(2)`.
+    pub fn watch_signals(&mut self, numbers: &[i32]) -> io::Result<()> {
+        self.net.watch_signals(numbers)
+    }
+
+    /// The next of the watched signals that has come in. Each wakes [`turn`](Self::turn).
+    pub fn next_signal(&mut self) -> Option<i32> {
+        self.net.next_signal()
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// A server over `net` that listens nowhere yet.
+    fn over(net: N, site: Site, limits: Limits, log: AccessLog) -> Self {
+        let stamp = Stamp::new(net.unix_time());
+        let desk = Desk::new(net.waker());
+        Server {
+            peers: Peers::default(),
+            timers: Timers::default(),
+            queue: VecDeque::new(),
+            site,
+            log,
+            desk,
+            ready: Vec::new(),
+            rx: vec![0; RECEIVE.max(2 * limits.head_bytes)],
+            tx: Vec::with_capacity(GATHERED),
+            scratch: Vec::new(),
+            stamp,
+            stop: Arc::default(),
+            drained_by: None,
+            limits,
+            net,
+        }
+    }
+
+    /// Where the server listens, with the ports it was given.
+    #[must_use]
+    pub fn local_addresses(&self) -> Vec<Address> {
+        let mut listeners: Vec<_> = self.peers.iter().filter_map(as_listener).collect();
+        listeners.sort_unstable_by_key(|(id, _)| id.key);
+        listeners.into_iter().map(|(_, listener)| listener.address().clone()).collect()
+    }
+
+    /// Ends this server from another thread.
+    #[must_use]
+    pub fn stopper(&self) -> Stopper {
+        Stopper { stop: Arc::clone(&self.stop), wake: self.desk.wake() }
+    }
+
+    /// Serves until the server has been stopped and has drained.
+    ///
+    /// # Errors
+    /// Those of [`turn`](Self::turn).
+    pub fn run(&mut self) -> io::Result<()> {
+        while !self.is_over() {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Begins the graceful end: no new connections, idle clients are let go, exchanges under way
+    /// are finished and their connections closed; [`Limits::drain_timeout`] is the most it takes.
+    pub fn drain(&mut self) {
+        if self.drained_by.is_some() {
+            return;
+        }
+        let now = self.net.now();
+        self.drained_by = Some(now + self.limits.drain_timeout);
+        let all: Vec<PeerId> = self.peers.iter().map(|(id, _)| id).collect();
+        for id in all {
+            match self.peers.get_mut(id) {
+                Some(Peer::Client(client)) if client.work.is_some() => {
+                    client.connection.close_after_answer();
+                }
+                Some(Peer::Client(_) | Peer::Listener(_)) => self.close(id),
+                None => {}
+            }
+        }
+    }
+
+    /// Whether the server has ended: it was stopped, and nobody is left or waited for any longer.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.drained_by.is_some_and(|by| self.peers.clients() == 0 || by <= self.net.now())
+    }
+
+    /// One turn of the loop: wait, serve, let go.
+    ///
+    /// # Errors
+    /// Only if the poll itself is broken; what happens to a single client never ends the loop.
+    pub fn turn(&mut self) -> io::Result<()> {
+        let before = self.net.now();
+        let mut ready = std::mem::take(&mut self.ready);
+        let waited = self.net.wait(&mut ready, self.timeout(before));
+        let now = self.net.now();
+        self.look_at_clock();
+        for event in ready.drain(..) {
+            self.note(&event);
+        }
+        self.ready = ready;
+        waited?;
+        // Whoever yields from here on stands behind everyone who is ready now.
+        for _ in 0..self.queue.len() {
+            if let Some(id) = self.queue.pop_front() {
+                self.peers.set_queued(id, false);
+                self.serve(id, now, Occasion::Ready);
+            }
+        }
+        while let Some(key) = self.timers.expired(now) {
+            if let Some(id) = self.peers.tenant(key) {
+                self.serve(id, now, Occasion::Due);
+            }
+        }
+        self.log.write();
+        let took = self.net.now().since(now);
+        if took > self.limits.loop_lag {
+            log::warn!("one turn of the loop took {} ms", took.as_millis());
+        }
+        Ok(())
+    }
+
+    fn timeout(&self, now: Millis) -> Option<Duration> {
+        if !self.queue.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let timers = self.timers.timeout(now);
+        let drained = self.drained_by.map(|by| by.since(now));
+        timers.into_iter().chain(drained).min()
+    }
+
+    /// Writes the date anew when its second is over.
+    fn look_at_clock(&mut self) {
+        let unix = self.net.unix_time();
+        if unix != self.stamp.seconds() {
+            self.stamp = Stamp::new(unix);
+        }
+    }
+
+    /// Takes note of an event. Who is served when is decided once all events are in.
+    fn note(&mut self, event: &Ready) {
+        match event.peer {
+            PeerId::SIGNAL => {}
+            PeerId::BELL => {
+                while let Some(id) = self.desk.next() {
+                    self.enqueue(id);
+                }
+                if self.stop.load(Ordering::Acquire) {
+                    self.drain();
+                }
+            }
+            id => {
+                if let Some(Peer::Client(client)) = self.peers.get_mut(id) {
+                    client.note(event);
+                }
+                self.enqueue(id);
+            }
+        }
+    }
+
+    /// Puts a peer in the queue, once however much it has to do.
+    fn enqueue(&mut self, id: PeerId) {
+        if self.peers.set_queued(id, true) {
+            self.queue.push_back(id);
+        }
+    }
+
+    /// Serves one peer and acts on its fate.
+    fn serve(&mut self, id: PeerId, now: Millis, occasion: Occasion) {
+        let fate = match self.peers.get_mut(id) {
+            None => return,
+            Some(Peer::Listener(_)) => self.accept(id, now),
+            Some(Peer::Client(_)) => {
+                let served =
+                    catch_unwind(AssertUnwindSafe(|| self.serve_client(id, now, occasion)));
+                served.unwrap_or_else(|_| {
+                    log::error!("serving a client panicked; its connection is closed");
+                    self.tx.clear();
+                    Fate::Close
+                })
+            }
+        };
+        match fate {
+            Fate::Wait => {}
+            Fate::Yield => self.enqueue(id),
+            Fate::Close => self.close(id),
+        }
+    }
+
+    fn serve_client(&mut self, id: PeerId, now: Millis, occasion: Occasion) -> Fate {
+        let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return Fate::Wait };
+        let mut cx = Cx {
+            net: &mut self.net,
+            site: &self.site,
+            limits: &self.limits,
+            log: &mut self.log,
+            desk: &self.desk,
+            rx: &mut self.rx,
+            tx: &mut self.tx,
+            scratch: &mut self.scratch,
+            now,
+            stamp: &self.stamp,
+            draining: self.drained_by.is_some(),
+        };
+        let (fate, due) = serve(id, client, &mut cx, occasion);
+        if let Some(due) = due {
+            self.timers.set(id.key, due);
+        }
+        fate
+    }
+
+    /// Takes in whoever waits, up to a bound. Where there is no room, idle clients are let go;
+    /// where that does not help, the listener rests, so that the loop does not spin.
+    fn accept(&mut self, listener: PeerId, now: Millis) -> Fate {
+        for _ in 0..ACCEPTS {
+            if self.peers.clients() >= self.limits.connections && !self.let_go_idle(LET_GO) {
+                self.timers.set(listener.key, now + REST);
+                return Fate::Wait;
+            }
+            let id = self.peers.next_id();
+            match self.net.accept(listener, id) {
+                Ok(address) => self.admit(address, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fate::Wait,
+                Err(error) if is_exhausted(&error) => {
+                    self.let_go_idle(LET_GO);
+                    log::warn!("no descriptors left to accept with: {error}");
+                    self.timers.set(listener.key, now + REST);
+                    return Fate::Wait;
+                }
+                // The client was gone before it was taken in (accept(2)): on with the next.
+                Err(error) => log::debug!("accept: {error}"),
+            }
+        }
+        Fate::Yield
+    }
+
+    fn admit(&mut self, address: Option<SocketAddr>, now: Millis) {
+        let id = self.peers.insert(Peer::Client(Client::new(address, now)));
+        self.timers.set(id.key, now + self.limits.head_timeout);
+    }
+
+    /// Closes up to `count` clients that are between requests, those first that have been for
+    /// longest. Returns whether there was one.
+    fn let_go_idle(&mut self, count: usize) -> bool {
+        let idle_client = |(id, peer): (PeerId, &Peer)| match peer {
+            Peer::Client(client) => client.idle_since().map(|since| (since, id)),
+            Peer::Listener(_) => None,
+        };
+        let mut idle: Vec<(Millis, PeerId)> = self.peers.iter().filter_map(idle_client).collect();
+        if idle.len() > count {
+            idle.select_nth_unstable(count);
+            idle.truncate(count);
+        }
+        for &(_, id) in &idle {
+            self.close(id);
+        }
+        !idle.is_empty()
+    }
+
+    fn close(&mut self, id: PeerId) {
+        self.timers.clear(id.key);
+        self.net.close(id);
+        if let Some(Peer::Client(client)) = self.peers.remove(id)
+            && let Some(work) = client.work
+            && let Some(draft) = &work.exchange.draft
+        {
+            self.log.add_draft(draft, work.exchange.body_sent);
+        }
+    }
+}
+
+fn as_listener((id, peer): (PeerId, &Peer)) -> Option<(PeerId, &Listener)> {
+    match peer {
+        Peer::Listener(listener) => Some((id, listener)),
+        Peer::Client(_) => None,
+    }
+}

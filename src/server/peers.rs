@@ -1,0 +1,132 @@
+//! The slab of everything the loop talks to, and names that do not outlive their bearer.
+
+use slab::Slab;
+
+use super::client::Client;
+use super::listener::Listener;
+
+/// Names one peer for as long as it lives. Its slot's next tenant has another name, so an event
+/// that comes too late finds nobody.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PeerId {
+    /// The slot.
+    pub key: u32,
+    /// Which tenant of the slot.
+    pub generation: u32,
+}
+
+impl PeerId {
+    /// Not a peer: a signal has come in.
+    pub const SIGNAL: PeerId = PeerId { key: u32::MAX, generation: 0 };
+    /// Not a peer: another thread has rung.
+    pub const BELL: PeerId = PeerId { key: u32::MAX - 1, generation: 0 };
+}
+
+/// Whom the loop talks to.
+#[derive(Debug)]
+pub enum Peer {
+    /// A socket that accepts.
+    Listener(Listener),
+    /// A client.
+    Client(Client),
+}
+
+// Nearly all slots hold idle clients: what they cost is what this costs.
+const _: () = assert!(size_of::<Client>() <= 256);
+const _: () = assert!(size_of::<Slot>() <= 200);
+
+#[derive(Debug)]
+struct Slot {
+    generation: u32,
+    /// It stands in the loop's queue.
+    queued: bool,
+    peer: Peer,
+}
+
+/// All peers, by name.
+#[derive(Debug, Default)]
+pub struct Peers {
+    slots: Slab<Slot>,
+    generation: u32,
+    clients: usize,
+}
+
+impl Peers {
+    /// The name the next peer will have.
+    #[must_use]
+    pub fn next_id(&self) -> PeerId {
+        let key = u32::try_from(self.slots.vacant_key()).expect("fewer peers than descriptors");
+        PeerId { key, generation: self.generation }
+    }
+
+    /// Takes in a peer under [`next_id`](Self::next_id).
+    pub fn insert(&mut self, peer: Peer) -> PeerId {
+        let id = self.next_id();
+        self.generation = self.generation.wrapping_add(1);
+        self.clients += usize::from(matches!(peer, Peer::Client(_)));
+        self.slots.insert(Slot { generation: id.generation, queued: false, peer });
+        id
+    }
+
+    /// The peer of this name, if it still lives.
+    pub fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        let slot = self.slots.get_mut(id.key as usize)?;
+        (slot.generation == id.generation).then_some(&mut slot.peer)
+    }
+
+    /// Notes whether the peer stands in the loop's queue. Returns whether that is news.
+    pub fn set_queued(&mut self, id: PeerId, queued: bool) -> bool {
+        let slot = self.slots.get_mut(id.key as usize);
+        slot.filter(|slot| slot.generation == id.generation)
+            .is_some_and(|slot| std::mem::replace(&mut slot.queued, queued) != queued)
+    }
+
+    /// The name of the slot's present tenant.
+    #[must_use]
+    pub fn tenant(&self, key: u32) -> Option<PeerId> {
+        let slot = self.slots.get(key as usize)?;
+        Some(PeerId { key, generation: slot.generation })
+    }
+
+    /// Lets the peer of this name go.
+    pub fn remove(&mut self, id: PeerId) -> Option<Peer> {
+        self.get_mut(id)?;
+        let peer = self.slots.remove(id.key as usize).peer;
+        self.clients -= usize::from(matches!(peer, Peer::Client(_)));
+        Some(peer)
+    }
+
+    /// How many clients there are.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients
+    }
+
+    /// Everyone, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
+        self.slots.iter().map(|(key, slot)| {
+            let key = u32::try_from(key).expect("fewer peers than descriptors");
+            (PeerId { key, generation: slot.generation }, &slot.peer)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::timers::Millis;
+
+    #[test]
+    fn a_name_dies_with_its_bearer() {
+        let mut peers = Peers::default();
+        let first = peers.insert(Peer::Client(Client::new(None, Millis(0))));
+        assert!(peers.get_mut(first).is_some());
+        assert!(peers.remove(first).is_some());
+        let second = peers.insert(Peer::Client(Client::new(None, Millis(0))));
+        assert_eq!(first.key, second.key);
+        assert!(peers.get_mut(first).is_none());
+        assert!(peers.remove(first).is_none());
+        assert_eq!(peers.tenant(first.key), Some(second));
+        assert_eq!(peers.clients(), 1);
+    }
+}

@@ -1,0 +1,231 @@
+//! How answers leave: what was gathered by one write, large content from memory beside it, files by
+//! `sendfile`, produced content as it is made. Never more than the socket takes.
+
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::exchange::{GATHERED, Serving, Step};
+use super::net::Net;
+use crate::site::body::{Body, Produce, Produced};
+
+/// Bytes of a file that one `sendfile` is asked for.
+const FILE_CHUNK: usize = 512 << 10;
+
+impl<N: Net> Serving<'_, '_, N> {
+    /// Writes what has been gathered. [`Step::Moved`] when all of it is out; `more` says that
+    /// content follows at once.
+    pub(super) fn flush(&mut self, more: bool) -> Step {
+        self.write_with(&[], more).map_or_else(|stuck| stuck, |_| Step::Moved)
+    }
+
+    /// Writes what has been gathered and then `content`, in one call where nothing was left over
+    /// before. Returns how many bytes of `content` went out; what was gathered is all out then.
+    fn write_with(&mut self, content: &[u8], more: bool) -> Result<usize, Step> {
+        if !self.output.is_empty() {
+            self.flush_output(more)?;
+        }
+        let mut gathered = std::mem::take(self.tx);
+        let result = self.write_gathered(&gathered, content, more);
+        gathered.clear();
+        *self.tx = gathered;
+        result
+    }
+
+    /// Writes what was left over before.
+    fn flush_output(&mut self, more: bool) -> Result<(), Step> {
+        let output = std::mem::take(&mut self.output);
+        let mut result = Ok(());
+        while result.is_ok() && self.output_sent < output.len() {
+            let written = self.write(&[IoSlice::new(&output[self.output_sent..])], more);
+            result = written.map(|count| self.output_sent += count);
+        }
+        self.output = output;
+        if result.is_ok() {
+            self.output.clear();
+            self.output_sent = 0;
+        }
+        result
+    }
+
+    fn write_gathered(
+        &mut self,
+        gathered: &[u8],
+        content: &[u8],
+        more: bool,
+    ) -> Result<usize, Step> {
+        let mut sent = 0;
+        while sent < gathered.len() {
+            let head = IoSlice::new(&gathered[sent..]);
+            let written = if content.is_empty() {
+                self.write(&[head], more)
+            } else {
+                self.write(&[head, IoSlice::new(content)], more)
+            };
+            match written {
+                Ok(count) => sent += count,
+                Err(stuck) => {
+                    // What the socket does not take waits with the client.
+                    self.output.extend_from_slice(&gathered[sent..]);
+                    return Err(stuck);
+                }
+            }
+        }
+        let beyond = sent - gathered.len();
+        if beyond > 0 || content.is_empty() {
+            return Ok(beyond);
+        }
+        self.write(&[IoSlice::new(content)], more)
+    }
+
+    fn write(&mut self, parts: &[IoSlice<'_>], more: bool) -> Result<usize, Step> {
+        if !self.client.ready.writable {
+            return Err(Step::NeedsRoom);
+        }
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        loop {
+            match self.net.write(self.id, parts, more) {
+                Ok(count) => {
+                    self.moved += count;
+                    self.client.ready.writable = count == length;
+                    return Ok(count);
+                }
+                Err(error) => self.check(&error)?,
+            }
+        }
+    }
+
+    /// What an error of writing means: `Ok` where it is to be tried again.
+    fn check(&mut self, error: &io::Error) -> Result<(), Step> {
+        match error.kind() {
+            io::ErrorKind::Interrupted => Ok(()),
+            io::ErrorKind::WouldBlock => {
+                self.client.ready.writable = false;
+                Err(Step::NeedsRoom)
+            }
+            _ => Err(Step::Broken),
+        }
+    }
+
+    /// Sends some of the answer's content.
+    pub(super) fn send_body(&mut self) -> Step {
+        let mut body = std::mem::take(&mut self.exchange.body);
+        let step = match &mut body {
+            Body::Parts(parts) => match parts.current() {
+                Some(piece) => self.send_piece(piece),
+                None => self.finish_body(),
+            },
+            Body::Produced(produce) => self.send_produced(produce.as_mut()),
+            piece => self.send_piece(piece),
+        };
+        if self.client.connection.owes_content() {
+            self.exchange.body = body;
+        } else {
+            self.end_body();
+        }
+        step
+    }
+
+    /// Sends some of content whose length is known.
+    fn send_piece(&mut self, piece: &mut Body) -> Step {
+        let sent = match piece {
+            Body::Empty | Body::Parts(_) | Body::Produced(_) => return self.finish_body(),
+            Body::Bytes { bytes, at, end } => match self.write_with(&bytes[*at..*end], false) {
+                Ok(count) => {
+                    *at += count;
+                    count
+                }
+                Err(stuck) => return stuck,
+            },
+            Body::File { file, offset, left } => match self.send_file(file, *offset, *left) {
+                Ok(count) => {
+                    *offset += count as u64;
+                    *left -= count as u64;
+                    count
+                }
+                Err(stuck) => return stuck,
+            },
+        };
+        self.exchange.body_sent += sent as u64;
+        self.client.connection.sent(sent as u64);
+        Step::Moved
+    }
+
+    fn send_file(&mut self, file: &Rc<File>, offset: u64, left: u64) -> Result<usize, Step> {
+        match self.flush(true) {
+            Step::Moved => {}
+            stuck => return Err(stuck),
+        }
+        if !self.client.ready.writable {
+            return Err(Step::NeedsRoom);
+        }
+        let share = self.limits.turn_bytes.saturating_sub(self.moved).clamp(1, FILE_CHUNK);
+        let length = usize::try_from(left).map_or(share, |left| left.min(share));
+        loop {
+            match self.net.send_file(self.id, file, offset, length) {
+                Ok(0) => {
+                    log::warn!("a file became shorter while it was sent; its answer is cut");
+                    return Err(self.cut_body());
+                }
+                Ok(count) => {
+                    self.moved += count;
+                    return Ok(count);
+                }
+                Err(error) => self.check(&error)?,
+            }
+        }
+    }
+
+    /// Asks a producer for more, once all that it made before is out: that is all the flow control
+    /// there is.
+    fn send_produced(&mut self, producer: &mut dyn Produce) -> Step {
+        match self.flush(false) {
+            Step::Moved if self.paused_until.is_some() => return Step::NeedsOther,
+            Step::Moved => {}
+            stuck => return stuck,
+        }
+        let mut content = std::mem::take(self.scratch);
+        let said = catch_unwind(AssertUnwindSafe(|| producer.produce(&mut content)))
+            .unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+        self.client.connection.send(&content, self.tx);
+        self.exchange.body_sent += content.len() as u64;
+        let made_nothing = content.is_empty();
+        content.clear();
+        content.shrink_to(4 * GATHERED);
+        *self.scratch = content;
+        match said {
+            Ok(Produced::End) => self.finish_body(),
+            // One that has more and makes nothing would keep the loop to itself.
+            Ok(Produced::More) if made_nothing => self.pause(Duration::ZERO),
+            Ok(Produced::More) => Step::Moved,
+            Ok(Produced::Pause(pause)) => self.pause(pause),
+            Err(error) => {
+                log::error!("a producer failed, its answer is cut: {error}");
+                self.cut_body()
+            }
+        }
+    }
+
+    fn pause(&mut self, pause: Duration) -> Step {
+        match self.flush(false) {
+            Step::Moved => {
+                self.paused_until = Some(self.now + pause);
+                Step::NeedsOther
+            }
+            stuck => stuck,
+        }
+    }
+
+    fn finish_body(&mut self) -> Step {
+        self.client.connection.finish(self.tx);
+        Step::Moved
+    }
+
+    /// Gives the answer up. The connection is closed without its end, so that the client notices.
+    fn cut_body(&mut self) -> Step {
+        self.client.connection.cut();
+        Step::Broken
+    }
+}
