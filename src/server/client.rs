@@ -141,6 +141,11 @@ impl Client {
         self.ready.broken |= ready.broken;
     }
 
+    /// Whether nothing is under way: no request, no answer, no last words.
+    pub(super) fn is_idle(&self) -> bool {
+        self.work.is_none() && self.clock.phase != Phase::Linger
+    }
+
     /// Whether it is between requests: then it can be let go without anything being lost, and the
     /// time says since when.
     pub(super) fn idle_since(&self) -> Option<Millis> {

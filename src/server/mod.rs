@@ -105,7 +105,7 @@ impl fmt::Display for StartError {
 impl std::error::Error for StartError {}
 
 /// The server: a loop over `N`, the network.
-pub struct Server<N = System> {
+pub struct Server<N: Net = System> {
     net: N,
     peers: Peers,
     timers: Timers,
@@ -235,7 +235,7 @@ impl<N: Net> Server<N> {
         let all: Vec<PeerId> = self.peers.iter().map(|(id, _)| id).collect();
         for id in all {
             match self.peers.get_mut(id) {
-                Some(Peer::Client(client)) if client.work.is_some() => {
+                Some(Peer::Client(client)) if !client.is_idle() => {
                     client.connection.close_after_answer();
                 }
                 Some(Peer::Client(_) | Peer::Listener(_)) => self.close(id),
@@ -248,6 +248,12 @@ impl<N: Net> Server<N> {
     #[must_use]
     pub fn is_over(&self) -> bool {
         self.drained_by.is_some_and(|by| self.peers.clients() == 0 || by <= self.net.now())
+    }
+
+    /// How many clients there are.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.peers.clients()
     }
 
     /// One turn of the loop: wait, serve, let go.
@@ -431,6 +437,17 @@ impl<N: Net> Server<N> {
         {
             self.log.add_draft(draft, work.exchange.body_sent);
         }
+    }
+}
+
+impl<N: Net> Drop for Server<N> {
+    /// Whoever is still here is cut off, but not forgotten in the log.
+    fn drop(&mut self) {
+        let all: Vec<PeerId> = self.peers.iter().map(|(id, _)| id).collect();
+        for id in all {
+            self.close(id);
+        }
+        self.log.write();
     }
 }
 

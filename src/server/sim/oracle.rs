@@ -1,0 +1,206 @@
+//! What a client must get: the pure core and the site, fed with everything at once, with no loop
+//! between them.
+
+use super::super::limits::Limits;
+use super::world::{Promises, UNIX_TIME, promised};
+use crate::http::Refusal;
+use crate::http::connection::{Connection, Received, Turn};
+use crate::http::date::Stamp;
+use crate::http::framing::Length;
+use crate::http::head::{Head, HeadSpace};
+use crate::http::status::Status;
+use crate::site::body::{Body, Produced};
+use crate::site::handler::Settled;
+use crate::site::{Answer, Inquiry, Now, Reply, Site};
+
+/// What one client must get, and how its conversation stands at the end.
+pub(super) struct Expected {
+    pub(super) bytes: Vec<u8>,
+    /// The answer that it gets in addition if it stops here for too long.
+    pub(super) timed_out: Vec<u8>,
+}
+
+/// One client's conversation.
+struct Oracle<'a> {
+    site: &'a Site,
+    limits: &'a Limits,
+    promises: &'a Promises,
+    connection: Connection,
+    requests: u32,
+    out: Vec<u8>,
+}
+
+/// All that the server must say to `script`.
+pub(super) fn expect(
+    site: &Site,
+    limits: &Limits,
+    promises: &Promises,
+    script: &[u8],
+) -> Expected {
+    let mut oracle = Oracle {
+        site,
+        limits,
+        promises,
+        connection: Connection::new(),
+        requests: 0,
+        out: Vec::new(),
+    };
+    let mut at = 0;
+    let mut is_open = true;
+    while let Some(used) = oracle.exchange(&script[at..]) {
+        at += used;
+        if oracle.connection.turn() == Turn::Close {
+            is_open = false;
+            break;
+        }
+    }
+    let bytes = std::mem::take(&mut oracle.out);
+    if is_open && at < script.len() {
+        let why = if oracle.connection.is_in_content() {
+            "the request's content took too long"
+        } else {
+            "the request's head took too long"
+        };
+        oracle.connection.refuse();
+        let refusal = Refusal { status: Status::REQUEST_TIMEOUT, why };
+        oracle.respond(site.refuse(refusal));
+    }
+    Expected { bytes, timed_out: oracle.out }
+}
+
+impl Oracle<'_> {
+    /// One exchange from the front of `input`; how many bytes it took, if it came to an answer.
+    fn exchange(&mut self, input: &[u8]) -> Option<usize> {
+        let mut space = HeadSpace::new();
+        let (used, head) = match self.connection.receive(input, &mut space, &self.limits.http()) {
+            Ok((used, Received::Head(head))) => (used, head),
+            Ok(_) => return None,
+            Err(refusal) => {
+                self.respond(self.site.refuse(refusal));
+                return Some(input.len());
+            }
+        };
+        self.requests += 1;
+        if self.requests >= self.limits.persistent_requests {
+            self.connection.close_after_answer();
+        }
+        let reply = match self.ask(&head, None) {
+            Answer::Reply(reply) => {
+                let is_small = matches!(head.length, Some(Length::Known(1..=65_536)));
+                if is_small && !head.expects_continue {
+                    let (taken, result) = self.content(&input[used..], u64::MAX)?;
+                    let reply = result.map_or_else(|refusal| self.site.refuse(refusal), |_| reply);
+                    self.respond(reply);
+                    return Some(used + taken);
+                }
+                reply
+            }
+            Answer::Content { limit } => return self.with_content(input, used, &head, limit),
+            Answer::Later(_) => self.settle(),
+        };
+        self.respond(reply);
+        Some(used)
+    }
+
+    fn with_content(
+        &mut self,
+        input: &[u8],
+        used: usize,
+        head: &Head<'_>,
+        limit: u64,
+    ) -> Option<usize> {
+        if matches!(head.length, Some(Length::Known(length)) if length > limit) {
+            self.respond(self.site.refuse(super::super::spool::too_large()));
+            return Some(input.len());
+        }
+        self.connection.invite_content(&mut self.out);
+        let (taken, result) = match head.length {
+            Some(_) => self.content(&input[used..], limit)?,
+            None => (0, Ok(Vec::new())),
+        };
+        let reply = match result {
+            Err(refusal) => self.site.refuse(refusal),
+            Ok(content) => match self.ask(head, Some(&content)) {
+                Answer::Reply(reply) => reply,
+                Answer::Later(_) => self.settle(),
+                Answer::Content { .. } => panic!("content is asked for twice"),
+            },
+        };
+        self.respond(reply);
+        Some(used + taken)
+    }
+
+    fn ask(&self, head: &Head<'_>, content: Option<&[u8]>) -> Answer {
+        self.site.answer(&Inquiry {
+            head,
+            client: Some([127, 0, 0, 1].into()),
+            content,
+            now: Now { monotonic_ms: 0, unix: UNIX_TIME },
+        })
+    }
+
+    fn settle(&self) -> Reply {
+        let promise = self.promises.borrow_mut().pop().expect("a promise was made");
+        drop(promise);
+        let (promise, mut later) = crate::site::handler::Promise::new();
+        promise.fulfil(promised);
+        match later.take() {
+            Some(Settled::Reply(reply)) => reply,
+            Some(Settled::AskAgain) | None => panic!("the promise was fulfilled"),
+        }
+    }
+
+    /// All of the request's content; `None` if it is not all there.
+    fn content(&mut self, input: &[u8], limit: u64) -> Option<(usize, Result<Vec<u8>, Refusal>)> {
+        let mut at = 0;
+        let mut content = Vec::new();
+        loop {
+            let mut space = HeadSpace::new();
+            let rest = &input[at..];
+            match self.connection.receive(rest, &mut space, &self.limits.http()) {
+                Err(refusal) => return Some((input.len(), Err(refusal))),
+                Ok((used, Received::Content(piece))) => {
+                    at += used;
+                    content.extend_from_slice(piece);
+                    if content.len() as u64 > limit {
+                        self.connection.refuse();
+                        return Some((input.len(), Err(super::super::spool::too_large())));
+                    }
+                }
+                Ok((used, Received::End)) => return Some((at + used, Ok(content))),
+                Ok((_, Received::Nothing)) => return None,
+                Ok((_, Received::Head(_))) => panic!("a head within content"),
+            }
+        }
+    }
+
+    fn respond(&mut self, reply: Reply) {
+        let stamp = Stamp::new(UNIX_TIME);
+        let length = reply.body.length();
+        self.connection.respond(reply.status, &reply.fields, length, stamp.http(), &mut self.out);
+        if self.connection.owes_content() {
+            let mut content = Vec::new();
+            collect(reply.body, &mut content);
+            self.connection.send(&content, &mut self.out);
+            self.connection.finish(&mut self.out);
+        }
+    }
+}
+
+fn collect(body: Body, out: &mut Vec<u8>) {
+    match body {
+        Body::Empty => {}
+        Body::Bytes { bytes, at, end } => out.extend_from_slice(&bytes[at..end]),
+        Body::File { file, offset, left } => {
+            let mut bytes = vec![0; usize::try_from(left).unwrap()];
+            std::os::unix::fs::FileExt::read_exact_at(&*file, &mut bytes, offset).unwrap();
+            out.extend_from_slice(&bytes);
+        }
+        Body::Parts(mut parts) => {
+            while let Some(piece) = parts.current() {
+                collect(std::mem::take(piece), out);
+            }
+        }
+        Body::Produced(mut produce) => while produce.produce(out).unwrap() != Produced::End {},
+    }
+}

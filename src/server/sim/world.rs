@@ -1,0 +1,466 @@
+//! A made-up network: clients that send in pieces, read slowly, leave early or never, and a clock that
+//! jumps. Everything comes from one seed, so a run can be had again.
+//!
+//! It keeps to what epoll(7), tcp(7) and accept(2) promise, and to nothing more: readiness is
+//! told once, in any order, sometimes for a socket that is long gone; bytes that the server has not read
+//! when it closes cost the client what it has not read either.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::os::unix::fs::FileExt as _;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use fastrand::Rng;
+
+use super::super::net::{Net, Ready, Wake};
+use super::super::peers::PeerId;
+use super::super::timers::Millis;
+use crate::site::handler::{Promise, Response};
+
+/// The wall clock stands still, so that every answer has the same date.
+pub(super) const UNIX_TIME: u64 = 1_000_000_000;
+
+/// Promises of handlers that are to be fulfilled some time.
+pub(super) type Promises = Rc<RefCell<Vec<Promise>>>;
+
+/// What a promised answer says.
+pub(super) fn promised() -> Response {
+    Response::text("as promised\n")
+}
+
+/// How a client behaves once it has sent what it sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// Sends all, reads all, and waits for the server to close.
+    Patient,
+    /// Sends all, closes its direction, reads all.
+    HalfCloses,
+    /// Stops sending after this many bytes, and waits.
+    StallsAt(usize),
+    /// Resets the connection once it has sent this many bytes.
+    ResetsAt(usize),
+    /// Sends all and stops reading after this many bytes.
+    StopsReadingAt(usize),
+}
+
+/// One client.
+#[derive(Debug)]
+pub(super) struct Remote {
+    pub(super) manner: Manner,
+    script: Vec<u8>,
+    sent: usize,
+    /// How many bytes may be on their way to it, unread.
+    window: usize,
+    /// On their way to the server.
+    arrived: Vec<u8>,
+    /// On their way to the client.
+    in_flight: Vec<u8>,
+    pub(super) received: Vec<u8>,
+    peer: Option<PeerId>,
+    state: State,
+    half_closed: bool,
+    wants_room: bool,
+    next_at: Millis,
+    pub(super) last_moved: Millis,
+    pub(super) closed_at: Option<Millis>,
+    edges: Edges,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Waiting,
+    Knocking,
+    Open,
+    /// The server has said that it will write no more.
+    Finished,
+    Closed,
+    Gone,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Edges {
+    readable: bool,
+    writable: bool,
+    broken: bool,
+}
+
+/// The world of one run.
+pub(super) struct World {
+    random: Rng,
+    now: Millis,
+    pub(super) remotes: Vec<Remote>,
+    by_peer: HashMap<PeerId, usize>,
+    former: Vec<PeerId>,
+    knocking: Vec<usize>,
+    knocked: bool,
+    listener: Option<PeerId>,
+    /// accept(2) finds no descriptor while this many accepts are still to fail.
+    exhausted: u32,
+    bell: Arc<AtomicBool>,
+    promises: Promises,
+    promise_at: Millis,
+    /// What each client was sent since the last wait.
+    pub(super) sent_this_turn: HashMap<PeerId, Vec<u8>>,
+    /// The most answers and bytes that one client had in one turn.
+    pub(super) most_answers: usize,
+    pub(super) most_bytes: usize,
+    idle_waits: u32,
+}
+
+impl World {
+    pub(super) fn new(random: Rng, promises: Promises) -> Self {
+        World {
+            random,
+            now: Millis(0),
+            remotes: Vec::new(),
+            by_peer: HashMap::new(),
+            former: Vec::new(),
+            knocking: Vec::new(),
+            knocked: false,
+            listener: None,
+            exhausted: 0,
+            bell: Arc::default(),
+            promises,
+            promise_at: Millis::NEVER,
+            sent_this_turn: HashMap::new(),
+            most_answers: 0,
+            most_bytes: 0,
+            idle_waits: 0,
+        }
+    }
+
+    pub(super) fn listen(&mut self, listener: PeerId) {
+        self.listener = Some(listener);
+    }
+
+    pub(super) fn add(&mut self, script: Vec<u8>, manner: Manner) {
+        let window = [1, 17, 400, 5_000, 70_000, 1 << 20][self.random.usize(..6)];
+        self.remotes.push(Remote {
+            manner,
+            script,
+            sent: 0,
+            window,
+            arrived: Vec::new(),
+            in_flight: Vec::new(),
+            received: Vec::new(),
+            peer: None,
+            state: State::Waiting,
+            half_closed: false,
+            wants_room: false,
+            next_at: Millis(self.random.u64(..100)),
+            last_moved: Millis(0),
+            closed_at: None,
+            edges: Edges::default(),
+        });
+    }
+
+    /// Whether every client's story is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.remotes.iter().all(|remote| remote.state == State::Gone)
+    }
+
+    /// Who is next to do something, and when.
+    fn next(&self) -> Option<(Millis, usize)> {
+        let remotes = self.remotes.iter().zip(0..).map(|(remote, at)| (remote.next_at, at));
+        remotes.filter(|&(at, _)| at != Millis::NEVER).min()
+    }
+
+    fn fulfil_promises(&mut self) {
+        self.promise_at = Millis::NEVER;
+        let promises = std::mem::take(&mut *self.promises.borrow_mut());
+        for promise in promises {
+            // Now and then a thread dies with its promise.
+            promise.fulfil(promised);
+        }
+    }
+
+    /// One client does one thing.
+    fn act(&mut self, at: usize) {
+        let random = &mut self.random;
+        let remote = &mut self.remotes[at];
+        let pause = if random.u8(..8) == 0 { random.u64(..40) } else { random.u64(..3) };
+        remote.next_at = self.now + Duration::from_millis(pause);
+        match remote.state {
+            State::Waiting => {
+                remote.state = State::Knocking;
+                self.knocking.push(at);
+                self.knocked = true;
+                if random.u8(..6) == 0 {
+                    self.exhausted = random.u32(..4);
+                }
+            }
+            State::Knocking => {}
+            State::Open | State::Finished | State::Closed => {
+                if random.bool() {
+                    remote.send(random, self.now);
+                } else {
+                    remote.take(random, self.now);
+                }
+                remote.maybe_leave(self.now);
+            }
+            State::Gone => remote.next_at = Millis::NEVER,
+        }
+    }
+
+    /// Tells some of the edges that are there, in any order, and now and then one of the past.
+    fn tell(&mut self, ready: &mut Vec<Ready>) {
+        if std::mem::take(&mut self.knocked)
+            && let Some(peer) = self.listener
+        {
+            ready.push(event(peer, true, false));
+        }
+        if self.bell.swap(false, Ordering::AcqRel) {
+            ready.push(event(PeerId::BELL, true, false));
+        }
+        for remote in &mut self.remotes {
+            let Some(peer) = remote.peer else { continue };
+            let edges = remote.edges;
+            if (edges.readable || edges.writable || edges.broken) && self.random.u8(..4) > 0 {
+                remote.edges = Edges::default();
+                ready.push(Ready {
+                    peer,
+                    readable: edges.readable,
+                    writable: edges.writable,
+                    read_closed: edges.readable && remote.half_closed,
+                    broken: edges.broken,
+                });
+            }
+        }
+        if !ready.is_empty() && !self.former.is_empty() && self.random.bool() {
+            let peer = self.former[self.random.usize(..self.former.len())];
+            ready.push(Ready { broken: true, ..event(peer, true, true) });
+        }
+        self.random.shuffle(ready);
+    }
+
+    fn end_turn(&mut self) {
+        for sent in std::mem::take(&mut self.sent_this_turn).into_values() {
+            let answers = memchr::memmem::find_iter(&sent, b"HTTP/1.1 ").count();
+            let invitations = memchr::memmem::find_iter(&sent, b"HTTP/1.1 100").count();
+            self.most_answers = self.most_answers.max(answers - invitations);
+            self.most_bytes = self.most_bytes.max(sent.len());
+        }
+    }
+
+    fn open(&mut self, peer: PeerId) -> io::Result<&mut Remote> {
+        let at = self.by_peer.get(&peer).expect("the server names a peer that is not there");
+        let remote = &mut self.remotes[*at];
+        if remote.state == State::Gone {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(remote)
+    }
+}
+
+impl Remote {
+    /// Sends some more of its script.
+    fn send(&mut self, random: &mut Rng, now: Millis) {
+        let end = match self.manner {
+            Manner::StallsAt(at) | Manner::ResetsAt(at) => at.min(self.script.len()),
+            Manner::Patient | Manner::HalfCloses | Manner::StopsReadingAt(_) => self.script.len(),
+        };
+        let most = [1, 2, 30, 1_000, 100_000][random.usize(..5)];
+        let count = (end - self.sent).min(random.usize(1..=most));
+        if count > 0 && self.state == State::Closed {
+            // Nobody is there any more: a reset comes back, and what was not read is lost.
+            self.in_flight.clear();
+            self.state = State::Gone;
+            return;
+        }
+        if count > 0 {
+            self.arrived.extend_from_slice(&self.script[self.sent..self.sent + count]);
+            self.sent += count;
+            self.edges.readable = true;
+            self.last_moved = now;
+        }
+        if self.sent < end || self.state == State::Closed {
+            return;
+        }
+        if matches!(self.manner, Manner::ResetsAt(_)) {
+            self.edges.broken = true;
+            self.state = State::Gone;
+        } else if self.manner == Manner::HalfCloses && !self.half_closed {
+            self.half_closed = true;
+            self.edges.readable = true;
+        }
+    }
+
+    /// Reads some of what is on its way.
+    fn take(&mut self, random: &mut Rng, now: Millis) {
+        let most = [1, 50, 3_000, 1 << 20][random.usize(..4)];
+        let mut count = self.in_flight.len().min(random.usize(1..=most));
+        if let Manner::StopsReadingAt(at) = self.manner {
+            count = count.min(at.saturating_sub(self.received.len()));
+        }
+        self.received.extend(self.in_flight.drain(..count));
+        if count > 0 {
+            self.last_moved = now;
+            if std::mem::take(&mut self.wants_room) {
+                self.edges.writable = true;
+            }
+        }
+    }
+
+    /// A client that has read all leaves when the server has; one that does not read is kept.
+    fn maybe_leave(&mut self, now: Millis) {
+        let has_read_all = self.in_flight.is_empty();
+        match self.state {
+            State::Finished if has_read_all && !self.half_closed => {
+                self.half_closed = true;
+                self.edges.readable = true;
+            }
+            State::Closed if has_read_all || matches!(self.manner, Manner::StopsReadingAt(_)) => {
+                self.state = State::Gone;
+            }
+            _ => {}
+        }
+        if self.state == State::Gone {
+            self.closed_at.get_or_insert(now);
+        }
+    }
+}
+
+fn event(peer: PeerId, readable: bool, writable: bool) -> Ready {
+    Ready { peer, readable, writable, read_closed: false, broken: false }
+}
+
+impl Net for World {
+    fn now(&self) -> Millis {
+        self.now
+    }
+
+    fn unix_time(&self) -> u64 {
+        UNIX_TIME
+    }
+
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+        self.end_turn();
+        let until = timeout.map_or(Millis::NEVER, |timeout| self.now + timeout);
+        if !self.promises.borrow().is_empty() && self.promise_at == Millis::NEVER {
+            self.promise_at = self.now + Duration::from_millis(self.random.u64(..200));
+        }
+        loop {
+            self.tell(ready);
+            if !ready.is_empty() || (timeout == Some(Duration::ZERO) && self.random.bool()) {
+                return Ok(());
+            }
+            let has_edges = self.remotes.iter().any(|remote| {
+                remote.peer.is_some()
+                    && (remote.edges.readable || remote.edges.writable || remote.edges.broken)
+            });
+            if has_edges {
+                continue; // Chance held them back; they are still due.
+            }
+            let next = self.next();
+            let at = next.map_or(Millis::NEVER, |(at, _)| at).min(self.promise_at);
+            if at > until || at == Millis::NEVER {
+                assert!(until != Millis::NEVER, "the loop sleeps for ever, and nobody will wake it");
+                self.now = until;
+                return Ok(());
+            }
+            self.now = self.now.max(at);
+            self.idle_waits += 1;
+            match next {
+                Some((time, remote)) if time == at => self.act(remote),
+                _ => self.fulfil_promises(),
+            }
+        }
+    }
+
+    fn waker(&self) -> Wake {
+        let bell = Arc::clone(&self.bell);
+        Arc::new(move || bell.store(true, Ordering::Release))
+    }
+
+    fn accept(&mut self, _: PeerId, client: PeerId) -> io::Result<Option<SocketAddr>> {
+        if self.knocking.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if self.exhausted > 0 {
+            self.exhausted -= 1;
+            return Err(io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error()));
+        }
+        let at = self.knocking.remove(0);
+        assert!(self.by_peer.insert(client, at).is_none(), "two clients of one name");
+        let remote = &mut self.remotes[at];
+        remote.peer = Some(client);
+        remote.state = State::Open;
+        remote.last_moved = self.now;
+        remote.edges.writable = true;
+        Ok(Some(SocketAddr::from(([127, 0, 0, 1], 1))))
+    }
+
+    fn read(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(!buffer.is_empty(), "a read into nothing looks like an end");
+        let remote = self.open(peer)?;
+        if remote.arrived.is_empty() {
+            let at_end = remote.half_closed;
+            return if at_end { Ok(0) } else { Err(io::ErrorKind::WouldBlock.into()) };
+        }
+        let count = remote.arrived.len().min(buffer.len());
+        buffer[..count].copy_from_slice(&remote.arrived[..count]);
+        remote.arrived.drain(..count);
+        Ok(count)
+    }
+
+    fn write(&mut self, peer: PeerId, parts: &[IoSlice<'_>], _: bool) -> io::Result<usize> {
+        let remote = self.open(peer)?;
+        assert!(remote.state == State::Open, "the server writes after its end");
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        assert!(total > 0, "a write of nothing");
+        let room = remote.window.saturating_sub(remote.in_flight.len());
+        remote.wants_room |= room < total;
+        if room == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).take(room).collect();
+        remote.in_flight.extend_from_slice(&bytes);
+        self.sent_this_turn.entry(peer).or_default().extend_from_slice(&bytes);
+        Ok(bytes.len())
+    }
+
+    fn send_file(
+        &mut self,
+        peer: PeerId,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<usize> {
+        let mut bytes = vec![0; length];
+        let count = file.read_at(&mut bytes, offset)?;
+        if count == 0 {
+            return Ok(0);
+        }
+        self.write(peer, &[IoSlice::new(&bytes[..count])], false)
+    }
+
+    fn finish(&mut self, peer: PeerId) {
+        if let Ok(remote) = self.open(peer) {
+            remote.state = State::Finished;
+        }
+    }
+
+    fn close(&mut self, peer: PeerId) {
+        let Some(at) = self.by_peer.remove(&peer) else {
+            assert!(Some(peer) == self.listener, "the server closes a peer that is not there");
+            return;
+        };
+        self.former.push(peer);
+        let remote = &mut self.remotes[at];
+        remote.closed_at = Some(self.now);
+        remote.peer = None;
+        if !remote.arrived.is_empty() && remote.state != State::Gone {
+            remote.in_flight.clear();
+        }
+        if remote.state != State::Gone {
+            remote.state = State::Closed;
+            remote.next_at = self.now;
+        }
+    }
+}
