@@ -31,12 +31,7 @@ struct Oracle<'a> {
 }
 
 /// All that the server must say to `script`.
-pub(super) fn expect(
-    site: &Site,
-    limits: &Limits,
-    promises: &Promises,
-    script: &[u8],
-) -> Expected {
+pub(super) fn expect(site: &Site, limits: &Limits, promises: &Promises, script: &[u8]) -> Expected {
     let mut oracle = Oracle {
         site,
         limits,

@@ -90,8 +90,7 @@ fn request(random: &mut Rng) -> Vec<u8> {
         1 | 2 => {
             let length = [0, 1, 50, 1_000, 2_900, 5_000][random.usize(..6)];
             let target = ["/echo", "/echo", "/small", "/later"][random.usize(..4)];
-            let expect =
-                if random.u8(..5) == 0 { "Expect: 100-continue\r\n" } else { "" };
+            let expect = if random.u8(..5) == 0 { "Expect: 100-continue\r\n" } else { "" };
             let head = format!(
                 "POST {target} {version}\r\nHost: a\r\n{connection}{expect}Content-Length: {length}\r\n\r\n"
             );

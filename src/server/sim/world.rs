@@ -360,7 +360,10 @@ impl Net for World {
             let next = self.next();
             let at = next.map_or(Millis::NEVER, |(at, _)| at).min(self.promise_at);
             if at > until || at == Millis::NEVER {
-                assert!(until != Millis::NEVER, "the loop sleeps for ever, and nobody will wake it");
+                assert!(
+                    until != Millis::NEVER,
+                    "the loop sleeps for ever, and nobody will wake it"
+                );
                 self.now = until;
                 return Ok(());
             }
@@ -419,7 +422,8 @@ impl Net for World {
         if room == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).take(room).collect();
+        let bytes: Vec<u8> =
+            parts.iter().flat_map(|part| part.iter().copied()).take(room).collect();
         remote.in_flight.extend_from_slice(&bytes);
         self.sent_this_turn.entry(peer).or_default().extend_from_slice(&bytes);
         Ok(bytes.len())
