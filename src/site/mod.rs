@@ -5,6 +5,7 @@
 
 pub mod body;
 pub mod handler;
+pub mod media_type;
 
 use std::net::IpAddr;
 use std::ops::Deref;
