@@ -4,8 +4,10 @@
 //! *Invariant:* files are opened here, sockets never; what the time is, the caller says.
 
 pub mod body;
+pub mod error_page;
 pub mod handler;
 pub mod media_type;
+mod page;
 
 use std::net::IpAddr;
 use std::ops::Deref;
