@@ -6,6 +6,7 @@
 pub mod body;
 pub mod error_page;
 pub mod handler;
+pub mod listing;
 pub mod media_type;
 mod page;
 
