@@ -3,6 +3,7 @@
 //!
 //! *Invariant:* files are opened here, sockets never; what the time is, the caller says.
 
+pub mod access;
 pub mod body;
 pub mod error_page;
 pub mod handler;
