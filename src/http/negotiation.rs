@@ -82,6 +82,12 @@ pub fn prefers_json(fields: &Fields<'_>) -> bool {
     media_quality(fields, "application", "json") > media_quality(fields, "text", "html")
 }
 
+/// Whether the client takes HTML at all. Without Accept: yes.
+#[must_use]
+pub fn accepts_html(fields: &Fields<'_>) -> bool {
+    fields.get(Name::Accept).is_none() || media_quality(fields, "text", "html") > 0
+}
+
 const HIGHEST: u16 = 1000;
 
 /// What Accept-Encoding says of each coding.
