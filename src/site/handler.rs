@@ -1,13 +1,13 @@
 //! Rust handlers: what they are told ([`Request`]), what they say ([`Response`]), and how they
 //! answer from another thread ([`Promise`]). What pattern leads to which handler is not known here.
 
-use std::borrow::Cow;
+use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::body::{Body, Produce};
-use super::{Block, Reply};
+pub use super::later::{Bell, Later, Promise, Settled};
+use super::{route_fields, rule};
 use crate::http::fields;
 use crate::http::head::Head;
 use crate::http::method::Method;
@@ -111,26 +111,26 @@ pub struct Response {
     fault: Option<String>,
 }
 
+/// The content of a response.
 #[derive(Debug)]
-enum Content {
+pub(super) enum Content {
     None,
     Bytes(Rc<[u8]>),
     Produced(Box<dyn Produce>),
+    /// Another thread is at work on the whole response.
     Later(Later),
 }
 
-/// Fields that say how a message is framed, or that the connection writes: not a handler's to set.
-const CONNECTION_FIELDS: [&str; 9] = [
-    "Connection",
-    "Content-Length",
-    "Date",
-    "Keep-Alive",
-    "Server",
-    "TE",
-    "Trailer",
-    "Transfer-Encoding",
-    "Upgrade",
-];
+impl Content {
+    /// As it is sent. What is still to come has no content yet.
+    pub(super) fn into_body(self) -> Body {
+        match self {
+            Content::None | Content::Later(_) => Body::Empty,
+            Content::Bytes(bytes) => Body::bytes(bytes),
+            Content::Produced(produce) => Body::Produced(produce),
+        }
+    }
+}
 
 impl Response {
     /// A response without content. If `status` is an error, the site's page for it is sent.
@@ -204,169 +204,134 @@ impl Response {
     #[must_use]
     pub fn field(mut self, name: &str, value: impl AsRef<[u8]>) -> Response {
         let value = value.as_ref();
-        if !fields::is_name(name.as_bytes()) {
-            self.blame(|| format!("{name:?} is not a field name"));
-        } else if CONNECTION_FIELDS.iter().any(|own| own.eq_ignore_ascii_case(name)) {
-            self.blame(|| format!("{name} is written by the connection"));
-        } else if fields::is_value(value) {
-            fields::write(&mut self.fields, name, value);
-        } else {
-            self.blame(|| format!("{name} cannot have the value {:?}", lossy(value)));
+        match route_fields::fault(name, value) {
+            Some(fault) => {
+                self.fault.get_or_insert(fault);
+            }
+            None => fields::write(&mut self.fields, name, value),
         }
         self
     }
 
-    fn blame(&mut self, what: impl FnOnce() -> String) {
-        self.fault.get_or_insert_with(what);
-    }
-}
-
-fn lossy(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes)
-}
-
-/// Rung by another thread when a [`Later`] is settled: it wakes the loop.
-pub type Bell = Box<dyn FnOnce() + Send>;
-
-/// The other thread's side of an answer that comes later.
-///
-/// Dropped without being kept, it becomes a 500.
-#[derive(Debug)]
-pub struct Promise {
-    shared: Arc<Mutex<State>>,
-}
-
-/// The loop's side of an answer that comes later. Dropped when the client is gone.
-#[derive(Debug)]
-pub struct Later {
-    shared: Arc<Mutex<State>>,
-}
-
-/// How a [`Later`] ended.
-#[derive(Debug)]
-pub enum Settled {
-    /// This is the answer.
-    Reply(Reply),
-    /// The same inquiry will now be answered at once.
-    AskAgain,
-}
-
-#[derive(Default)]
-struct State {
-    /// An outcome has been given; it may have been taken since.
-    settled: bool,
-    outcome: Option<Outcome>,
-    bell: Option<Bell>,
-}
-
-enum Outcome {
-    /// Makes the response, on the loop's thread: so only what it is made of must be `Send`.
-    Make(Box<dyn FnOnce() -> Response + Send>),
-    AskAgain,
-    Broken,
-}
-
-impl std::fmt::Debug for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.settled { "Settled" } else { "Open" })
-    }
-}
-
-impl Promise {
-    /// The two sides of an answer that comes later.
-    pub(crate) fn new() -> (Promise, Later) {
-        let shared = Arc::default();
-        (Promise { shared: Arc::clone(&shared) }, Later { shared })
-    }
-
-    /// Gives the answer. `make` runs on the loop's thread and must be quick; what it captures was
-    /// worked out here.
-    ///
-    /// ```ignore
-    /// let (promise, response) = Response::later();
-    /// std::thread::spawn(move || {
-    ///     let report = slow_report();
-    ///     promise.fulfil(move || Response::text(report));
-    /// });
-    /// response
-    /// ```
-    pub fn fulfil(self, make: impl FnOnce() -> Response + Send + 'static) {
-        settle(&self.shared, Outcome::Make(Box::new(make)));
-    }
-
-    /// Says that whoever asked shall ask again: what was missing is known now.
-    pub(crate) fn ask_again(self) {
-        settle(&self.shared, Outcome::AskAgain);
-    }
-
-    /// Whether somebody still waits for the answer. A long piece of work may look now and then.
-    #[must_use]
-    pub fn is_awaited(&self) -> bool {
-        Arc::strong_count(&self.shared) > 1
-    }
-}
-
-impl Drop for Promise {
-    fn drop(&mut self) {
-        settle(&self.shared, Outcome::Broken);
-    }
-}
-
-impl Later {
-    /// `bell` is rung once, when the answer is there: from the other thread, or here and now if it
-    /// is there already.
-    pub fn ring(&mut self, bell: Bell) {
-        let mut state = lock(&self.shared);
-        if state.settled {
-            drop(state);
-            bell();
-        } else {
-            state.bell = Some(bell);
+    /// What it comes to: its parts, or what is wrong with it.
+    pub(super) fn take_apart(self) -> Result<(Status, Vec<u8>, Content), String> {
+        match self.fault {
+            Some(fault) => Err(fault),
+            None if self.status.code() < 200 => {
+                Err(format!("{} is not the status of an answer", self.status.code()))
+            }
+            None => Ok((self.status, self.fields, self.content)),
         }
     }
+}
 
-    /// The answer, once, if it is there. Runs what the other thread left to be run, so a panic can
-    /// come out of it as out of a handler.
-    pub fn take(&mut self) -> Option<Settled> {
-        let outcome = lock(&self.shared).outcome.take()?;
-        Some(match outcome {
-            Outcome::Make(make) => Settled::Reply(make().into_reply()),
-            Outcome::AskAgain => Settled::AskAgain,
-            Outcome::Broken => {
-                log::error!("a promised response was never given");
-                Settled::Reply(Response::new(Status::INTERNAL_SERVER_ERROR).into_reply())
+/// The handlers of one pattern, by method.
+#[derive(Default)]
+pub struct MethodTable {
+    handlers: Vec<(Box<str>, Box<dyn Handler>)>,
+    any: Option<Box<dyn Handler>>,
+    allow: String,
+    fault: Option<String>,
+}
+
+impl MethodTable {
+    /// No handlers.
+    #[must_use]
+    pub fn new() -> MethodTable {
+        MethodTable::default()
+    }
+
+    /// `handler` answers `method`, any token but CONNECT and TRACE.
+    #[must_use]
+    pub fn on(mut self, method: &str, handler: impl Handler + 'static) -> MethodTable {
+        if !fields::is_name(method.as_bytes()) {
+            self.fault.get_or_insert(format!("{method:?} is not a method"));
+        } else if matches!(method, "CONNECT" | "TRACE") {
+            self.fault.get_or_insert(format!("{method} is not answered here"));
+        }
+        self.add(method.into(), Box::new(handler));
+        self
+    }
+
+    /// `handler` answers every method that none of the others answers, but CONNECT and TRACE.
+    #[must_use]
+    pub fn any(mut self, handler: impl Handler + 'static) -> MethodTable {
+        self.any = Some(Box::new(handler));
+        self.allow = self.list();
+        self
+    }
+
+    /// Takes over the handlers of `more`, or names a method that both have one for.
+    pub(super) fn join(&mut self, more: MethodTable) -> Option<Box<str>> {
+        if self.any.is_some() && more.any.is_some() {
+            return Some("any method".into());
+        }
+        for (method, handler) in more.handlers {
+            if let Some(twice) = self.add(method, handler) {
+                return Some(twice);
             }
-        })
+        }
+        self.any = self.any.take().or(more.any);
+        self.fault = self.fault.take().or(more.fault);
+        self.allow = self.list();
+        None
+    }
+
+    fn add(&mut self, method: Box<str>, handler: Box<dyn Handler>) -> Option<Box<str>> {
+        if self.handlers.iter().any(|(known, _)| *known == method) {
+            self.fault.get_or_insert(format!("there are two handlers for {method}"));
+            return Some(method);
+        }
+        self.handlers.push((method, handler));
+        self.allow = self.list();
+        None
+    }
+
+    /// Who answers `method`: its own handler; for HEAD, that of GET; or the one for any.
+    pub(super) fn find(&self, method: Method<'_>) -> Option<&dyn Handler> {
+        if matches!(method, Method::Connect | Method::Trace) {
+            return None;
+        }
+        let own = |name: &str| self.handlers.iter().find(|(known, _)| **known == *name);
+        let found = own(method.as_str()).or_else(|| match method {
+            Method::Head => own("GET"),
+            _ => None,
+        });
+        found.map(|(_, handler)| handler).or(self.any.as_ref()).map(|handler| &**handler)
+    }
+
+    /// The methods that are answered, for Allow.
+    pub(super) fn allow(&self) -> &str {
+        &self.allow
+    }
+
+    /// What is wrong with it, if anything.
+    pub(super) fn fault(&self) -> Option<String> {
+        self.fault.clone()
+    }
+
+    fn list(&self) -> String {
+        let mut names: Vec<&str> = self.handlers.iter().map(|(name, _)| &**name).collect();
+        if self.any.is_some() {
+            names.extend(rule::KNOWN_METHODS.split(", "));
+        }
+        if names.contains(&"GET") {
+            names.push("HEAD");
+        }
+        names.push("OPTIONS");
+        let mut seen = Vec::new();
+        names.retain(|name| {
+            !seen.contains(name) && {
+                seen.push(*name);
+                true
+            }
+        });
+        names.join(", ")
     }
 }
 
-/// The first outcome holds; the bell is rung with the lock released.
-fn settle(shared: &Mutex<State>, outcome: Outcome) {
-    let mut state = lock(shared);
-    if state.settled {
-        return;
-    }
-    state.settled = true;
-    state.outcome = Some(outcome);
-    let bell = state.bell.take();
-    drop(state);
-    if let Some(bell) = bell {
-        bell();
-    }
-}
-
-fn lock(shared: &Mutex<State>) -> MutexGuard<'_, State> {
-    // Nothing is done under the lock that could leave the state half changed.
-    shared.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Response {
-    fn into_reply(self) -> Reply {
-        let body = match self.content {
-            Content::None | Content::Later(_) => Body::Empty,
-            Content::Bytes(bytes) => Body::bytes(bytes),
-            Content::Produced(produce) => Body::Produced(produce),
-        };
-        Reply { status: self.status, fields: Block::Made(self.fields), body, user: None }
+impl fmt::Debug for MethodTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.allow)
     }
 }

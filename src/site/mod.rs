@@ -1,25 +1,58 @@
-//! Floor 1, the site: what to answer. A request comes in as an [`Inquiry`]; hosts lead to routes,
-//! routes to an [`Answer`].
+//! Floor 1, the site: what to answer. A request comes in as an [`Inquiry`]; its host leads to
+//! routes, its path to the [`rule`] that holds there, and the rule to an [`Answer`].
 //!
 //! *Invariant:* files are opened here, sockets never; what the time is, the caller says.
+//!
+//! *Invariant:* whether a client may have an answer is asked before anything that could tell it
+//! what there is.
 
 pub mod access;
 pub mod body;
+pub mod cache;
 pub mod error_page;
+pub mod explain;
+pub mod files;
 pub mod handler;
+mod host;
+mod later;
 pub mod listing;
 pub mod media_type;
 mod page;
+pub(crate) mod pattern;
+mod redirect;
+mod representation;
+pub(crate) mod root;
+pub(crate) mod route_fields;
+pub mod router;
+pub mod rule;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod walk;
 
+use std::fmt;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 
-use crate::http::Refusal;
+pub use pattern::BadPattern;
+pub use root::Symlinks;
+
+use crate::http::fields::{self, Name};
+use crate::http::framing::Length;
 use crate::http::head::Head;
+use crate::http::method::Method;
 use crate::http::status::Status;
+use crate::http::target::Target;
+use crate::http::{Refusal, date::UnixSeconds};
+use access::{Verdict, Visitor};
 use body::Body;
-use handler::Later;
+use cache::{Cache, CacheLimits, Entry};
+use handler::{Content, Handler, Later, Request};
+use host::Names;
+use media_type::MediaTypes;
+use router::{Router, Table};
+use rule::{Acting, Place, Rule};
 
 /// One request, as the site needs to know it.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +73,7 @@ pub struct Now {
     /// Milliseconds of a clock that never goes back; where it began does not matter.
     pub monotonic_ms: u64,
     /// Seconds since 1970-01-01T00:00:00Z.
-    pub unix: u64,
+    pub unix: UnixSeconds,
 }
 
 /// What to answer.
@@ -97,21 +130,278 @@ impl Deref for Block {
     }
 }
 
+/// What holds for all hosts of a site.
+#[derive(Clone, Debug)]
+pub struct SiteOptions {
+    /// The media types of files.
+    pub media_types: MediaTypes,
+    /// How much content a request may have where no route says otherwise, in bytes.
+    pub content_limit: u64,
+    /// How much is kept of the files that are asked for.
+    pub cache: CacheLimits,
+}
+
+impl Default for SiteOptions {
+    /// The built-in media types, 10 MiB, and the default cache.
+    fn default() -> Self {
+        SiteOptions {
+            media_types: MediaTypes::default(),
+            content_limit: 10 << 20,
+            cache: CacheLimits::default(),
+        }
+    }
+}
+
+/// Why a site cannot be set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteError {
+    /// What is wrong, as a sentence without its full stop.
+    pub what: String,
+    /// Where the configuration says it.
+    pub place: Option<Place>,
+}
+
+impl SiteError {
+    fn new(what: String, place: Option<&Place>) -> SiteError {
+        SiteError { what, place: place.cloned() }
+    }
+}
+
+impl fmt::Display for SiteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Some(Place { file, line }) => write!(f, "{file}:{line}: {}", self.what),
+            None => f.write_str(&self.what),
+        }
+    }
+}
+
+impl std::error::Error for SiteError {}
+
 /// All that is answered from: an immutable snapshot of hosts and routes, and what it has cached.
-#[derive(Debug, Default)]
-pub struct Site {}
+#[derive(Debug)]
+pub struct Site {
+    names: Names,
+    hosts: Vec<Host>,
+    media_types: MediaTypes,
+    cache: Cache,
+}
+
+#[derive(Debug)]
+struct Host {
+    /// As they were given.
+    names: Vec<String>,
+    table: Table,
+}
+
+/// One inquiry on its way to an answer: what is known of it by now.
+struct Errand<'a> {
+    inquiry: &'a Inquiry<'a>,
+    host: usize,
+    /// Resolved.
+    path: &'a [u8],
+    rule: &'a Rc<Rule>,
+}
 
 impl Site {
-    /// What to answer. Never blocks, but for opening and reading small files.
+    /// A site of these hosts, each with its names: `example.com`, `*.example.com`. The first host
+    /// without a name answers for names that nobody has; if there is none, the first host does.
+    ///
+    /// # Errors
+    /// If a name, a pattern or a route cannot be used, or there is no host.
+    pub fn new(hosts: Vec<(Vec<String>, Router)>, options: SiteOptions) -> Result<Site, SiteError> {
+        if hosts.is_empty() {
+            return Err(SiteError::new("there is no site to serve".to_owned(), None));
+        }
+        let own: Vec<Vec<String>> = hosts.iter().map(|(names, _)| names.clone()).collect();
+        let names = Names::new(&own).map_err(|(_, what)| SiteError::new(what, None))?;
+        let compile = |(names, router): (Vec<String>, Router)| {
+            Ok(Host { names, table: router.compile(options.content_limit)? })
+        };
+        Ok(Site {
+            names,
+            hosts: hosts.into_iter().map(compile).collect::<Result<_, _>>()?,
+            media_types: options.media_types,
+            cache: Cache::new(options.cache),
+        })
+    }
+
+    /// What to answer. Never blocks, but for opening and reading small files. A panic of a handler
+    /// comes out of it.
     #[must_use]
     pub fn answer(&self, inquiry: &Inquiry<'_>) -> Answer {
-        let _ = inquiry;
-        Answer::Reply(self.refuse(Refusal { status: Status::NOT_FOUND, why: "No such file" }))
+        let head = inquiry.head;
+        if head.target == Target::Asterisk {
+            return Answer::Reply(options(rule::KNOWN_METHODS, &[]));
+        }
+        let host = self.names.find(head.host);
+        let mut scratch = Vec::new();
+        let path = match head.target.resolve(&mut scratch) {
+            Ok(path) => path,
+            Err(refusal) => return Answer::Reply(self.refuse(refusal)),
+        };
+        let known = self.cache.find(host, path);
+        let rule = match &known {
+            Some(entry) => Rc::clone(&entry.rule),
+            None => self.hosts[host].table.rule(path),
+        };
+        let errand = Errand { inquiry, host, path, rule: &rule };
+        let user = match self.admit(&errand) {
+            Ok(user) => user,
+            Err(answer) => return answer,
+        };
+        let mut answer = self.act(&errand, known);
+        match &mut answer {
+            Answer::Reply(reply) => reply.user = user,
+            Answer::Later(later) => later.belong(&rule, user),
+            Answer::Content { .. } => {}
+        }
+        answer
     }
 
     /// The answer to a request that was refused before it had a head, or by the server.
     #[must_use]
     pub fn refuse(&self, refusal: Refusal) -> Reply {
-        Reply { status: refusal.status, fields: Block::Empty, body: Body::Empty, user: None }
+        let page = error_page::page(refusal.status, refusal.why);
+        Reply {
+            status: refusal.status,
+            fields: Block::Static(error_page::FIELDS),
+            body: Body::bytes(page.into_bytes().into()),
+            user: None,
+        }
     }
+
+    /// Whether the client may have an answer, and who it is; otherwise the answer it gets instead.
+    fn admit(&self, errand: &Errand<'_>) -> Result<Option<Rc<str>>, Answer> {
+        let rule = errand.rule;
+        if rule.access.is_empty() {
+            return Ok(None);
+        }
+        let Inquiry { head, client, now, .. } = *errand.inquiry;
+        let visitor = Visitor {
+            client,
+            method: head.method,
+            authorization: head.fields.only(Name::Authorization),
+            now_ms: now.monotonic_ms,
+        };
+        let error = match access::check(&rule.access, &visitor) {
+            Verdict::Allowed(user) => return Ok(user),
+            Verdict::Verifying(later) => return Err(Answer::Later(later)),
+            Verdict::Forbidden => self.error(errand, Status::FORBIDDEN, "", &[]),
+            Verdict::Unauthorized(challenge) => {
+                let mut line = Vec::new();
+                fields::write(&mut line, "WWW-Authenticate", challenge.as_bytes());
+                self.error(errand, Status::UNAUTHORIZED, "", &line)
+            }
+            Verdict::Busy => self.busy(errand),
+        };
+        Err(Answer::Reply(error))
+    }
+
+    /// Does what the rule says, if the method is one that it answers.
+    fn act(&self, errand: &Errand<'_>, known: Option<Rc<Entry>>) -> Answer {
+        let Some(action) = errand.rule.action() else {
+            return Answer::Reply(self.error(errand, Status::NOT_FOUND, "", &[]));
+        };
+        let head = errand.inquiry.head;
+        if !action.takes(head.method) {
+            return Answer::Reply(self.wrong_method(errand, action));
+        }
+        Answer::Reply(match action {
+            Acting::Files(files) => self.serve(errand, files, known),
+            Acting::Redirect { to, status } => {
+                let reference = to.fill(&errand.rule.captures(errand.path), head.target.query());
+                redirect_to(&reference, *status, errand.rule)
+            }
+            Acting::Respond { status, fields, content } => {
+                let mut fields = fields.clone();
+                errand.rule.fields.complete(&mut fields, status.is_error());
+                let (fields, body) = (Block::Made(fields), Body::bytes(Rc::clone(content)));
+                Reply { status: *status, fields, body, user: None }
+            }
+            Acting::Handlers(table) => match table.find(head.method) {
+                Some(handler) => return self.handle(errand, handler),
+                None => self.wrong_method(errand, action),
+            },
+        })
+    }
+
+    fn wrong_method(&self, errand: &Errand<'_>, action: &Acting) -> Reply {
+        let allow = action.allow();
+        match errand.inquiry.head.method {
+            Method::Options => options(allow, &errand.rule.fields.success),
+            Method::Other(_) => self.error(errand, Status::NOT_IMPLEMENTED, "", &[]),
+            _ => {
+                let mut line = Vec::new();
+                fields::write(&mut line, "Allow", allow.as_bytes());
+                self.error(errand, Status::METHOD_NOT_ALLOWED, "", &line)
+            }
+        }
+    }
+
+    /// Asks a handler, once the request's content is there.
+    fn handle(&self, errand: &Errand<'_>, handler: &dyn Handler) -> Answer {
+        let Errand { inquiry, path, rule, .. } = *errand;
+        let head = inquiry.head;
+        let limit = rule.content_limit;
+        let content = match (head.length, inquiry.content) {
+            (None | Some(Length::Known(0)), _) => &[],
+            (Some(_), Some(content)) => content,
+            (Some(Length::Known(length)), None) if length > limit => {
+                return Answer::Reply(self.error(errand, Status::CONTENT_TOO_LARGE, "", &[]));
+            }
+            (Some(_), None) => return Answer::Content { limit },
+        };
+        let captures = rule.captures(path);
+        let client = inquiry.client;
+        let request = Request { head, path, parameters: &captures, content, client };
+        let (status, mut fields, content) = match handler.handle(&request).take_apart() {
+            Ok((.., Content::Later(later))) => return Answer::Later(later),
+            Ok((status, fields, Content::None)) if status.is_error() => {
+                return Answer::Reply(self.error(errand, status, "", &fields));
+            }
+            Ok(parts) => parts,
+            Err(fault) => {
+                let path = String::from_utf8_lossy(path);
+                log::error!("the response for {path:?} cannot be sent: {fault}");
+                return Answer::Reply(self.error(errand, Status::INTERNAL_SERVER_ERROR, "", &[]));
+            }
+        };
+        rule.fields.complete(&mut fields, status.is_error());
+        let (fields, body) = (Block::Made(fields), content.into_body());
+        Answer::Reply(Reply { status, fields, body, user: None })
+    }
+
+    /// An error's answer: the route's page for it, or the built-in one. `own`: fields of its own.
+    fn error(&self, errand: &Errand<'_>, status: Status, why: &str, own: &[u8]) -> Reply {
+        let mut fields = own.to_vec();
+        let page = errand.rule.errors.find(status).map(|path| path.as_bytes());
+        let body =
+            page.and_then(|path| self.page(errand, path, &mut fields)).unwrap_or_else(|| {
+                fields.extend_from_slice(error_page::FIELDS);
+                Body::bytes(error_page::page(status, why).into_bytes().into())
+            });
+        errand.rule.fields.complete(&mut fields, true);
+        Reply { status, fields: Block::Made(fields), body, user: None }
+    }
+
+    fn busy(&self, errand: &Errand<'_>) -> Reply {
+        self.error(errand, Status::SERVICE_UNAVAILABLE, "", b"Retry-After: 1\r\n")
+    }
+}
+
+/// The answer to OPTIONS (RFC 9110 §9.3.7).
+fn options(allow: &str, more: &[u8]) -> Reply {
+    let mut lines = Vec::new();
+    fields::write(&mut lines, "Allow", allow.as_bytes());
+    lines.extend_from_slice(more);
+    let status = Status::NO_CONTENT;
+    Reply { status, fields: Block::Made(lines), body: Body::Empty, user: None }
+}
+
+fn redirect_to(reference: &str, status: Status, rule: &Rule) -> Reply {
+    let mut lines = Vec::new();
+    fields::write(&mut lines, "Location", reference.as_bytes());
+    lines.extend_from_slice(&rule.fields.success);
+    Reply { status, fields: Block::Made(lines), body: Body::Empty, user: None }
 }

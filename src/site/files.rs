@@ -1,0 +1,265 @@
+//! Files below a root: which file a path means, and what stands in a directory. How a file becomes
+//! an answer is not known here.
+
+use std::path::Path;
+
+use rustix::fs::{Dir, FileType};
+
+use super::SiteError;
+use super::listing;
+use super::root::{Absence, Facts, Instant, Kind, Opened, Root, Symlinks};
+use crate::http::date::UnixSeconds;
+use crate::http::negotiation::Coding;
+
+/// The one hidden name that is for everybody to see (RFC 8615).
+const WELL_KNOWN: &[u8] = b".well-known";
+
+/// Files below a directory, and how they are looked up.
+///
+/// Nothing outside the directory is ever served, unless by a link that [`Symlinks::Follow`] allows.
+/// FIFOs, sockets and devices are never read.
+#[derive(Debug)]
+pub struct Files {
+    root: Root,
+    index: Vec<String>,
+    listing: bool,
+    dotfiles: bool,
+    /// In the server's order of preference, Identity last.
+    codings: Vec<Coding>,
+}
+
+impl Files {
+    /// The files below `directory`, which stays the same directory even if it is renamed.
+    ///
+    /// # Errors
+    /// If it cannot be opened or is no directory.
+    pub fn new(directory: impl AsRef<Path>) -> Result<Files, SiteError> {
+        let directory = directory.as_ref();
+        let root = Root::open_directory(directory).map_err(|error| {
+            SiteError::new(
+                format!("cannot open the directory {}: {error}", directory.display()),
+                None,
+            )
+        })?;
+        Ok(Files {
+            root,
+            index: vec!["index.html".to_owned()],
+            listing: false,
+            dotfiles: false,
+            codings: vec![Coding::Identity],
+        })
+    }
+
+    /// The names that stand for a directory, the first one there is; `index.html` if not set.
+    #[must_use]
+    pub fn index<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Files {
+        self.index = names.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Whether a directory without an index file is listed; not if not set.
+    #[must_use]
+    pub fn listing(mut self, listing: bool) -> Files {
+        self.listing = listing;
+        self
+    }
+
+    /// Which symbolic links are followed; [`Symlinks::Inside`] if not set.
+    #[must_use]
+    pub fn symlinks(mut self, symlinks: Symlinks) -> Files {
+        self.root.set_symlinks(symlinks);
+        self
+    }
+
+    /// Whether names that begin with a dot are served; if not set, only those in `/.well-known/`.
+    #[must_use]
+    pub fn dotfiles(mut self, dotfiles: bool) -> Files {
+        self.dotfiles = dotfiles;
+        self
+    }
+
+    /// In which codings a file may lie compressed beside itself (`a.css.br` beside `a.css`), the
+    /// preferred one first; in none if not set. A compressed file that is older than the file
+    /// itself is left alone.
+    #[must_use]
+    pub fn precompressed(mut self, codings: impl IntoIterator<Item = Coding>) -> Files {
+        self.codings.clear();
+        for coding in codings.into_iter().chain([Coding::Identity]) {
+            if !self.codings.contains(&coding) {
+                self.codings.push(coding);
+            }
+        }
+        self
+    }
+
+    /// Where the root is, as it was given.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Goes without the kernel's help from now on.
+    #[cfg(test)]
+    pub(super) fn walk_always(mut self) -> Files {
+        self.root.walk_always();
+        self
+    }
+
+    /// Finds what `below`, a path relative to the root, means. It ends in `/` or is empty where a
+    /// directory is meant.
+    pub(super) fn find(&self, below: &[u8]) -> Result<Found, Absence> {
+        if !self.dotfiles && is_hidden(below) {
+            return Err(Absence::Missing);
+        }
+        let mut sighted = Vec::new();
+        if below.is_empty() || below.ends_with(b"/") {
+            return self.find_in_directory(below, sighted);
+        }
+        let opened = self.root.open(below)?;
+        if opened.facts.kind == Kind::Directory {
+            return Ok(Found::WithoutSlash);
+        }
+        let variants = self.with_siblings(below, opened, &mut sighted);
+        Ok(Found::File(Sighting { path: below.into(), variants, sighted }))
+    }
+
+    fn find_in_directory(&self, below: &[u8], mut sighted: Vec<Sighted>) -> Result<Found, Absence> {
+        for name in &self.index {
+            let path = [below, name.as_bytes()].concat();
+            match self.root.open(&path) {
+                Ok(opened) if opened.facts.kind == Kind::Regular => {
+                    let variants = self.with_siblings(&path, opened, &mut sighted);
+                    return Ok(Found::File(Sighting { path: path.into(), variants, sighted }));
+                }
+                Ok(opened) => sighted.push(Sighted::new(&path, Some(opened.facts))),
+                Err(Absence::Missing) => sighted.push(Sighted::new(&path, None)),
+                Err(absence) => return Err(absence),
+            }
+        }
+        // With its slash, so that nothing but a directory is opened.
+        let opened = self.root.open(below)?;
+        match opened.facts.kind {
+            Kind::Directory if self.listing => Ok(Found::Directory(opened)),
+            Kind::Directory | Kind::Regular | Kind::Special => Err(Absence::Missing),
+        }
+    }
+
+    /// `opened`, the file at `path`, and the compressed files beside it, in the order of
+    /// preference.
+    fn with_siblings(
+        &self,
+        path: &[u8],
+        opened: Opened,
+        sighted: &mut Vec<Sighted>,
+    ) -> Vec<(Coding, Opened)> {
+        let age = opened.facts.modified;
+        sighted.push(Sighted::new(path, Some(opened.facts)));
+        let mut variants = Vec::with_capacity(self.codings.len());
+        for &coding in self.codings.iter().filter(|&&coding| coding != Coding::Identity) {
+            let path = [path, coding.suffix().as_bytes()].concat();
+            let sibling = self.root.open(&path).ok();
+            sighted.push(Sighted::new(&path, sibling.as_ref().map(|sibling| sibling.facts)));
+            if let Some(sibling) = sibling
+                && sibling.facts.kind == Kind::Regular
+                && !is_older(sibling.facts.modified, age)
+            {
+                variants.push((coding, sibling));
+            }
+        }
+        variants.push((Coding::Identity, opened));
+        variants
+    }
+
+    /// Whether everything in `sighted` is as it was.
+    pub(super) fn is_as_sighted(&self, sighted: &[Sighted]) -> bool {
+        sighted.iter().all(|one| self.root.glance(&one.path) == one.facts)
+    }
+
+    /// What stands in `directory`, which was found at `below`. No more is read than a listing
+    /// shows.
+    pub(super) fn entries(
+        &self,
+        below: &[u8],
+        directory: &Opened,
+    ) -> Result<Vec<listing::Entry>, Absence> {
+        let mut entries = Vec::new();
+        for entry in Dir::read_from(&directory.file)? {
+            let entry = entry?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." || (!self.dotfiles && name.starts_with(b".")) {
+                continue;
+            }
+            let facts = match entry.file_type() {
+                FileType::RegularFile | FileType::Directory => {
+                    Facts::of_entry(&directory.file, name)
+                }
+                // A link is listed as what it leads to, if it is followed.
+                FileType::Symlink | FileType::Unknown => {
+                    self.root.facts(&[below, name].concat()).ok()
+                }
+                _ => None,
+            };
+            entries.extend(facts.and_then(|facts| listed(name, facts)));
+            if entries.len() > listing::MAX_ENTRIES {
+                break;
+            }
+        }
+        Ok(entries)
+    }
+}
+
+/// What a path means.
+#[derive(Debug)]
+pub(super) enum Found {
+    File(Sighting),
+    /// A directory, but it was asked for without its slash.
+    WithoutSlash,
+    /// A directory that is to be listed.
+    Directory(Opened),
+}
+
+/// A file that was found, and all that had a part in finding it.
+#[derive(Debug)]
+pub(super) struct Sighting {
+    /// Where it is, relative to the root.
+    pub(super) path: Box<[u8]>,
+    /// The file in each coding there is, in the order of preference, Identity last.
+    pub(super) variants: Vec<(Coding, Opened)>,
+    /// Whatever was looked at. As long as all of it is as it was, the same would be found.
+    pub(super) sighted: Vec<Sighted>,
+}
+
+/// What a path below the root led to; nothing, where there are no facts.
+#[derive(Debug)]
+pub(super) struct Sighted {
+    path: Box<[u8]>,
+    pub(super) facts: Option<Facts>,
+}
+
+impl Sighted {
+    fn new(path: &[u8], facts: Option<Facts>) -> Sighted {
+        Sighted { path: path.into(), facts }
+    }
+}
+
+/// Whether a path has a name in it that begins with a dot.
+fn is_hidden(below: &[u8]) -> bool {
+    let mut names = below.split(|&byte| byte == b'/');
+    let first = names.next().unwrap_or_default();
+    (first.starts_with(b".") && first != WELL_KNOWN) || names.any(|name| name.starts_with(b"."))
+}
+
+/// In whole seconds: what one checkout or one copy has written counts as of one age.
+fn is_older(one: Instant, other: Instant) -> bool {
+    one.seconds < other.seconds
+}
+
+fn listed(name: &[u8], facts: Facts) -> Option<listing::Entry> {
+    let kind = match facts.kind {
+        Kind::Regular => listing::Kind::File,
+        Kind::Directory => listing::Kind::Directory,
+        Kind::Special => return None,
+    };
+    let modified = UnixSeconds::try_from(facts.modified.seconds).ok();
+    Some(listing::Entry { name: name.to_vec(), kind, size: facts.size, modified })
+}

@@ -1,0 +1,245 @@
+//! A directory that nothing is opened out of: what is in it, by paths below it. What the files are
+//! for is not known here.
+//!
+//! The kernel keeps the promise where it can, by `openat2(2)`; where it cannot (Linux before 5.6,
+//! or a sandbox that forbids the call), [`super::walk`] does, one component at a time.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::io::Errno;
+
+use super::walk;
+
+/// How to open what is to be read. Opening a FIFO does not wait for its other end, and a terminal
+/// does not become ours. (`openat2` refuses flags it does not know, so all of these are meant.)
+pub(super) const READ: OFlags =
+    OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// How often a lookup that a rename got in the way of is begun again.
+const MAX_RACES: u32 = 8;
+
+/// Which symbolic links are followed below a root.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Symlinks {
+    /// None: a path with a link in it leads nowhere.
+    Deny,
+    /// Those that stay below the root. An absolute link does not, wherever it points.
+    #[default]
+    Inside,
+    /// All, as the operating system does.
+    Follow,
+}
+
+/// An opened directory, and the rule by which paths below it are looked up.
+#[derive(Debug)]
+pub(super) struct Root {
+    directory: OwnedFd,
+    path: PathBuf,
+    symlinks: Symlinks,
+    lookup: Lookup,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lookup {
+    Kernel,
+    Walk,
+}
+
+/// A regular file or a directory, open for reading.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) file: File,
+    pub(super) facts: Facts,
+}
+
+/// What tells one version of a file from all others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Facts {
+    pub(super) kind: Kind,
+    pub(super) device: (u32, u32),
+    pub(super) inode: u64,
+    pub(super) size: u64,
+    pub(super) modified: Instant,
+    /// When anything about the file changed last: not to be set back by anyone.
+    pub(super) changed: Instant,
+}
+
+/// A point in time as file systems have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Instant {
+    /// Since 1970; before it where negative.
+    pub(super) seconds: i64,
+    pub(super) nanoseconds: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Regular,
+    Directory,
+    /// A FIFO, a socket, a device: never read.
+    Special,
+}
+
+/// Why there is nothing to serve.
+#[derive(Debug)]
+pub(super) enum Absence {
+    /// There is no such file, or it must not be known that there is.
+    Missing,
+    /// We may not read it, or it is nothing that can be served.
+    Forbidden,
+    /// There is no descriptor or no memory to open it with: try again later.
+    Busy,
+    /// The file system failed.
+    Failed(io::Error),
+}
+
+impl Root {
+    /// Opens the directory at `path`.
+    pub(super) fn open_directory(path: &Path) -> io::Result<Root> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let directory = fs::open(path, flags, Mode::empty())?;
+        let lookup = match fs::openat2(&directory, ".", flags, Mode::empty(), ResolveFlags::BENEATH)
+        {
+            Ok(_) => Lookup::Kernel,
+            Err(_) => Lookup::Walk,
+        };
+        Ok(Root { directory, path: path.to_owned(), symlinks: Symlinks::default(), lookup })
+    }
+
+    pub(super) fn set_symlinks(&mut self, symlinks: Symlinks) {
+        self.symlinks = symlinks;
+    }
+
+    /// Goes without the kernel's help from now on.
+    #[cfg(test)]
+    pub(super) fn walk_always(&mut self) {
+        self.lookup = Lookup::Walk;
+    }
+
+    /// Where it is, as it was given.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Opens the file or directory at `path`, relative to this root and without dot segments; the
+    /// root itself if `path` is empty.
+    pub(super) fn open(&self, path: &[u8]) -> Result<Opened, Absence> {
+        let path = if path.is_empty() { b"." } else { path };
+        let file = File::from(self.lookup(path, READ)?);
+        let facts = Facts::of_file(&file)?;
+        match facts.kind {
+            Kind::Regular | Kind::Directory => Ok(Opened { file, facts }),
+            Kind::Special => Err(Absence::Forbidden),
+        }
+    }
+
+    /// What the file at `path` is, without opening it; the promise of this root holds as in
+    /// [`Root::open`].
+    pub(super) fn facts(&self, path: &[u8]) -> Result<Facts, Absence> {
+        let file = self.lookup(path, OFlags::PATH | OFlags::CLOEXEC)?;
+        Facts::of_file(file)
+    }
+
+    /// What is at `path` right now, for one call to the kernel and without this root's promise:
+    /// good enough to see whether it still is what was opened before.
+    pub(super) fn glance(&self, path: &[u8]) -> Option<Facts> {
+        statx(&self.directory, path, AtFlags::empty()).ok()
+    }
+
+    fn lookup(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Absence> {
+        for _ in 0..MAX_RACES {
+            match self.try_lookup(path, flags) {
+                // A rename somewhere on the way: openat2(2) cannot tell whether we were led out.
+                Err(Errno::AGAIN | Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+                Ok(file) => return Ok(file),
+            }
+        }
+        Err(Absence::Busy)
+    }
+
+    fn try_lookup(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
+        let resolve = match self.symlinks {
+            Symlinks::Deny => ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS,
+            Symlinks::Inside => ResolveFlags::BENEATH,
+            Symlinks::Follow => ResolveFlags::empty(),
+        } | ResolveFlags::NO_MAGICLINKS;
+        match (self.lookup, self.symlinks) {
+            (Lookup::Kernel, _) => {
+                fs::openat2(&self.directory, path, flags, Mode::empty(), resolve)
+            }
+            (Lookup::Walk, Symlinks::Follow) => {
+                fs::openat(&self.directory, path, flags, Mode::empty())
+            }
+            (Lookup::Walk, Symlinks::Deny | Symlinks::Inside) => {
+                walk::open(self.directory.as_fd(), path, flags, self.symlinks == Symlinks::Inside)
+            }
+        }
+    }
+}
+
+impl Facts {
+    /// What an open file is.
+    pub(super) fn of_file(file: impl AsFd) -> Result<Facts, Absence> {
+        Ok(statx(file, b"", AtFlags::EMPTY_PATH)?)
+    }
+
+    /// What stands in `directory` under `name`; of a link, the link itself.
+    pub(super) fn of_entry(directory: impl AsFd, name: &[u8]) -> Option<Facts> {
+        statx(directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()
+    }
+}
+
+fn statx(at: impl AsFd, path: &[u8], flags: AtFlags) -> Result<Facts, Errno> {
+    let found = fs::statx(at, path, flags, StatxFlags::BASIC_STATS)?;
+    Ok(Facts::from(&found))
+}
+
+impl From<&Statx> for Facts {
+    fn from(found: &Statx) -> Facts {
+        let kind = match FileType::from_raw_mode(found.stx_mode.into()) {
+            FileType::RegularFile => Kind::Regular,
+            FileType::Directory => Kind::Directory,
+            _ => Kind::Special,
+        };
+        Facts {
+            kind,
+            device: (found.stx_dev_major, found.stx_dev_minor),
+            inode: found.stx_ino,
+            size: found.stx_size,
+            modified: Instant {
+                seconds: found.stx_mtime.tv_sec,
+                nanoseconds: found.stx_mtime.tv_nsec,
+            },
+            changed: Instant {
+                seconds: found.stx_ctime.tv_sec,
+                nanoseconds: found.stx_ctime.tv_nsec,
+            },
+        }
+    }
+}
+
+impl From<Errno> for Absence {
+    fn from(error: Errno) -> Absence {
+        match error {
+            Errno::NOENT
+            | Errno::NOTDIR
+            | Errno::NAMETOOLONG
+            // A path may hold any byte; what a file system does not take as a name, it does not
+            // have.
+            | Errno::INVAL
+            | Errno::ILSEQ
+            // A link that leads out, a link where none is followed, a circle of links.
+            | Errno::XDEV
+            | Errno::LOOP => Absence::Missing,
+            // ENXIO: a socket, or a device without a driver.
+            Errno::ACCESS | Errno::PERM | Errno::NXIO | Errno::NODEV => Absence::Forbidden,
+            Errno::MFILE | Errno::NFILE | Errno::NOMEM => Absence::Busy,
+            error => Absence::Failed(error.into()),
+        }
+    }
+}

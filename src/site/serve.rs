@@ -1,0 +1,198 @@
+//! Answering with files: the cache first, then the file system, and what to answer where there is
+//! no file.
+
+use std::rc::Rc;
+
+use super::body::Body;
+use super::cache::Entry;
+use super::files::{Files, Found, Sighting};
+use super::listing::{self, Listing};
+use super::representation::{Circumstances, Denial, Representation};
+use super::root::{Absence, Opened};
+use super::rule::Rule;
+use super::{Block, Errand, Now, Reply, Site, redirect, redirect_to};
+use crate::http::negotiation::{self, Coding};
+use crate::http::status::Status;
+
+/// What a path leads to.
+enum Loaded {
+    File(Rc<Entry>),
+    WithoutSlash,
+    Directory(Opened),
+}
+
+impl Site {
+    /// The answer to a GET or HEAD for a file. `known` is what the cache has for the path.
+    pub(super) fn serve(
+        &self,
+        errand: &Errand<'_>,
+        files: &Files,
+        known: Option<Rc<Entry>>,
+    ) -> Reply {
+        match self.load(errand.host, errand.path, errand.rule, known, errand.inquiry.now) {
+            Ok(Loaded::File(entry)) => self.represent(errand, &entry),
+            Ok(Loaded::WithoutSlash) => {
+                let query = errand.inquiry.head.target.query();
+                let reference = redirect::with_slash(errand.path, query);
+                redirect_to(&reference, Status::MOVED_PERMANENTLY, errand.rule)
+            }
+            Ok(Loaded::Directory(directory)) => list(errand, files, &directory)
+                .unwrap_or_else(|absence| self.absent(errand, absence)),
+            Err(absence) => self.absent(errand, absence),
+        }
+    }
+
+    /// The page at `path` of the same host, whatever guards it; its fields are added to `fields`.
+    pub(super) fn page(
+        &self,
+        errand: &Errand<'_>,
+        path: &[u8],
+        fields: &mut Vec<u8>,
+    ) -> Option<Body> {
+        let entry = self.find_file(errand, path)?;
+        let accepted = negotiation::choose_coding(&errand.inquiry.head.fields, entry.codings());
+        let representation = entry.variant(accepted.unwrap_or(Coding::Identity))?;
+        fields.extend_from_slice(representation.described());
+        Some(representation.body())
+    }
+
+    /// The file at `path` of the same host, for another path's answer.
+    fn find_file(&self, errand: &Errand<'_>, path: &[u8]) -> Option<Rc<Entry>> {
+        let host = errand.host;
+        let known = self.cache.find(host, path);
+        let rule = self.hosts[host].table.rule(path);
+        match self.load(host, path, &rule, known, errand.inquiry.now) {
+            Ok(Loaded::File(entry)) => Some(entry),
+            Ok(Loaded::WithoutSlash | Loaded::Directory(_)) | Err(_) => {
+                let path = String::from_utf8_lossy(path);
+                log::warn!("{path:?} is to answer for other paths, but there is no such file");
+                None
+            }
+        }
+    }
+
+    fn load(
+        &self,
+        host: usize,
+        path: &[u8],
+        rule: &Rc<Rule>,
+        known: Option<Rc<Entry>>,
+        now: Now,
+    ) -> Result<Loaded, Absence> {
+        if let Some(entry) = known
+            && (entry.is_checked(now) || entry.check(now, path))
+        {
+            return Ok(Loaded::File(entry));
+        }
+        let (files, below) = rule.files(path).ok_or(Absence::Missing)?;
+        let found = match self.find_and_read(files, below, rule, now) {
+            // The cache holds descriptors that this request needs more.
+            Err(Absence::Busy) if self.cache.close_files() => {
+                self.find_and_read(files, below, rule, now)
+            }
+            other => other,
+        };
+        match &found {
+            Ok(Loaded::File(entry)) => self.cache.keep(host, path, Rc::clone(entry)),
+            Ok(Loaded::WithoutSlash | Loaded::Directory(_)) | Err(_) => {
+                self.cache.forget(host, path);
+            }
+        }
+        found
+    }
+
+    fn find_and_read(
+        &self,
+        files: &Files,
+        below: &[u8],
+        rule: &Rc<Rule>,
+        now: Now,
+    ) -> Result<Loaded, Absence> {
+        let Sighting { path, mut variants, sighted } = match files.find(below)? {
+            Found::File(sighting) => sighting,
+            Found::WithoutSlash => return Ok(Loaded::WithoutSlash),
+            Found::Directory(opened) => return Ok(Loaded::Directory(opened)),
+        };
+        if rule.fields.says("Content-Encoding") {
+            // It speaks of the file as it lies there.
+            variants.retain(|&(coding, _)| coding == Coding::Identity);
+        }
+        let varies = variants.len() > 1;
+        let mut representations = Vec::with_capacity(variants.len());
+        for (coding, opened) in variants {
+            let circumstances = Circumstances {
+                media_type: self.media_types.of(&path),
+                coding,
+                varies,
+                fields: &rule.fields,
+                now: now.unix,
+            };
+            representations.push((coding, Representation::new(opened, &circumstances)?));
+        }
+        Ok(Loaded::File(Rc::new(Entry::new(Rc::clone(rule), representations, sighted, now))))
+    }
+
+    /// The answer from a file that is there.
+    fn represent(&self, errand: &Errand<'_>, entry: &Entry) -> Reply {
+        let coding = negotiation::choose_coding(&errand.inquiry.head.fields, entry.codings());
+        let Some(representation) = coding.and_then(|coding| entry.variant(coding)) else {
+            return self.error(errand, Status::NOT_ACCEPTABLE, "", &[]);
+        };
+        representation.reply(errand.inquiry).unwrap_or_else(|denial| match denial {
+            Denial::PreconditionFailed => self.error(errand, Status::PRECONDITION_FAILED, "", &[]),
+            Denial::Unsatisfiable(content_range) => {
+                self.error(errand, Status::RANGE_NOT_SATISFIABLE, "", &content_range)
+            }
+        })
+    }
+
+    /// The answer where no file is.
+    pub(super) fn absent(&self, errand: &Errand<'_>, absence: Absence) -> Reply {
+        match absence {
+            Absence::Missing => {
+                if let Some(fallback) = &errand.rule.fallback
+                    && is_navigation(errand)
+                    && let Some(entry) = self.find_file(errand, fallback.as_bytes())
+                {
+                    return self.represent(errand, &entry);
+                }
+                self.error(errand, Status::NOT_FOUND, "", &[])
+            }
+            Absence::Forbidden => self.error(errand, Status::FORBIDDEN, "", &[]),
+            Absence::Busy => {
+                log::warn!("there are no descriptors left to open files with");
+                self.busy(errand)
+            }
+            Absence::Failed(error) => {
+                log::error!("{:?}: {error}", String::from_utf8_lossy(errand.path));
+                self.error(errand, Status::INTERNAL_SERVER_ERROR, "", &[])
+            }
+        }
+    }
+}
+
+/// The page or the data that says what stands in a directory.
+fn list(errand: &Errand<'_>, files: &Files, directory: &Opened) -> Result<Reply, Absence> {
+    let head = errand.inquiry.head;
+    let (_, below) = errand.rule.files(errand.path).ok_or(Absence::Missing)?;
+    let listing = Listing::new(files.entries(below, directory)?, head.target.query());
+    let (fields, content) = if negotiation::prefers_json(&head.fields) {
+        (listing::JSON_FIELDS, listing.json())
+    } else {
+        (listing::HTML_FIELDS, listing.html(errand.path))
+    };
+    let mut fields = fields.to_vec();
+    errand.rule.fields.complete(&mut fields, false);
+    let body = Body::bytes(content.into());
+    Ok(Reply { status: Status::OK, fields: Block::Made(fields), body, user: None })
+}
+
+/// Whether a browser seems to go to a page here: one that an application shows by itself, as
+/// opposed to a file it has forgotten to bring along or to data it asks for.
+fn is_navigation(errand: &Errand<'_>) -> bool {
+    let name = errand.path.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let fields = &errand.inquiry.head.fields;
+    !name.contains(&b'.')
+        && fields.find("Sec-Fetch-Mode").is_none_or(|mode| mode == b"navigate")
+        && negotiation::accepts_html(fields)
+}
