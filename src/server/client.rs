@@ -104,6 +104,8 @@ pub(super) enum Phase {
 pub(super) struct PhaseClock {
     pub(super) phase: Phase,
     since: Millis,
+    /// When bytes were last received or sent.
+    moved_at: Millis,
     /// Bytes received or sent within this phase.
     bytes: u64,
 }
@@ -128,7 +130,7 @@ impl Client {
             address,
             work: None,
             ready: Readiness::default(),
-            clock: PhaseClock { phase: Phase::Head, since: now, bytes: 0 },
+            clock: PhaseClock::new(Phase::Head, now),
             requests: 0,
         }
     }
@@ -171,23 +173,28 @@ impl Client {
 }
 
 impl PhaseClock {
+    fn new(phase: Phase, now: Millis) -> Self {
+        PhaseClock { phase, since: now, moved_at: now, bytes: 0 }
+    }
+
     /// Enters `phase`, or goes on in it; `moved` bytes have been received or sent.
     pub(super) fn enter(&mut self, phase: Phase, now: Millis, moved: u64) {
-        if self.phase == phase {
-            self.bytes += moved;
-        } else {
+        if self.phase != phase {
             self.restart(phase, now);
+        } else if moved > 0 {
+            self.bytes += moved;
+            self.moved_at = now;
         }
     }
 
     /// Enters `phase` afresh: it belongs to another request now.
     pub(super) fn restart(&mut self, phase: Phase, now: Millis) {
-        *self = PhaseClock { phase, since: now, bytes: 0 };
+        *self = PhaseClock::new(phase, now);
     }
 
     /// Lets a producer rest.
     pub(super) fn pause(&mut self, until: Millis) {
-        *self = PhaseClock { phase: Phase::Pause, since: until, bytes: 0 };
+        *self = PhaseClock::new(Phase::Pause, until);
     }
 
     /// Until when a producer rests, if it still does.
@@ -198,21 +205,21 @@ impl PhaseClock {
     /// When the phase will have lasted too long. Where it moves bytes, it may not stand still for
     /// as long as its timeout, and every byte buys what it takes at the lowest rate allowed: so
     /// trickling does not keep a connection for ever. A head gets no such credit.
-    pub(super) fn due(&self, now: Millis, limits: &Limits) -> Millis {
+    pub(super) fn due(&self, limits: &Limits) -> Millis {
         match self.phase {
             Phase::Head => self.since + limits.head_timeout,
             Phase::Later => self.since + limits.answer_timeout,
             Phase::Idle => self.since + limits.idle_timeout,
             Phase::Linger => self.since + limits.linger_timeout,
             Phase::Pause => self.since,
-            Phase::Content => self.paced(now, limits.content_timeout, limits.content_min_rate),
-            Phase::Send => self.paced(now, limits.send_timeout, limits.send_min_rate),
+            Phase::Content => self.paced(limits.content_timeout, limits.content_min_rate),
+            Phase::Send => self.paced(limits.send_timeout, limits.send_min_rate),
         }
     }
 
-    fn paced(&self, now: Millis, timeout: Duration, min_rate: u64) -> Millis {
-        let credit = self.bytes.saturating_mul(1000) / min_rate.max(1);
-        (self.since + timeout + Duration::from_millis(credit)).min(now + timeout)
+    fn paced(&self, timeout: Duration, min_rate: u64) -> Millis {
+        let credit = Duration::from_millis(self.bytes.saturating_mul(1000) / min_rate.max(1));
+        (self.since + timeout + credit).min(self.moved_at + timeout)
     }
 }
 
@@ -223,30 +230,30 @@ mod tests {
     #[test]
     fn trickling_does_not_keep_a_phase_alive() {
         let limits = Limits::default();
-        let mut clock = PhaseClock { phase: Phase::Idle, since: Millis(0), bytes: 0 };
+        let mut clock = PhaseClock::new(Phase::Idle, Millis(0));
         clock.enter(Phase::Content, Millis(0), 0);
         let mut now = Millis(0);
-        while now < clock.due(now, &limits) && now < Millis(600_000) {
+        while now < clock.due(&limits) && now < Millis(600_000) {
             now.0 += 1000;
             clock.enter(Phase::Content, now, 100); // a fifth of the lowest rate
         }
         assert!(now < Millis(60_000), "still alive at {now:?}");
         let mut now = Millis(0);
         clock.enter(Phase::Send, now, 0);
-        while now < clock.due(now, &limits) && now < Millis(600_000) {
+        while now < clock.due(&limits) && now < Millis(600_000) {
             now.0 += 1000;
             clock.enter(Phase::Send, now, 600);
         }
         assert_eq!(now, Millis(600_000), "fast enough, but cut");
-        assert_eq!(clock.due(now, &limits), now + limits.send_timeout, "credit is not hoarded");
+        assert_eq!(clock.due(&limits), now + limits.send_timeout, "credit is not hoarded");
     }
 
     #[test]
     fn a_head_gets_no_credit() {
         let limits = Limits::default();
-        let mut clock = PhaseClock { phase: Phase::Idle, since: Millis(0), bytes: 0 };
+        let mut clock = PhaseClock::new(Phase::Idle, Millis(0));
         clock.enter(Phase::Head, Millis(5), 1);
         clock.enter(Phase::Head, Millis(9_000), 10_000);
-        assert_eq!(clock.due(Millis(9_000), &limits), Millis(5) + limits.head_timeout);
+        assert_eq!(clock.due(&limits), Millis(5) + limits.head_timeout);
     }
 }

@@ -112,19 +112,19 @@ pub(super) enum Occasion {
 }
 
 /// Serves `client` until nothing moves or its turn is over. Says what becomes of it, and when it
-/// wants to be looked at again if that has changed.
+/// wants to be looked at again though nothing has happened.
 pub(super) fn serve<N: Net>(
     id: PeerId,
     client: &mut Client,
     cx: &mut Cx<'_, N>,
     occasion: Occasion,
-) -> (Fate, Option<Millis>) {
+) -> (Fate, Millis) {
     let phase = client.clock.phase;
     if client.ready.broken || (occasion == Occasion::Due && ends_silently(client)) {
-        return (Fate::Close, None);
+        return (Fate::Close, Millis::NEVER);
     }
     if phase == Phase::Linger {
-        return (linger(id, client, cx), None);
+        return (linger(id, client, cx), client.clock.due(cx.limits));
     }
     let work = client.work.take().map_or_else(Work::default, |work| *work);
     let mut serving = Serving {
@@ -152,7 +152,7 @@ pub(super) fn serve<N: Net>(
         serving.time_out(phase);
     }
     let fate = serving.run(cx.rx);
-    (fate, serving.keep(phase))
+    (fate, serving.keep())
 }
 
 /// Whether a client that has taken too long is not worth an answer: it has asked for nothing, or
@@ -248,7 +248,10 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         match self.client.connection.turn() {
             Turn::Close => return Step::Over,
-            Turn::Next => self.answered += 1,
+            Turn::Next => {
+                self.answered += 1;
+                return Step::Moved;
+            }
             Turn::Stay => {}
         }
         if let Pending::Later(_) = self.exchange.pending {
@@ -487,7 +490,8 @@ impl<N: Net> Serving<'_, '_, N> {
     /// All is said and out. Where the client might still be talking, it is listened to a little
     /// longer.
     fn end(&mut self, all_taken: bool) -> Fate {
-        if self.client.connection.is_mutual_end() && all_taken {
+        let is_silent = all_taken && !self.client.ready.readable;
+        if is_silent && self.client.connection.is_mutual_end() {
             return Fate::Close;
         }
         self.net.finish(self.id);
@@ -496,27 +500,21 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// Leaves with the client what neither side has taken; an idle client is left nothing. Returns
-    /// when the client wants to be looked at again, if that has changed since it was in phase
-    /// `before`.
-    fn keep(self, before: Phase) -> Option<Millis> {
+    /// when its phase will have lasted too long.
+    fn keep(self) -> Millis {
         let Serving { client, input, output, output_sent, exchange, .. } = self;
         let is_idle = input.is_empty() && output.is_empty() && client.connection.is_idle();
         client.work = (!is_idle && client.clock.phase != Phase::Linger)
             .then(|| Box::new(Work { input, output, sent: output_sent, exchange }));
+        let phase = client.phase();
         if let Some(until) = self.paused_until {
             client.clock.pause(until);
-            return Some(until);
-        }
-        let phase = client.phase();
-        if phase == before && self.moved == 0 {
-            return None;
-        }
-        if self.answered > 0 {
+        } else if self.answered > 0 {
             client.clock.restart(phase, self.now);
         } else {
             client.clock.enter(phase, self.now, self.moved as u64);
         }
-        Some(client.clock.due(self.now, self.limits))
+        client.clock.due(self.limits)
     }
 }
 

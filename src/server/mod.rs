@@ -279,7 +279,10 @@ impl<N: Net> Server<N> {
             }
         }
         while let Some(key) = self.timers.expired(now) {
-            if let Some(id) = self.peers.tenant(key) {
+            // Whoever has yielded is not late; its next turn sets its deadline anew.
+            if let Some(id) = self.peers.tenant(key)
+                && !self.peers.is_queued(id)
+            {
                 self.serve(id, now, Occasion::Due);
             }
         }
@@ -374,9 +377,7 @@ impl<N: Net> Server<N> {
             draining: self.drained_by.is_some(),
         };
         let (fate, due) = serve(id, client, &mut cx, occasion);
-        if let Some(due) = due {
-            self.timers.set(id.key, due);
-        }
+        self.timers.set(id.key, due);
         fate
     }
 

@@ -81,6 +81,13 @@ impl Peers {
             .is_some_and(|slot| std::mem::replace(&mut slot.queued, queued) != queued)
     }
 
+    /// Whether the peer stands in the loop's queue.
+    #[must_use]
+    pub fn is_queued(&self, id: PeerId) -> bool {
+        let slot = self.slots.get(id.key as usize);
+        slot.is_some_and(|slot| slot.generation == id.generation && slot.queued)
+    }
+
     /// The name of the slot's present tenant.
     #[must_use]
     pub fn tenant(&self, key: u32) -> Option<PeerId> {

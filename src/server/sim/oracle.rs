@@ -1,6 +1,8 @@
 //! What a client must get: the pure core and the site, fed with everything at once, with no loop
 //! between them.
 
+use std::os::unix::fs::FileExt as _;
+
 use super::super::limits::Limits;
 use super::world::{Promises, UNIX_TIME, promised};
 use crate::http::Refusal;
@@ -10,7 +12,7 @@ use crate::http::framing::Length;
 use crate::http::head::{Head, HeadSpace};
 use crate::http::status::Status;
 use crate::site::body::{Body, Produced};
-use crate::site::handler::Settled;
+use crate::site::handler::{Later, Settled};
 use crate::site::{Answer, Inquiry, Now, Reply, Site};
 
 /// What one client must get, and how its conversation stands at the end.
@@ -91,7 +93,7 @@ impl Oracle<'_> {
                 reply
             }
             Answer::Content { limit } => return self.with_content(input, used, &head, limit),
-            Answer::Later(_) => self.settle(),
+            Answer::Later(later) => self.settle(later),
         };
         self.respond(reply);
         Some(used)
@@ -117,7 +119,7 @@ impl Oracle<'_> {
             Err(refusal) => self.site.refuse(refusal),
             Ok(content) => match self.ask(head, Some(&content)) {
                 Answer::Reply(reply) => reply,
-                Answer::Later(_) => self.settle(),
+                Answer::Later(later) => self.settle(later),
                 Answer::Content { .. } => panic!("content is asked for twice"),
             },
         };
@@ -134,10 +136,8 @@ impl Oracle<'_> {
         })
     }
 
-    fn settle(&self) -> Reply {
+    fn settle(&self, mut later: Later) -> Reply {
         let promise = self.promises.borrow_mut().pop().expect("a promise was made");
-        drop(promise);
-        let (promise, mut later) = crate::site::handler::Promise::new();
         promise.fulfil(promised);
         match later.take() {
             Some(Settled::Reply(reply)) => reply,
@@ -174,28 +174,35 @@ impl Oracle<'_> {
         let length = reply.body.length();
         self.connection.respond(reply.status, &reply.fields, length, stamp.http(), &mut self.out);
         if self.connection.owes_content() {
+            let mut body = reply.body;
             let mut content = Vec::new();
-            collect(reply.body, &mut content);
+            while collect(&mut body, &mut content) {
+                self.connection.send(&content, &mut self.out);
+                content.clear();
+            }
             self.connection.send(&content, &mut self.out);
             self.connection.finish(&mut self.out);
         }
     }
 }
 
-fn collect(body: Body, out: &mut Vec<u8>) {
+/// Appends some content, or all of it where it need not come piece by piece; whether there is more.
+fn collect(body: &mut Body, out: &mut Vec<u8>) -> bool {
     match body {
         Body::Empty => {}
-        Body::Bytes { bytes, at, end } => out.extend_from_slice(&bytes[at..end]),
+        Body::Bytes { bytes, at, end } => out.extend_from_slice(&bytes[*at..*end]),
         Body::File { file, offset, left } => {
-            let mut bytes = vec![0; usize::try_from(left).unwrap()];
-            std::os::unix::fs::FileExt::read_exact_at(&*file, &mut bytes, offset).unwrap();
+            let mut bytes = vec![0; usize::try_from(*left).unwrap()];
+            file.read_exact_at(&mut bytes, *offset).unwrap();
             out.extend_from_slice(&bytes);
         }
-        Body::Parts(mut parts) => {
+        Body::Parts(parts) => {
             while let Some(piece) = parts.current() {
-                collect(std::mem::take(piece), out);
+                collect(piece, out);
+                *piece = Body::Empty;
             }
         }
-        Body::Produced(mut produce) => while produce.produce(out).unwrap() != Produced::End {},
+        Body::Produced(produce) => return produce.produce(out).unwrap() != Produced::End,
     }
+    false
 }

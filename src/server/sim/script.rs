@@ -20,7 +20,7 @@ impl Files {
     pub(super) fn new() -> Self {
         let path = std::env::temp_dir().join(format!("oneloop-sim-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
-        for (name, length) in [("small", 100), ("middling", 20_000), ("large", 150_000)] {
+        for (name, length) in [("small", 100), ("middling", 20_000), ("large", 70_000)] {
             let content: Vec<u8> = (0..length).map(|at| b'a' + (at % 23) as u8).collect();
             std::fs::write(path.join(name), content).unwrap();
         }
@@ -66,7 +66,14 @@ pub(super) fn site(files: &Files, promises: &Promises, limits: &Limits) -> Site 
 pub(super) fn script(random: &mut Rng) -> Vec<u8> {
     let mut script = Vec::new();
     for _ in 0..random.usize(..12) {
-        script.extend(request(random));
+        let request = request(random);
+        script.extend_from_slice(&request);
+        // Whoever has asked for the end says no more (RFC 9112 §9.6).
+        if memchr::memmem::find(&request, b"close\r\n").is_some()
+            || memchr::memmem::find(&request, b"HTTP/1.0\r\n").is_some()
+        {
+            return script;
+        }
     }
     if random.u8(..4) == 0 {
         script.extend_from_slice(BROKEN[random.usize(..BROKEN.len())].as_bytes());

@@ -1,8 +1,8 @@
-//! A made-up network: clients that send in pieces, read slowly, leave early or never, and a clock that
-//! jumps. Everything comes from one seed, so a run can be had again.
+//! A made-up network: clients that send in pieces, read slowly, leave early or never, and a clock
+//! that jumps. Everything comes from one seed, so a run can be had again.
 //!
-//! It keeps to what epoll(7), tcp(7) and accept(2) promise, and to nothing more: readiness is
-//! told once, in any order, sometimes for a socket that is long gone; bytes that the server has not read
+//! It keeps to what epoll(7), tcp(7) and accept(2) promise, and to nothing more: readiness is told
+//! once, in any order, sometimes for a socket that is long gone; bytes that the server has not read
 //! when it closes cost the client what it has not read either.
 
 use std::cell::RefCell;
@@ -110,7 +110,6 @@ pub(super) struct World {
     /// The most answers and bytes that one client had in one turn.
     pub(super) most_answers: usize,
     pub(super) most_bytes: usize,
-    idle_waits: u32,
 }
 
 impl World {
@@ -131,7 +130,6 @@ impl World {
             sent_this_turn: HashMap::new(),
             most_answers: 0,
             most_bytes: 0,
-            idle_waits: 0,
         }
     }
 
@@ -140,7 +138,7 @@ impl World {
     }
 
     pub(super) fn add(&mut self, script: Vec<u8>, manner: Manner) {
-        let window = [1, 17, 400, 5_000, 70_000, 1 << 20][self.random.usize(..6)];
+        let window = [5, 60, 900, 9_000, 70_000, 1 << 20][self.random.usize(..6)];
         self.remotes.push(Remote {
             manner,
             script,
@@ -203,6 +201,10 @@ impl World {
                     remote.take(random, self.now);
                 }
                 remote.maybe_leave(self.now);
+                if self.now.since(remote.last_moved) > Duration::from_secs(1) {
+                    // Nothing moves any more: look only now and then.
+                    remote.next_at = self.now + Duration::from_millis(500);
+                }
             }
             State::Gone => remote.next_at = Millis::NEVER,
         }
@@ -259,6 +261,15 @@ impl World {
 }
 
 impl Remote {
+    /// What it said, and how it stands, for whoever looks into a failure.
+    pub(super) fn tell(&self) -> String {
+        let said = String::from_utf8_lossy(&self.script[..self.sent]);
+        format!(
+            "{:?}, window {}, closed at {:?}, said {said:?}",
+            self.state, self.window, self.closed_at
+        )
+    }
+
     /// Sends some more of its script.
     fn send(&mut self, random: &mut Rng, now: Millis) {
         let end = match self.manner {
@@ -347,7 +358,10 @@ impl Net for World {
         }
         loop {
             self.tell(ready);
-            if !ready.is_empty() || (timeout == Some(Duration::ZERO) && self.random.bool()) {
+            if !ready.is_empty()
+                || self.is_over()
+                || (timeout == Some(Duration::ZERO) && self.random.bool())
+            {
                 return Ok(());
             }
             let has_edges = self.remotes.iter().any(|remote| {
@@ -368,7 +382,6 @@ impl Net for World {
                 return Ok(());
             }
             self.now = self.now.max(at);
-            self.idle_waits += 1;
             match next {
                 Some((time, remote)) if time == at => self.act(remote),
                 _ => self.fulfil_promises(),

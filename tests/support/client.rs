@@ -1,0 +1,179 @@
+//! A client that sends just what it is told, and believes only well-framed answers.
+
+use std::collections::VecDeque;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+
+use super::running::DEADLINE;
+
+/// One connection.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    /// Read, and not asked for yet.
+    pending: VecDeque<u8>,
+}
+
+/// One answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    /// Names as sent, and values, in order.
+    pub(crate) fields: Vec<(String, String)>,
+    pub(crate) content: Vec<u8>,
+}
+
+impl Response {
+    /// The value of the only field of this name.
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
+        let mut values = self.fields.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let value = values.next().map(|(_, value)| &**value);
+        assert!(values.next().is_none(), "{name} is there twice: {:?}", self.fields);
+        value
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.content).expect("text")
+    }
+}
+
+impl Client {
+    pub(crate) fn connect(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream.set_write_timeout(Some(DEADLINE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Client { stream, pending: VecDeque::new() }
+    }
+
+    pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Says that no more will be sent.
+    pub(crate) fn finish(&mut self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// All until the server closes. A reset after the last byte is the server's right.
+    pub(crate) fn read_to_end(&mut self) -> Vec<u8> {
+        let mut all: Vec<u8> = self.pending.drain(..).collect();
+        match self.stream.read_to_end(&mut all) {
+            Ok(_) => all,
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => all,
+            Err(error) => panic!("after {} bytes: {error}", all.len()),
+        }
+    }
+
+    /// GET on this connection, which persists.
+    pub(crate) fn get(&mut self, target: &str) -> Response {
+        self.request("GET", target, &[], b"")
+    }
+
+    /// One request and its answer; `Host` is added, and Content-Length where there is content.
+    pub(crate) fn request(
+        &mut self,
+        method: &str,
+        target: &str,
+        fields: &[(&str, &str)],
+        content: &[u8],
+    ) -> Response {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n");
+        for (name, value) in fields {
+            request += &format!("{name}: {value}\r\n");
+        }
+        if !content.is_empty() {
+            request += &format!("Content-Length: {}\r\n", content.len());
+        }
+        request += "\r\n";
+        self.send([request.as_bytes(), content].concat());
+        self.response(method == "HEAD")
+    }
+
+    /// The next answer, by RFC 9112 §6.3 and not a byte more.
+    pub(crate) fn response(&mut self, head_only: bool) -> Response {
+        let head = self.head();
+        let mut lines = head.split("\r\n");
+        let status_line = lines.next().unwrap();
+        let (version, rest) = status_line.split_once(' ').expect("a status line");
+        assert_eq!(version, "HTTP/1.1", "{status_line}");
+        let status: u16 = rest[..3].parse().expect("a status");
+        let fields: Vec<(String, String)> = lines
+            .filter(|line| !line.is_empty())
+            .map(|line| line.split_once(": ").unwrap_or_else(|| panic!("no field: {line:?}")))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let mut response = Response { status, fields, content: Vec::new() };
+        if head_only || status < 200 || status == 204 || status == 304 {
+            return response;
+        }
+        response.content = match (response.field("Content-Length"), response.field("Transfer-Encoding"))
+        {
+            (Some(length), None) => self.exactly(length.parse().expect("a length")),
+            (None, Some("chunked")) => self.chunks(),
+            (None, None) => self.read_to_end(),
+            framing => panic!("framed in two ways: {framing:?}"),
+        };
+        response
+    }
+
+    fn head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(self.byte().unwrap_or_else(|| {
+                panic!("the server closed within a head: {:?}", String::from_utf8_lossy(&head))
+            }));
+        }
+        String::from_utf8(head).expect("a head in ASCII")
+    }
+
+    fn chunks(&mut self) -> Vec<u8> {
+        let mut content = Vec::new();
+        loop {
+            let line = self.line();
+            let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
+            content.extend(self.exactly(size));
+            assert_eq!(self.line(), "");
+            if size == 0 {
+                return content;
+            }
+        }
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(self.byte().expect("a whole line"));
+        }
+        line.truncate(line.len() - 2);
+        String::from_utf8(line).expect("ASCII")
+    }
+
+    pub(crate) fn exactly(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes: Vec<u8> = Vec::with_capacity(count);
+        while bytes.len() < count {
+            self.fill();
+            assert!(!self.pending.is_empty(), "cut after {} of {count} bytes", bytes.len());
+            let take = self.pending.len().min(count - bytes.len());
+            bytes.extend(self.pending.drain(..take));
+        }
+        bytes
+    }
+
+    fn byte(&mut self) -> Option<u8> {
+        self.fill();
+        self.pending.pop_front()
+    }
+
+    fn fill(&mut self) {
+        if self.pending.is_empty() {
+            let mut buffer = vec![0; 64 << 10];
+            let count = self.stream.read(&mut buffer).expect("an answer in time");
+            self.pending.extend(&buffer[..count]);
+        }
+    }
+
+    /// Whether the server has closed, with nothing more to say.
+    pub(crate) fn is_closed(&mut self) -> bool {
+        self.byte().is_none()
+    }
+}

@@ -1,0 +1,7 @@
+//! What the tests share: a running server, a strict client, folders that clean up after themselves.
+
+pub(crate) mod client;
+pub(crate) mod folder;
+pub(crate) mod mutant_list;
+pub(crate) mod programs;
+pub(crate) mod running;

@@ -1,0 +1,23 @@
+//! Programs that a test wants and a machine may lack.
+
+use std::path::Path;
+
+/// Whether `program` (a name on PATH, or an absolute path) is there. Where it is not, the test that
+/// asked is reported as skipped by its name; with `ONELOOP_REQUIRE_ALL=1` it fails.
+pub(crate) fn is_there(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&paths).any(|folder| folder.join(program).exists());
+    if found || Path::new(program).is_absolute() && Path::new(program).exists() {
+        return true;
+    }
+    let must = std::env::var_os("ONELOOP_REQUIRE_ALL").is_some_and(|value| value == "1");
+    assert!(!must, "{program} is not installed, and ONELOOP_REQUIRE_ALL=1 asks for it");
+    let name = std::thread::current().name().unwrap_or("a test").to_owned();
+    say(&format!("skipped: {name}: {program} is not installed"));
+    false
+}
+
+#[allow(clippy::print_stderr, reason = "whoever runs the tests should know what did not run")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}

@@ -1,0 +1,181 @@
+//! A real server on a port of its own: in a thread of the test, or as the daemon it is shipped as.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use oneloop::server::{Address, Options, Server, Stopper};
+use oneloop::site::Site;
+
+use super::client::Client;
+
+/// How long a test waits for anything before it fails.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A server in a thread. It drains when this is dropped.
+pub(crate) struct Running {
+    addresses: Vec<Address>,
+    stopper: Stopper,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Serves `site` on any free port of the loopback.
+    pub(crate) fn start(site: impl FnOnce() -> Site + Send + 'static) -> Running {
+        Running::with(Options::default(), site)
+    }
+
+    /// Serves `site` with `options`; on any free port of the loopback if they name no address.
+    pub(crate) fn with(
+        mut options: Options,
+        site: impl FnOnce() -> Site + Send + 'static,
+    ) -> Running {
+        if options.listen.is_empty() {
+            options.listen.push(Address::Tcp(([127, 0, 0, 1], 0).into()));
+        }
+        let (sender, receiver) = mpsc::channel();
+        // A site stays on its thread, so it is made there.
+        let thread = std::thread::spawn(move || {
+            let mut server = Server::new(&options, site()).unwrap();
+            sender.send((server.local_addresses(), server.stopper())).unwrap();
+            server.run().unwrap();
+        });
+        let (addresses, stopper) = receiver.recv_timeout(DEADLINE).expect("the server starts");
+        Running { addresses, stopper, thread: Some(thread) }
+    }
+
+    pub(crate) fn addresses(&self) -> &[Address] {
+        &self.addresses
+    }
+
+    /// The first address, which is an IP address and port.
+    pub(crate) fn address(&self) -> SocketAddr {
+        match self.addresses[0] {
+            Address::Tcp(address) => address,
+            Address::Unix(_) => panic!("the first address is a path"),
+        }
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address())
+    }
+
+    /// Sends `bytes` on a connection of their own; returns all that comes back until the server
+    /// closes.
+    pub(crate) fn exchange(&self, bytes: impl AsRef<[u8]>) -> Vec<u8> {
+        let mut client = self.connect();
+        client.send(bytes);
+        client.read_to_end()
+    }
+
+    pub(crate) fn stopper(&self) -> &Stopper {
+        &self.stopper
+    }
+
+    /// Waits until the server has ended; fails if it does not.
+    pub(crate) fn join(mut self) {
+        let thread = self.thread.take().unwrap();
+        wait_until("the server ends", || thread.is_finished());
+        thread.join().unwrap();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stopper.stop();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the server panicked");
+        }
+    }
+}
+
+/// The daemon, as a process. It is killed when this is dropped.
+pub(crate) struct Daemon {
+    pub(crate) child: Child,
+    pub(crate) address: SocketAddr,
+}
+
+impl Daemon {
+    /// Starts `oneloop` with `arguments`, which make it listen on port 0 of 127.0.0.1, and waits
+    /// until it has said where.
+    pub(crate) fn start(arguments: &[&str]) -> Daemon {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
+        command.args(arguments);
+        Daemon::spawn(command)
+    }
+
+    /// Starts `command`, which becomes `oneloop` in the end.
+    pub(crate) fn spawn(mut command: Command) -> Daemon {
+        let mut child = command
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (sender, receiver) = mpsc::channel();
+        // Whatever else it says is read and dropped, so that it never waits for a full pipe.
+        std::thread::spawn(move || {
+            while let Some(Ok(line)) = lines.next() {
+                let _ = sender.send(line);
+            }
+        });
+        let deadline = Instant::now() + DEADLINE;
+        let address = loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = receiver.recv_timeout(left).expect("the daemon says where it listens");
+            if let Some((_, rest)) = line.split_once("http://127.0.0.1:") {
+                let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+                break SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()));
+            }
+        };
+        Daemon { child, address }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn connect(&self) -> Client {
+        Client::connect(self.address)
+    }
+
+    /// Sends a signal by its name, as `kill` does.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-s", name, &id]).status().unwrap().success());
+    }
+
+    /// Waits for the end of the process; returns its exit code.
+    pub(crate) fn wait(mut self) -> Option<i32> {
+        let mut code = None;
+        wait_until("the daemon ends", || {
+            code = self.child.try_wait().unwrap();
+            code.is_some()
+        });
+        code.unwrap().code()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again, with little rests, until `condition` holds; fails after [`DEADLINE`].
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        std::thread::park_timeout(Duration::from_millis(2));
+    }
+}
