@@ -21,7 +21,8 @@ impl Files {
         let path = std::env::temp_dir().join(format!("oneloop-sim-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         for (name, length) in [("small", 100), ("middling", 20_000), ("large", 70_000)] {
-            let content: Vec<u8> = (0..length).map(|at| b'a' + (at % 23) as u8).collect();
+            let content: Vec<u8> =
+                (0..length).map(|at| b"abcdefghijklmnopqrstuvw"[at % 23]).collect();
             std::fs::write(path.join(name), content).unwrap();
         }
         Files(path)
