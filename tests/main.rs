@@ -1,0 +1,3 @@
+//! The one integration binary: the crate from outside. Each module is one subject.
+
+mod tidy;

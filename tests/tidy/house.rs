@@ -1,0 +1,1 @@
+//! Rules about what lies where, and about what the papers say of it.
