@@ -1,3 +1,4 @@
 //! The one integration binary: the crate from outside. Each module is one subject.
 
+mod mutants;
 mod tidy;

@@ -1,6 +1,6 @@
 //! Rules about what stands in Rust files.
 
-use super::source::{Source, Token};
+use super::source::{Arm, Source, Token};
 use super::{Complaint, hold, lines, sources};
 
 const FUNCTION_LINES: usize = 70;
@@ -264,7 +264,8 @@ fn matches_on_our_own_enums_name_every_variant() {
     };
     assert_eq!(bad("Fate::Wait => 1,\n_ => 2,"), [5]);
     assert_eq!(bad("Some(Fate::Wait) => 1,\n_ => 2,"), [5]);
-    assert_eq!(bad("peer::Fate::Wait => { 1 }\n_ if b => 2,"), [5]);
+    assert_eq!(bad("peer::Fate::Wait if b => { 1 }\n_ => 2,"), [5]);
+    assert!(bad("_ if b => 1,\nFate::Wait | Fate::Close => 2,").is_empty());
     assert_eq!(bad("(Fate::Wait, 1) => 1,\n(_, _) => 2,"), [5]);
     assert_eq!(bad("Self::A => 1,\n_ => 2,"), [5]);
     assert_eq!(bad("1 => match b { Fate::Wait => 1,\n_ => 2 },\n_ => 3,"), [5]);
@@ -277,7 +278,7 @@ fn matches_on_our_own_enums_name_every_variant() {
     hold(&["src"], |source| no_wildcard(source, &ours));
 }
 
-/// No arm of `_` alone in a match whose other arms name a variant of `ours`.
+/// An arm of `_` alone in a match whose other arms name a variant of `ours`.
 fn no_wildcard(source: &Source, ours: &[(String, Vec<String>)]) -> Vec<Complaint> {
     let own = source.enums();
     let is_ours = |name: &str, variant: &str| {
@@ -286,22 +287,24 @@ fn no_wildcard(source: &Source, ours: &[(String, Vec<String>)]) -> Vec<Complaint
         };
         if name == "Self" { own.iter().any(known) } else { ours.iter().any(known) }
     };
-    let names_ours = |pattern: &Vec<Token<'_>>| {
-        pattern
+    let names_ours = |arm: &Arm<'_>| {
+        arm.pattern
             .windows(3)
             .any(|three| three[1].text == "::" && is_ours(three[0].text, three[2].text))
     };
-    let is_wildcard = |pattern: &Vec<Token<'_>>| {
-        pattern.iter().all(|token| matches!(token.text, "_" | "(" | "," | ")"))
+    // Under a guard, `_` takes nothing from the compiler's count of the variants.
+    let is_wildcard = |arm: &&Arm<'_>| {
+        let all = |token: &Token<'_>| matches!(token.text, "_" | "(" | "," | ")");
+        !arm.is_guarded && arm.pattern.iter().all(all)
     };
     let mut complaints = Vec::new();
-    for patterns in source.matches() {
-        let wildcard = patterns.iter().find(|pattern| is_wildcard(pattern));
-        if let Some(first) = wildcard.and_then(|pattern| pattern.first()) {
-            if patterns.iter().any(names_ours) {
-                let what = "name the variants instead of `_`: a new one must not slip through";
-                complaints.push(Complaint::new(source, first.line, what));
-            }
+    for arms in source.matches() {
+        let wildcard = arms.iter().find(is_wildcard).and_then(|arm| arm.pattern.first());
+        if let Some(first) = wildcard
+            && arms.iter().any(names_ours)
+        {
+            let what = "name the variants instead of `_`: a new one must not slip through";
+            complaints.push(Complaint::new(source, first.line, what));
         }
     }
     complaints

@@ -32,8 +32,12 @@ pub(crate) struct Function<'a> {
     pub(crate) last: usize,
 }
 
-/// The patterns of one `match`, without their guards.
-pub(crate) type Patterns<'a> = Vec<Vec<Token<'a>>>;
+/// What one arm of a `match` matches.
+pub(crate) struct Arm<'a> {
+    /// Without its guard.
+    pub(crate) pattern: Vec<Token<'a>>,
+    pub(crate) is_guarded: bool,
+}
 
 impl Source {
     pub(crate) fn new(path: &str, text: &str) -> Self {
@@ -91,14 +95,15 @@ impl Source {
         functions
     }
 
-    pub(crate) fn matches(&self) -> Vec<Patterns<'_>> {
+    /// The arms of every `match`.
+    pub(crate) fn matches(&self) -> Vec<Vec<Arm<'_>>> {
         let tokens = self.tokens();
         let mut matches = Vec::new();
         for (at, token) in tokens.iter().enumerate() {
-            if token.text == "match" {
-                if let Some(open) = find_outside(&tokens, at + 1, &["{"]) {
-                    matches.push(patterns(&tokens[open + 1..close_of(&tokens, open)]));
-                }
+            if token.text == "match"
+                && let Some(open) = find_outside(&tokens, at + 1, &["{"])
+            {
+                matches.push(arms(&tokens[open + 1..close_of(&tokens, open)]));
             }
         }
         matches
@@ -109,14 +114,26 @@ impl Source {
         let tokens = self.tokens();
         let mut enums = Vec::new();
         for (at, pair) in tokens.windows(2).enumerate() {
-            if pair[0].text == "enum" && is_name(pair[1].text) {
-                if let Some(open) = find_outside(&tokens, at, &["{"]) {
-                    let variants = variants(&tokens[open + 1..close_of(&tokens, open)]);
-                    enums.push((pair[1].text.to_owned(), variants));
-                }
+            if pair[0].text == "enum"
+                && is_name(pair[1].text)
+                && let Some(open) = find_outside(&tokens, at, &["{"])
+            {
+                let variants = variants(&tokens[open + 1..close_of(&tokens, open)]);
+                enums.push((pair[1].text.to_owned(), variants));
             }
         }
         enums
+    }
+
+    /// The public fields of the struct `name`, if it is declared here.
+    pub(crate) fn fields(&self, name: &str) -> Vec<Token<'_>> {
+        let tokens = self.tokens();
+        let declares = |pair: &[Token<'_>]| pair[0].text == "struct" && pair[1].text == name;
+        let Some(at) = tokens.windows(2).position(declares) else { return Vec::new() };
+        let Some(open) = find_outside(&tokens, at, &["{"]) else { return Vec::new() };
+        let body = &tokens[open + 1..close_of(&tokens, open)];
+        let public = body.windows(3).filter(|three| three[0].text == "pub" && three[2].text == ":");
+        public.map(|three| three[1]).collect()
     }
 }
 
@@ -225,21 +242,22 @@ fn write_out<'a>(
     at
 }
 
-/// The patterns of a match with this body.
-fn patterns<'a>(body: &[Token<'a>]) -> Patterns<'a> {
-    let mut patterns = Vec::new();
+/// The arms of a match with this body.
+fn arms<'a>(body: &[Token<'a>]) -> Vec<Arm<'a>> {
+    let mut arms = Vec::new();
     let mut at = 0;
     while let Some(arrow) = find_outside(body, at, &["=>"]) {
         let pattern = &body[at..arrow];
         let guard = pattern.iter().position(|token| token.text == "if");
-        patterns.push(pattern[..guard.unwrap_or(pattern.len())].to_vec());
+        let pattern = pattern[..guard.unwrap_or(pattern.len())].to_vec();
+        arms.push(Arm { pattern, is_guarded: guard.is_some() });
         at = match body.get(arrow + 1) {
             Some(token) if token.text == "{" => close_of(body, arrow + 1) + 1,
             Some(_) | None => find_outside(body, arrow + 1, &[","]).unwrap_or(body.len()),
         };
         at += usize::from(body.get(at).is_some_and(|token| token.text == ","));
     }
-    patterns
+    arms
 }
 
 /// The variants of an enum with this body.
@@ -334,8 +352,8 @@ enum A {
     assert_eq!(functions.len(), 1);
     assert_eq!((functions[0].name, functions[0].first, functions[0].last), ("a", 1, 7));
     let matches = source.matches();
-    let texts: Vec<String> =
-        matches[0].iter().map(|pattern| pattern.iter().map(|token| token.text).collect()).collect();
+    let text = |arm: &Arm<'_>| arm.pattern.iter().map(|token| token.text).collect::<String>();
+    let texts: Vec<String> = matches[0].iter().map(text).collect();
     assert_eq!(texts, ["A::B{..}|A::C(1)", "_"]);
     assert_eq!(source.enums(), [("A".into(), vec!["B".into(), "C".into()])]);
 }
