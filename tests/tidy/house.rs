@@ -136,28 +136,47 @@ fn dead_links(paper: &Source) -> Vec<Complaint> {
     complaints
 }
 
+/// A limit whose option has another name than its field.
+const RENAMED: [(&str, &str); 1] = [("idle_timeout", "persistent.idle")];
+
 #[test]
 fn every_limit_can_be_configured() {
-    let limits = "pub struct Limits {\n    /// Bytes.\n    pub head_bytes: usize,\n    pub loop_lag: Duration,\n}\npub struct B { pub c: u8 }";
+    let limits = "\
+pub struct Limits {
+    /// Bytes.
+    pub head_bytes: usize,
+    pub loop_lag: Duration,
+    pub drain_timeout: Duration,
+    pub idle_timeout: Duration,
+}
+pub struct Another { pub limit: u8 }";
     let bad =
         |conf: &str| lines("src/server/limits.rs", limits, |source| unconfigured(source, conf));
-    let head = "[server]\nloop-lag = 1\n[limits]\nhead = { fields = 1, bytes = \"16KiB\" }\n";
-    assert_eq!(bad(head), [4]);
-    assert!(bad(&format!("{head}loop-lag = \"50ms\"\n[log]\n")).is_empty());
+    assert_eq!(bad("loop-lag = 1\n[limits]\nhead = { bytes = 1 }\ndrain = {}"), [4, 5, 6]);
+    assert_eq!(bad("[limits]\nloop-lag = 1\ndrain = 1\npersistent = { requests = 1 }"), [3, 6]);
+    assert_eq!(bad("[limits]\nhead-bytes = 1\npersistent = { idle = 1 }\n"), [4, 5]);
     let path = root().join("src/server/limits.rs");
     let source = Source::new(&from_root(&path), &read(&path));
     none(&unconfigured(&source, &read(&root().join("conf/oneloop.toml"))));
 }
 
-/// The limits that no line of `conf` sets: `head_bytes` by `head.bytes` or `head-bytes`.
+/// The limits that no line of `conf` sets. `head_bytes` is set by `head.bytes` or `head-bytes`,
+/// `drain_timeout` by `drain` as well.
 fn unconfigured(source: &Source, conf: &str) -> Vec<Complaint> {
     let table: toml::Table = conf.parse().expect("conf/oneloop.toml is TOML");
-    let none_set = toml::Table::new();
-    let limits = table.get("limits").and_then(toml::Value::as_table).unwrap_or(&none_set);
+    let mut options = BTreeSet::new();
+    for (key, value) in table.get("limits").and_then(toml::Value::as_table).into_iter().flatten() {
+        match value.as_table() {
+            Some(group) => options.extend(group.keys().map(|inner| format!("{key}.{inner}"))),
+            None => drop(options.insert(key.clone())),
+        }
+    }
     let is_set = |field: &str| {
-        let key = field.replace('_', "-");
-        let in_group = key.split_once('-').and_then(|(group, key)| limits.get(group)?.get(key));
-        limits.contains_key(&key) || in_group.is_some()
+        let own = field.replace('_', "-");
+        let renamed = RENAMED.iter().find(|(name, _)| *name == field).map(|(_, option)| *option);
+        options.contains(renamed.unwrap_or(&own))
+            || options.contains(&own.replacen('-', ".", 1))
+            || own.strip_suffix("-timeout").is_some_and(|short| options.contains(short))
     };
     let fields = source.fields("Limits");
     assert!(!fields.is_empty(), "{} declares no Limits", source.path);
