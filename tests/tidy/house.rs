@@ -153,19 +153,27 @@ pub struct Another { pub limit: u8 }";
     let bad =
         |conf: &str| lines("src/server/limits.rs", limits, |source| unconfigured(source, conf));
     assert_eq!(bad("loop-lag = 1\n[limits]\nhead = { bytes = 1 }\ndrain = {}"), [4, 5, 6]);
-    assert_eq!(bad("[limits]\nloop-lag = 1\ndrain = 1\npersistent = { requests = 1 }"), [3, 6]);
-    assert_eq!(bad("[limits]\nhead-bytes = 1\npersistent = { idle = 1 }\n"), [4, 5]);
+    assert_eq!(bad("[limits]\n#loop-lag = 1\n# drain = 1\n#persistent = { bytes = 1 }"), [3, 5, 6]);
+    assert_eq!(bad("[limits]\nhead-bytes = 1\ndrain = 1\npersistent = { idle = 1 }\n[a]"), [4]);
     let path = root().join("src/server/limits.rs");
     let source = Source::new(&from_root(&path), &read(&path));
     none(&unconfigured(&source, &read(&root().join("conf/oneloop.toml"))));
 }
 
-/// The limits that no line of `conf` sets. `head_bytes` is set by `head.bytes` or `head-bytes`,
-/// `drain_timeout` by `drain` as well.
+/// The limits that no line of `conf` sets, be it in use or not (`#key = …`). `head_bytes` is set by
+/// `head.bytes` or `head-bytes`, `drain_timeout` by `drain` as well.
 fn unconfigured(source: &Source, conf: &str) -> Vec<Complaint> {
-    let table: toml::Table = conf.parse().expect("conf/oneloop.toml is TOML");
+    let section: String = conf
+        .lines()
+        .skip_while(|line| *line != "[limits]")
+        .skip(1)
+        .take_while(|line| !line.starts_with('['))
+        .map(|line| line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let table: toml::Table = section.parse().expect("[limits] of conf/oneloop.toml is TOML");
     let mut options = BTreeSet::new();
-    for (key, value) in table.get("limits").and_then(toml::Value::as_table).into_iter().flatten() {
+    for (key, value) in &table {
         match value.as_table() {
             Some(group) => options.extend(group.keys().map(|inner| format!("{key}.{inner}"))),
             None => drop(options.insert(key.clone())),
