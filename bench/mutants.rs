@@ -26,7 +26,7 @@ const PARTS: [&str; 7] = ["Cargo.toml", "Cargo.lock", "README.md", "bench", "con
 /// slowest took without a bug.
 const PATIENCE: (Duration, u32) = (Duration::from_secs(20), 4);
 
-/// Address space of the tests, in KiB: a mutant that allocates without end must not take the machine.
+/// Address space of the tests, in KiB: a mutant that allocates without end shall not take all.
 const MEMORY_KIB: u64 = 8 * 1024 * 1024;
 
 /// How running the tests ended.

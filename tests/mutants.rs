@@ -1,14 +1,11 @@
 //! Keeps tests/mutants.toml fit: every mutant can still be made, and no kind of code is left out.
 //! Whether the tests catch them, `cargo bench --bench mutants` finds out.
 
-#[path = "support/mutant_list.rs"]
-mod mutant_list;
-
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-use mutant_list::{Kind, Mutant};
+use crate::support::mutant_list::{self, Kind, Mutant};
 
 const FEWEST: usize = 12;
 const KINDS: [Kind; 6] =

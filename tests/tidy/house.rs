@@ -92,7 +92,8 @@ fn map_errors(map: &Source, rooms: &BTreeSet<String>) -> Vec<Complaint> {
         for name in line.split('`').skip(1).step_by(2) {
             let is_room = name.ends_with('/') || Path::new(name).extension() == Some("rs".as_ref());
             named.insert(name);
-            if is_room && !rooms.contains(name) && !root().join(name).exists() {
+            let is_there = || root().join("src").join(name).exists() || root().join(name).exists();
+            if is_room && !rooms.contains(name) && !is_there() {
                 let what = format!("`{name}` is not there any more, neither in src nor at the top");
                 complaints.push(Complaint::new(map, number, what));
             }
