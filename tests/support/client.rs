@@ -106,13 +106,13 @@ impl Client {
         if head_only || status < 200 || status == 204 || status == 304 {
             return response;
         }
-        response.content = match (response.field("Content-Length"), response.field("Transfer-Encoding"))
-        {
-            (Some(length), None) => self.exactly(length.parse().expect("a length")),
-            (None, Some("chunked")) => self.chunks(),
-            (None, None) => self.read_to_end(),
-            framing => panic!("framed in two ways: {framing:?}"),
-        };
+        response.content =
+            match (response.field("Content-Length"), response.field("Transfer-Encoding")) {
+                (Some(length), None) => self.exactly(length.parse().expect("a length")),
+                (None, Some("chunked")) => self.chunks(),
+                (None, None) => self.read_to_end(),
+                framing => panic!("framed in two ways: {framing:?}"),
+            };
         response
     }
 
