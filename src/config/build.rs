@@ -1,0 +1,149 @@
+//! What a configuration means, put to work: a site and the server's options.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::rc::Rc;
+
+use super::error::ConfigError;
+use super::meaning::{Action, Auth, Config, Files, Route, Site};
+use crate::http::negotiation::Coding;
+use crate::server::Options;
+use crate::site::access::{Access, Allow, Basic, Htpasswd};
+use crate::site::error_page::ErrorPages;
+use crate::site::media_type::MediaTypes;
+use crate::site::router::Router;
+use crate::site::rule::{self, Place, Settings};
+use crate::site::{self, SiteOptions, Symlinks};
+
+/// The pattern of every path.
+const EVERY_PATH: &str = "/*";
+
+impl Config {
+    /// What the server is started with.
+    #[must_use]
+    pub fn options(&self) -> Options {
+        Options {
+            listen: self.listen.clone(),
+            limits: self.limits.clone(),
+            access_log: self.access_log.clone(),
+        }
+    }
+
+    /// What answers. Opens the directories and reads the files of users.
+    ///
+    /// # Errors
+    /// When one of them cannot be had.
+    pub fn site(&self) -> Result<site::Site, ConfigError> {
+        let mut media_types = MediaTypes::default();
+        for (extension, media_type) in &self.media_types {
+            media_types.add(extension, media_type).map_err(|error| refused(&error, None))?;
+        }
+        let options = SiteOptions {
+            media_types,
+            content_limit: self.limits.content_bytes,
+            cache: self.cache,
+        };
+        let hosts: Result<Vec<_>, ConfigError> =
+            self.sites.iter().map(|site| Ok((site.hosts.clone(), router(site)?))).collect();
+        site::Site::new(hosts?, options).map_err(|error| refused(&error, None))
+    }
+}
+
+fn router(site: &Site) -> Result<Router, ConfigError> {
+    let mut routes = Vec::new();
+    for route in &site.routes {
+        routes.push(self::route(route, &site.precompressed)?);
+    }
+    let everywhere = match routes.iter_mut().find(|route| route.pattern == EVERY_PATH) {
+        Some(route) => route,
+        None => routes.push_mut(rule::Route {
+            pattern: EVERY_PATH.to_owned(),
+            action: None,
+            settings: Settings::default(),
+            place: site.place.clone(),
+        }),
+    };
+    // What the site says holds everywhere, unless its route for every path says otherwise.
+    if let (None, Some(root)) = (&everywhere.action, &site.root) {
+        let (root, index) = (root.clone(), site.index.clone());
+        let files =
+            Files { root, index, listing: false, symlinks: Symlinks::default(), dotfiles: false };
+        let files = self::files(&files, &site.precompressed, site.place.as_ref())?;
+        everywhere.action = Some(rule::Action::Files(files));
+    }
+    let mut errors = error_pages(&site.errors, site.place.as_ref())?;
+    errors.overlay(&everywhere.settings.errors);
+    everywhere.settings.errors = errors;
+    Ok(routes.into_iter().fold(Router::new(), Router::route))
+}
+
+fn route(route: &Route, codings: &[Coding]) -> Result<rule::Route, ConfigError> {
+    let Route { pattern, action, allow, auth, fields, errors, content_bytes, fallback, place } =
+        route;
+    let mut access = Vec::new();
+    if let Some(networks) = allow {
+        access.push(Rc::new(Access::Allow(Allow::new(networks.iter().copied()))));
+    }
+    if let Some(auth) = auth {
+        access.push(Rc::new(Access::Basic(Box::new(basic(auth, place.as_ref())?))));
+    }
+    let action = match action {
+        Some(Action::Files(files)) => {
+            Some(rule::Action::Files(self::files(files, codings, place.as_ref())?))
+        }
+        Some(Action::Redirect { to, status }) => {
+            Some(rule::Action::Redirect { to: to.clone(), status: *status })
+        }
+        Some(Action::Respond { status, content, fields }) => Some(rule::Action::Respond {
+            status: *status,
+            fields: fields.clone(),
+            content: content.as_bytes().into(),
+        }),
+        None => None,
+    };
+    let settings = Settings {
+        access,
+        fields: fields.clone(),
+        errors: error_pages(errors, place.as_ref())?,
+        content_limit: *content_bytes,
+        fallback: fallback.clone(),
+    };
+    Ok(rule::Route { pattern: pattern.clone(), action, settings, place: place.clone() })
+}
+
+fn files(
+    files: &Files,
+    codings: &[Coding],
+    place: Option<&Place>,
+) -> Result<site::files::Files, ConfigError> {
+    let Files { root, index, listing, symlinks, dotfiles } = files;
+    let opened = site::files::Files::new(root).map_err(|error| refused(&error, place))?;
+    Ok(opened
+        .index(index)
+        .listing(*listing)
+        .symlinks(*symlinks)
+        .dotfiles(*dotfiles)
+        .precompressed(codings.iter().copied()))
+}
+
+fn basic(auth: &Auth, place: Option<&Place>) -> Result<Basic, ConfigError> {
+    let users = Htpasswd::read(&auth.basic).map_err(|error| refused(&error, place))?;
+    Basic::new(users, &auth.realm, &auth.methods).map_err(|error| refused(&error, place))
+}
+
+fn error_pages(
+    pages: &BTreeMap<String, String>,
+    place: Option<&Place>,
+) -> Result<ErrorPages, ConfigError> {
+    let mut errors = ErrorPages::default();
+    for (key, path) in pages {
+        errors.set(key, path).map_err(|error| refused(&error, place))?;
+    }
+    Ok(errors)
+}
+
+/// What has a meaning can still be refused, for instance when a directory has gone since.
+fn refused(error: &dyn Error, place: Option<&Place>) -> ConfigError {
+    let place = place.map_or_else(String::new, |Place { file, line }| format!("{file}:{line}: "));
+    ConfigError { place: None, what: format!("{place}{error}"), help: None }
+}

@@ -1,0 +1,315 @@
+//! The command line: what can be said there, and how `--help` shows it. The man page and the shell
+//! completions are generated from the same definition. What the words mean is not known here.
+
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::http::fields;
+
+/// What was said on the command line, and in the environment where the command line is silent.
+#[derive(Debug, Parser)]
+#[command(
+    name = "oneloop",
+    version,
+    about = "A web server that is one loop",
+    override_usage = "oneloop [OPTIONS] [DIR]              serve DIR [default: .]\n       \
+                      oneloop -c FILE                      serve what FILE says\n       \
+                      oneloop check -c FILE [--print]      say what is wrong with FILE\n       \
+                      oneloop explain -c FILE METHOD URL   say what would answer, and why",
+    after_help = "Environment: ONELOOP_PORT for --port …, RUST_LOG. Exit 1: failure, 2: usage.",
+    help_template = "{about}\n\n{usage-heading} {usage}\n\n{options}{after-help}\n",
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true
+)]
+pub struct CommandLine {
+    /// One of the other things to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to serve.
+    #[command(flatten)]
+    pub serve: Serve,
+}
+
+impl CommandLine {
+    /// Reads `words`, the first of which is the program's name, and the environment.
+    ///
+    /// What is said beats what the environment says: a directory or a flag of quick mode beats
+    /// `ONELOOP_CONFIG`, and `--config` beats what is set for quick mode.
+    ///
+    /// # Errors
+    /// When the words make no sense; `--help` and `--version` are such errors too.
+    pub fn read<W>(words: impl IntoIterator<Item = W>) -> Result<CommandLine, clap::Error>
+    where
+        W: Into<OsString> + Clone,
+    {
+        let mut command = CommandLine::command();
+        let matches = command.try_get_matches_from_mut(words)?;
+        let mut line = CommandLine::from_arg_matches(&matches)?;
+        let said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let quick = Quick::augment_args(clap::Command::new("quick"));
+        if let Some(flag) = quick.get_arguments().find(|flag| said(flag.get_id().as_str())) {
+            if said("config") {
+                let flag = flag.get_long().map_or("DIR".to_owned(), |long| format!("--{long}"));
+                let what = format!("{flag} cannot go with --config: FILE says what to serve");
+                return Err(command.error(ErrorKind::ArgumentConflict, what));
+            }
+            line.serve.config = None;
+        }
+        Ok(line)
+    }
+}
+
+/// What can be done besides serving.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what is wrong with a configuration file
+    #[command(override_usage = "oneloop check -c FILE [--print]")]
+    Check {
+        /// The configuration file
+        #[arg(short, long, value_name = "FILE", env = "ONELOOP_CONFIG", hide_env = true)]
+        config: PathBuf,
+        /// Print the configuration in effect, every option with its value
+        #[arg(long, env = "ONELOOP_PRINT", hide_env = true)]
+        #[arg(value_parser = FalseyValueParser::new())]
+        print: bool,
+    },
+    /// Say which host, route, file and option would answer a request
+    #[command(override_usage = "oneloop explain -c FILE METHOD URL")]
+    Explain {
+        /// The configuration file
+        #[arg(short, long, value_name = "FILE", env = "ONELOOP_CONFIG", hide_env = true)]
+        config: PathBuf,
+        /// The request's method: GET, HEAD, POST …
+        method: String,
+        /// Its URL, or a path on the default site
+        url: String,
+    },
+    /// Print the man page or a shell's completions
+    #[command(hide = true)]
+    Generate {
+        /// What to print
+        what: Generated,
+    },
+}
+
+/// What can be generated from the definition of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Generated {
+    /// The man page
+    Man,
+    /// Completions for bash
+    Bash,
+    /// Completions for zsh
+    Zsh,
+    /// Completions for fish
+    Fish,
+}
+
+/// What to serve, and how much to say meanwhile.
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// A directory and how to serve it.
+    #[command(flatten)]
+    pub quick: Quick,
+    /// Serve what FILE says
+    #[arg(short, long, value_name = "FILE", env = "ONELOOP_CONFIG", hide_env = true)]
+    pub config: Option<PathBuf>,
+    /// Log warnings alone, and requests only if --log is given
+    #[arg(short, long, env = "ONELOOP_QUIET", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new(), conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Log in detail what the server does
+    #[arg(short, long, env = "ONELOOP_VERBOSE", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub verbose: bool,
+}
+
+/// Quick mode: a site in one line.
+#[derive(Args, Debug)]
+pub struct Quick {
+    /// Directory to serve
+    #[arg(value_name = "DIR", default_value = ".", env = "ONELOOP_DIR", hide_env = true)]
+    pub directory: PathBuf,
+    /// Port to listen on; 0: any free one
+    #[arg(short, long, value_name = "N", default_value = "8080")]
+    #[arg(env = "ONELOOP_PORT", hide_env = true)]
+    pub port: u16,
+    /// Where to listen.
+    #[arg(help = "IPv4, IPv6, unix:/path; repeatable [default: 127.0.0.1]")]
+    #[arg(short, long, value_name = "ADDR", default_value = "127.0.0.1", value_parser = bind)]
+    #[arg(hide_default_value = true, env = "ONELOOP_BIND", hide_env = true)]
+    pub bind: Vec<Bind>,
+    /// Directory's own file; repeatable
+    #[arg(long, value_name = "NAME", default_value = "index.html")]
+    #[arg(env = "ONELOOP_INDEX", hide_env = true)]
+    pub index: Vec<String>,
+    /// Missing pages are /index.html (single-page apps)
+    #[arg(long, env = "ONELOOP_SPA", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub spa: bool,
+    /// Do not list directories
+    #[arg(long, env = "ONELOOP_NO_LISTING", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub no_listing: bool,
+    /// Serve names that begin with a dot
+    #[arg(long, env = "ONELOOP_DOTFILES", hide_env = true)]
+    #[arg(value_parser = FalseyValueParser::new())]
+    pub dotfiles: bool,
+    /// Links: deny, inside DIR or follow
+    #[arg(long, value_name = "HOW", default_value = "inside", hide_possible_values = true)]
+    #[arg(env = "ONELOOP_SYMLINKS", hide_env = true)]
+    pub symlinks: SymlinksFlag,
+    /// Add a field to every response; repeatable
+    #[arg(long, value_name = "'K: V'", value_parser = header)]
+    #[arg(env = "ONELOOP_HEADER", hide_env = true)]
+    pub header: Vec<(String, String)>,
+    /// Access log: combined, json or none [default: combined]
+    #[arg(long, value_name = "FORM", hide_possible_values = true)]
+    #[arg(env = "ONELOOP_LOG", hide_env = true)]
+    pub log: Option<LogFlag>,
+}
+
+/// Where quick mode listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Bind {
+    /// On `--port`.
+    Ip(IpAddr),
+    /// On a port of its own.
+    Socket(SocketAddr),
+    /// On a Unix-domain socket.
+    Unix(String),
+}
+
+/// `--symlinks`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SymlinksFlag {
+    /// None is followed
+    Deny,
+    /// Those that stay inside the directory are followed
+    Inside,
+    /// All are followed, wherever they lead
+    Follow,
+}
+
+/// `--log`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFlag {
+    /// The form that log analysers know
+    Combined,
+    /// One JSON object for each line
+    Json,
+    /// No access log
+    None,
+}
+
+fn bind(text: &str) -> Result<Bind, String> {
+    if let Some(path) = text.strip_prefix("unix:") {
+        return match path {
+            "" => Err("the socket's path is missing".to_owned()),
+            path => Ok(Bind::Unix(path.to_owned())),
+        };
+    }
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    if let Ok(address) = bare.parse() {
+        return Ok(Bind::Ip(address));
+    }
+    text.parse().map(Bind::Socket).map_err(|_| {
+        let help = match text {
+            "localhost" => "names are not looked up: write 127.0.0.1",
+            "*" | "" => "all addresses are 0.0.0.0 and ::",
+            _ => "an address is 127.0.0.1, ::1, 192.0.2.1:8080 or unix:/path",
+        };
+        help.to_owned()
+    })
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a field is written 'Name: value'")?;
+    let value = value.trim_matches([' ', '\t']);
+    if !fields::is_name(name.as_bytes()) {
+        return Err(format!("{name:?} cannot be a field's name"));
+    }
+    if !fields::is_value(value.as_bytes()) {
+        return Err("a field's value cannot hold control characters".to_owned());
+    }
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&str]) -> Result<CommandLine, ErrorKind> {
+        let words = std::iter::once("oneloop").chain(words.iter().copied());
+        CommandLine::read(words).map_err(|error| error.kind())
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_a_screen_and_leaves_a_line_for_the_prompt() {
+        let help = CommandLine::command().render_help().to_string();
+        assert!(help.lines().count() <= 23, "{} lines:\n{help}", help.lines().count());
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn every_flag_has_a_variable_in_the_environment() {
+        let command = CommandLine::command();
+        for arg in command
+            .get_arguments()
+            .filter(|arg| !["help", "version"].contains(&arg.get_id().as_str()))
+        {
+            let long = arg.get_long().unwrap_or("dir").to_uppercase().replace('-', "_");
+            assert_eq!(arg.get_env(), Some(format!("ONELOOP_{long}").as_ref()), "{arg}");
+        }
+    }
+
+    #[test]
+    fn a_directory_and_a_file_exclude_each_other() {
+        assert!(parse(&[]).is_ok());
+        assert!(parse(&["-c", "a.toml"]).is_ok());
+        assert!(parse(&["-c", "a.toml", "-q"]).is_ok());
+        for flags in [&["dir"][..], &["-p", "80"], &["--spa"], &["--log", "json"]] {
+            let with_file = [&["-c", "a.toml"], flags].concat();
+            assert_eq!(parse(&with_file).err(), Some(ErrorKind::ArgumentConflict), "{flags:?}");
+        }
+        assert_eq!(parse(&["-q", "-v"]).err(), Some(ErrorKind::ArgumentConflict));
+        assert_eq!(parse(&["check"]).err(), Some(ErrorKind::MissingRequiredArgument));
+        assert_eq!(
+            parse(&["-p", "1", "check", "-c", "a"]).err(),
+            Some(ErrorKind::ArgumentConflict)
+        );
+    }
+
+    #[test]
+    fn addresses_come_with_and_without_port() {
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(bind("127.0.0.1"), Ok(Bind::Ip(loopback)));
+        assert_eq!(bind("::1"), bind("[::1]"));
+        assert_eq!(bind("127.0.0.1:80"), Ok(Bind::Socket((loopback, 80).into())));
+        assert!(matches!(bind("[::1]:80"), Ok(Bind::Socket(_))));
+        assert_eq!(bind("unix:/x"), Ok(Bind::Unix("/x".to_owned())));
+        for bad in ["", "*", "localhost", "unix:", "1.2.3", "127.0.0.1:99999", "http://127.0.0.1"] {
+            assert!(bind(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_header_cannot_smuggle_a_second_line() {
+        assert_eq!(header("X-A:  b "), Ok(("X-A".to_owned(), "b".to_owned())));
+        for bad in ["X-A", "X A: b", ": b", "X-A: b\r\nSet-Cookie: c"] {
+            assert!(header(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The man page and the shells' completions, made from the definition of the command line, so that
+//! none of them can say anything else.
+
+use clap::CommandFactory;
+use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use super::command_line::{CommandLine, Generated};
+
+/// What was asked for, as text.
+#[must_use]
+pub fn generate(what: Generated) -> String {
+    let shell = match what {
+        Generated::Man => return man_page(),
+        Generated::Bash => Shell::Bash,
+        Generated::Zsh => Shell::Zsh,
+        Generated::Fish => Shell::Fish,
+    };
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut CommandLine::command(), "oneloop", &mut text);
+    String::from_utf8(text).expect("completions are text")
+}
+
+const SYNOPSIS: &str = "\
+oneloop [OPTIONS] [DIR]
+oneloop [OPTIONS] -c FILE
+oneloop check -c FILE [--print]
+oneloop explain -c FILE METHOD URL";
+
+/// What the page says of an option in place of the one line of `--help`.
+const LONGER: &[(&str, &str)] = &[
+    ("port", "The port to listen on. With 0 the system chooses a free one, and it is printed."),
+    (
+        "bind",
+        "Where to listen: an IPv4 or IPv6 address, with a port of its own or on --port, or \
+         unix:/path for a Unix-domain socket. Can be given several times.",
+    ),
+    (
+        "index",
+        "The name of the file that is served for its directory. Can be given several times: the \
+         first that exists is served.",
+    ),
+    (
+        "spa",
+        "When a browser navigates to a page that is not there, it gets /index.html: the \
+         application knows what to show. A missing script or image stays missing.",
+    ),
+    (
+        "symlinks",
+        "Which symbolic links are followed: none (deny), those that lead to a place inside the \
+         directory (inside), or all (follow).",
+    ),
+    (
+        "header",
+        "Add a field to every response, as in 'Cache-Control: no-store'. Can be given several \
+         times.",
+    ),
+    (
+        "log",
+        "What is printed on the standard output for each request: a line in the combined format, a \
+         JSON object, or nothing.",
+    ),
+    ("config", "Serve what the configuration file says. It goes with none of the options above."),
+];
+
+const DESCRIPTION: &str = "\
+# DESCRIPTION
+oneloop serves files, fixed answers and redirects over HTTP/1.1. It is a single thread around a
+single epoll. Without arguments it serves the current directory on http://127.0.0.1:8080, lists
+directories, and prints the URLs it listens on. With --config it serves what a file says, in the
+foreground.
+";
+
+/// What stands behind the options. `#` begins a section, `:` is what the next paragraph is about.
+const REST: &str = "\
+# CONFIGURATION
+The file is TOML. oneloop.toml, which comes with the program, holds every option with its default
+and says what it does. Times are written like \"10s\", sizes like \"16KiB\". A key that is not known
+is an error. Relative paths begin where the file is.
+# SIGNALS
+: SIGTERM, SIGINT
+Accept no more connections, finish the answers under way within limits.drain, then end. A second
+signal ends at once.
+# ENVIRONMENT
+: ONELOOP_*
+Each option has a variable of its own name in capitals: --no-listing is ONELOOP_NO_LISTING, the
+directory is ONELOOP_DIR. What stands on the command line is heard first.
+: RUST_LOG
+Which messages go to the standard error: a level (error, warn, info, debug, trace, off), or levels
+for parts of the program, like oneloop::server=debug. It is heard before --quiet, --verbose and
+log.error.
+# EXIT STATUS
+: 0
+The server was told to end, or the file is in order.
+: 1
+It could not start or go on; the message says why.
+: 2
+The command line makes no sense.
+# EXAMPLES
+: oneloop
+Serve the current directory to this machine.
+: oneloop -b 0.0.0.0 -p 80 /srv/www
+Serve a directory to everybody.
+: oneloop --spa --header 'Cache-Control: no-store' dist
+Try out a web application.
+: oneloop check -c /etc/oneloop.toml
+Look for mistakes before a restart.
+: oneloop explain -c /etc/oneloop.toml GET http://example.com/a.php
+Find out which route answers.
+";
+
+fn man_page() -> String {
+    let command = CommandLine::command().override_usage(SYNOPSIS);
+    let command = LONGER.iter().fold(command, |command, (option, text)| {
+        command.mut_arg(option, |argument| argument.help(text))
+    });
+    let man = Man::new(command);
+    let mut page = Vec::new();
+    man.render_title(&mut page)
+        .and_then(|()| man.render_name_section(&mut page))
+        .and_then(|()| man.render_synopsis_section(&mut page))
+        .and_then(|()| sections(DESCRIPTION).to_writer(&mut page))
+        .and_then(|()| man.render_options_section(&mut page))
+        .and_then(|()| sections(REST).to_writer(&mut page))
+        .expect("memory can be written to");
+    String::from_utf8(page).expect("a page is text")
+}
+
+fn sections(text: &str) -> Roff {
+    let mut page = Roff::new();
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("# ") {
+            page.control("SH", [heading]);
+        } else if let Some(tag) = line.strip_prefix(": ") {
+            page.control("TP", []);
+            page.text([bold(tag)]);
+        } else {
+            page.text([roman(line)]);
+        }
+    }
+    page
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_man_page_names_every_option_and_every_longer_text_has_its_option() {
+        let page = generate(Generated::Man);
+        for argument in CommandLine::command().get_arguments() {
+            let long = argument.get_long().unwrap_or("config");
+            let name = format!("\\-\\-{}", long.replace('-', "\\-"));
+            assert!(page.contains(&name), "{name} is not in\n{page}");
+        }
+        for word in ["SIGTERM", "RUST_LOG", "oneloop explain", "EXIT STATUS"] {
+            assert!(page.contains(word), "{word}");
+        }
+    }
+
+    #[test]
+    fn the_completions_know_every_command_that_is_shown() {
+        for shell in [Generated::Bash, Generated::Zsh, Generated::Fish] {
+            let text = generate(shell);
+            for word in ["check", "explain", "no-listing", "inside"] {
+                assert!(text.contains(word), "{shell:?}: {word}");
+            }
+        }
+    }
+}

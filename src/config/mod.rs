@@ -1,0 +1,64 @@
+//! Floor 3, the configuration: what was said → what it means.
+//!
+//! A file is taken apart into what was *said*, every value with its place (`source`, `said`,
+//! `units`); that is turned into what it *means*, every default filled in (`general`, `sites`,
+//! `routes` make a [`Config`]); and what it means is put to work as a site and the server's options
+//! (`build`). The flags of quick mode are said as a file would say them (`quick`) and go the same
+//! way.
+//!
+//! *Invariant:* no other floor knows that there is a file, or a command line.
+
+mod address;
+mod announce;
+mod build;
+pub mod command_line;
+mod error;
+mod general;
+pub mod generate;
+pub mod meaning;
+mod print;
+pub mod question;
+mod quick;
+mod routes;
+mod said;
+mod sites;
+mod source;
+#[cfg(test)]
+mod tests;
+mod units;
+
+use std::path::Path;
+
+pub use announce::url;
+use command_line::Serve;
+pub use error::{ConfigError, Position};
+pub use meaning::Config;
+use source::Source;
+
+impl Config {
+    /// What the file at `path` means.
+    ///
+    /// # Errors
+    /// When it cannot be read, or something in it has no meaning.
+    pub fn read(path: &Path) -> Result<Config, ConfigError> {
+        Config::from_source(&Source::read(path)?)
+    }
+
+    /// What the flags of quick mode mean. Relative paths begin in the working directory.
+    ///
+    /// # Errors
+    /// When there is no such directory.
+    pub fn quick(serve: &Serve) -> Result<Config, ConfigError> {
+        let error = |what| ConfigError { place: None, what, help: None };
+        let said = quick::said(serve).map_err(error)?;
+        let here = std::env::current_dir()
+            .map_err(|cause| error(format!("there is no working directory: {cause}")))?;
+        let source = Source::command_line(here);
+        general::meaning(&said, &source).map_err(|fault| source.error(fault))
+    }
+
+    fn from_source(source: &Source) -> Result<Config, ConfigError> {
+        let said = source.parse()?;
+        general::meaning(&said, source).map_err(|fault| source.error(fault))
+    }
+}

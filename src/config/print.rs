@@ -1,0 +1,203 @@
+//! A configuration in effect, written as a file that means the same: every option with its value,
+//! defaults included, paths absolute.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt::{self, Display, Formatter};
+
+use super::meaning::{Action, Auth, Config, Files, Route, Site};
+use super::units::{Rate, Size, Time};
+use crate::server::access_log::{LogFormat, LogTarget};
+use crate::server::limits::Limits;
+use crate::site::Symlinks;
+use crate::site::cache::CacheLimits;
+
+impl Display for Config {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Config { listen, limits, cache, access_log, error_level, media_types, sites } = self;
+        writeln!(f, "[server]\nlisten = {}\n", list(listen))?;
+        write_limits(f, limits)?;
+        let CacheLimits { entries, descriptors, content_bytes } = cache;
+        let bytes = size(*content_bytes);
+        writeln!(f, "cache = {{ files = {entries}, open = {descriptors}, bytes = \"{bytes}\" }}")?;
+        let to = match &access_log.to {
+            LogTarget::None => Cow::Borrowed("none"),
+            LogTarget::Stdout => "stdout".into(),
+            LogTarget::Stderr => "stderr".into(),
+            LogTarget::File(path) => path.to_string_lossy(),
+        };
+        let format = match access_log.format {
+            LogFormat::Combined => "combined",
+            LogFormat::Common => "common",
+            LogFormat::Json => "json",
+        };
+        writeln!(f, "\n[log]\naccess = {{ to = {}, format = \"{format}\" }}", quoted(&to))?;
+        let level = error_level.as_str().to_ascii_lowercase();
+        writeln!(f, "error = {{ to = \"stderr\", level = \"{level}\" }}")?;
+        if !media_types.is_empty() {
+            writeln!(f, "\n[media-types]")?;
+        }
+        for (extension, media_type) in media_types {
+            writeln!(f, "{} = {}", quoted(extension), quoted(media_type))?;
+        }
+        sites.iter().try_for_each(|site| write_site(f, site))
+    }
+}
+
+fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
+    // Named one by one, so that a new limit cannot be forgotten here.
+    let Limits {
+        connections,
+        head_bytes,
+        head_fields,
+        head_timeout,
+        content_bytes,
+        content_timeout,
+        content_min_rate,
+        send_timeout,
+        send_min_rate,
+        answer_timeout,
+        idle_timeout,
+        persistent_requests,
+        turn_requests,
+        turn_bytes,
+        linger_timeout,
+        drain_timeout,
+        loop_lag,
+    } = limits;
+    writeln!(f, "[limits]\nconnections = {connections}")?;
+    writeln!(
+        f,
+        "head = {{ bytes = \"{}\", fields = {head_fields}, timeout = \"{}\" }}",
+        size(*head_bytes),
+        Time(*head_timeout)
+    )?;
+    writeln!(
+        f,
+        "content = {{ bytes = \"{}\", timeout = \"{}\", min-rate = \"{}\" }}",
+        Size(*content_bytes),
+        Time(*content_timeout),
+        Rate(*content_min_rate)
+    )?;
+    let (timeout, rate) = (Time(*send_timeout), Rate(*send_min_rate));
+    writeln!(f, "send = {{ timeout = \"{timeout}\", min-rate = \"{rate}\" }}")?;
+    writeln!(f, "answer = \"{}\"", Time(*answer_timeout))?;
+    let idle = Time(*idle_timeout);
+    writeln!(f, "persistent = {{ idle = \"{idle}\", requests = {persistent_requests} }}")?;
+    let bytes = size(*turn_bytes);
+    writeln!(f, "turn = {{ requests = {turn_requests}, bytes = \"{bytes}\" }}")?;
+    writeln!(f, "linger = \"{}\"", Time(*linger_timeout))?;
+    writeln!(f, "drain = \"{}\"", Time(*drain_timeout))?;
+    writeln!(f, "loop-lag = \"{}\"", Time(*loop_lag))
+}
+
+fn write_site(f: &mut Formatter<'_>, site: &Site) -> fmt::Result {
+    let Site { hosts, root, index, errors, precompressed, routes, place: _ } = site;
+    writeln!(f, "\n[[site]]")?;
+    if !hosts.is_empty() {
+        writeln!(f, "host = {}", list(hosts))?;
+    }
+    if let Some(root) = root {
+        writeln!(f, "root = {}", quoted(&root.to_string_lossy()))?;
+    }
+    writeln!(f, "index = {}", list(index))?;
+    if !errors.is_empty() {
+        writeln!(f, "errors = {}", table(errors))?;
+    }
+    let endings = precompressed.iter().map(|coding| coding.suffix().trim_start_matches('.'));
+    writeln!(f, "precompressed = {}", list(endings))?;
+    routes.iter().try_for_each(|route| write_route(f, route))
+}
+
+fn write_route(f: &mut Formatter<'_>, route: &Route) -> fmt::Result {
+    let Route { pattern, action, allow, auth, fields, errors, content_bytes, fallback, place: _ } =
+        route;
+    writeln!(f, "\n[[site.route]]\npath = {}", quoted(pattern))?;
+    match action {
+        Some(Action::Files(files)) => writeln!(f, "files = {}", files_table(files))?,
+        Some(Action::Redirect { to, status }) => {
+            writeln!(f, "redirect = {{ to = {}, status = {} }}", quoted(to), status.code())?;
+        }
+        Some(Action::Respond { status, content, fields }) => {
+            let (code, fields) = (status.code(), pairs(fields));
+            let content = quoted(content);
+            writeln!(f, "respond = {{ status = {code}, content = {content}, fields = {fields} }}")?;
+        }
+        None => {}
+    }
+    if let Some(networks) = allow {
+        writeln!(f, "allow = {}", list(networks))?;
+    }
+    if let Some(Auth { basic, realm, methods }) = auth {
+        let (basic, realm) = (quoted(&basic.to_string_lossy()), quoted(realm));
+        let methods = list(methods);
+        writeln!(f, "auth = {{ basic = {basic}, realm = {realm}, methods = {methods} }}")?;
+    }
+    if !fields.is_empty() {
+        writeln!(f, "fields = {}", pairs(fields))?;
+    }
+    if !errors.is_empty() {
+        writeln!(f, "errors = {}", table(errors))?;
+    }
+    if let Some(bytes) = content_bytes {
+        writeln!(f, "content = {{ bytes = \"{}\" }}", Size(*bytes))?;
+    }
+    match fallback {
+        Some(page) => writeln!(f, "fallback = {}", quoted(page)),
+        None => Ok(()),
+    }
+}
+
+fn files_table(files: &Files) -> String {
+    let Files { root, index, listing, symlinks, dotfiles } = files;
+    let symlinks = match symlinks {
+        Symlinks::Deny => "deny",
+        Symlinks::Inside => "inside",
+        Symlinks::Follow => "follow",
+    };
+    let (root, index) = (quoted(&root.to_string_lossy()), list(index));
+    format!(
+        "{{ root = {root}, index = {index}, listing = {listing}, symlinks = \"{symlinks}\", \
+         dotfiles = {dotfiles} }}"
+    )
+}
+
+fn size(bytes: usize) -> Size {
+    Size(bytes as u64)
+}
+
+fn list<T: Display>(values: impl IntoIterator<Item = T>) -> String {
+    let values: Vec<_> = values.into_iter().map(|value| quoted(&value.to_string())).collect();
+    format!("[{}]", values.join(", "))
+}
+
+fn table(values: &BTreeMap<String, String>) -> String {
+    inline(values.iter())
+}
+
+fn pairs(values: &[(String, String)]) -> String {
+    inline(values.iter().map(|(name, value)| (name, value)))
+}
+
+fn inline<'a>(values: impl Iterator<Item = (&'a String, &'a String)>) -> String {
+    let values: Vec<_> =
+        values.map(|(name, value)| format!("{} = {}", quoted(name), quoted(value))).collect();
+    if values.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", values.join(", ")) }
+}
+
+/// A basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            c if c.is_control() => quoted.extend(format!("\\u{:04X}", u32::from(c)).chars()),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,89 @@
+//! Quick mode: the flags of the command line, said as a configuration file would say them. From
+//! there on the two go the same way.
+
+use std::net::SocketAddr;
+
+use toml::Spanned;
+
+use super::command_line::{Bind, LogFlag, Quick, Serve, SymlinksFlag};
+use super::said::{AccessLog, ErrorLog, Files, Listen, Log, Route, Said, Server, Several, Site};
+
+/// The page that a single-page application is.
+const SPA_PAGE: &str = "/index.html";
+
+/// What the flags say.
+///
+/// # Errors
+/// When the directory's name is not UTF-8.
+pub(super) fn said(serve: &Serve) -> Result<Said, String> {
+    let Quick { directory, .. } = &serve.quick;
+    let root = directory
+        .to_str()
+        .ok_or_else(|| format!("the name of {} is not UTF-8", directory.display()))?;
+    let site = Site {
+        root: Some(word(root)),
+        index: Some(Several(serve.quick.index.iter().map(|name| word(name)).collect())),
+        route: vec![unplaced(route(&serve.quick))],
+        ..Site::default()
+    };
+    let listen =
+        serve.quick.bind.iter().map(|bind| Listen { addr: word(&address(bind, serve.quick.port)) });
+    Ok(Said {
+        server: Server { listen: Several(listen.collect()) },
+        log: log(serve),
+        site: vec![unplaced(site)],
+        ..Said::default()
+    })
+}
+
+/// The one route, which is for every path.
+fn route(quick: &Quick) -> Route {
+    let symlinks = match quick.symlinks {
+        SymlinksFlag::Deny => "deny",
+        SymlinksFlag::Inside => "inside",
+        SymlinksFlag::Follow => "follow",
+    };
+    let files = Files {
+        listing: Some(!quick.no_listing),
+        symlinks: Some(word(symlinks)),
+        dotfiles: Some(quick.dotfiles),
+        ..Files::default()
+    };
+    let fields = quick.header.iter().map(|(name, value)| (word(name), word(value)));
+    Route {
+        files: Some(unplaced(files)),
+        fields: fields.collect(),
+        fallback: quick.spa.then(|| word(SPA_PAGE)),
+        ..Route::default()
+    }
+}
+
+fn log(serve: &Serve) -> Log {
+    let (to, format) = match serve.quick.log {
+        None if serve.quiet => ("none", "combined"),
+        None | Some(LogFlag::Combined) => ("stdout", "combined"),
+        Some(LogFlag::Json) => ("stdout", "json"),
+        Some(LogFlag::None) => ("none", "combined"),
+    };
+    Log {
+        access: AccessLog { to: Some(word(to)), format: Some(word(format)) },
+        error: ErrorLog::default(),
+    }
+}
+
+fn address(bind: &Bind, port: u16) -> String {
+    match bind {
+        Bind::Ip(address) => SocketAddr::new(*address, port).to_string(),
+        Bind::Socket(address) => address.to_string(),
+        Bind::Unix(path) => format!("unix:{path}"),
+    }
+}
+
+fn word(text: &str) -> Spanned<String> {
+    unplaced(text.to_owned())
+}
+
+/// Flags stand in no file.
+fn unplaced<T>(value: T) -> Spanned<T> {
+    Spanned::new(0..0, value)
+}
