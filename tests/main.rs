@@ -1,5 +1,6 @@
 //! The one integration binary: the crate from outside. Each module is one subject.
 
+mod cli;
 mod demo;
 mod mutants;
 mod support;
