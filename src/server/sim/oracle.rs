@@ -18,6 +18,8 @@ use crate::site::{Answer, Inquiry, Now, Reply, Site};
 /// What one client must get, and how its conversation stands at the end.
 pub(super) struct Expected {
     pub(super) bytes: Vec<u8>,
+    /// How many bytes of it there are when nothing is under way: where it may be let go idle.
+    pub(super) pauses: Vec<usize>,
     /// The answer that it gets in addition if it stops here for too long.
     pub(super) timed_out: Vec<u8>,
 }
@@ -43,6 +45,7 @@ pub(super) fn expect(site: &Site, limits: &Limits, promises: &Promises, script: 
         out: Vec::new(),
     };
     let mut at = 0;
+    let mut pauses = Vec::new();
     let mut is_open = true;
     while let Some(used) = oracle.exchange(&script[at..]) {
         at += used;
@@ -50,6 +53,7 @@ pub(super) fn expect(site: &Site, limits: &Limits, promises: &Promises, script: 
             is_open = false;
             break;
         }
+        pauses.push(oracle.out.len());
     }
     let bytes = std::mem::take(&mut oracle.out);
     if is_open && at < script.len() {
@@ -62,7 +66,7 @@ pub(super) fn expect(site: &Site, limits: &Limits, promises: &Promises, script: 
         let refusal = Refusal { status: Status::REQUEST_TIMEOUT, why };
         oracle.respond(site.refuse(refusal));
     }
-    Expected { bytes, timed_out: oracle.out }
+    Expected { bytes, pauses, timed_out: oracle.out }
 }
 
 impl Oracle<'_> {

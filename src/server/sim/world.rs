@@ -102,6 +102,8 @@ pub(super) struct World {
     listener: Option<PeerId>,
     /// accept(2) finds no descriptor while this many accepts are still to fail.
     exhausted: u32,
+    /// There was no room for a client, so that idle ones may have been let go.
+    pub(super) was_full: bool,
     bell: Arc<AtomicBool>,
     promises: Promises,
     promise_at: Millis,
@@ -124,6 +126,7 @@ impl World {
             knocked: false,
             listener: None,
             exhausted: 0,
+            was_full: false,
             bell: Arc::default(),
             promises,
             promise_at: Millis::NEVER,
@@ -400,6 +403,7 @@ impl Net for World {
         }
         if self.exhausted > 0 {
             self.exhausted -= 1;
+            self.was_full = true;
             return Err(io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error()));
         }
         let at = self.knocking.remove(0);
