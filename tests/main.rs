@@ -1,5 +1,7 @@
 //! The one integration binary: the crate from outside. Each module is one subject.
 
+#![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
+
 mod cli;
 mod demo;
 mod mutants;

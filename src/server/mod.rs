@@ -13,6 +13,7 @@ pub mod listener;
 pub mod net;
 pub mod peers;
 mod sending;
+mod serving;
 #[cfg(test)]
 mod sim;
 mod spool;
@@ -32,12 +33,12 @@ use crate::site::Site;
 use access_log::{AccessLog, AccessLogOptions};
 use client::{Client, Fate};
 use desk::Desk;
-use exchange::{Cx, GATHERED, Occasion, serve};
 pub use limits::Limits;
 pub use listener::Address;
 use listener::{Listener, REST, is_exhausted};
 use net::{Net, Ready, System, Wake};
 use peers::{Peer, PeerId, Peers};
+use serving::{Cx, GATHERED, Occasion, serve};
 use timers::{Millis, Timers};
 
 /// Connections that one listener may accept before the others have their turn.

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::exchange::{GATHERED, Serving, Step};
 use super::net::Net;
+use super::serving::{GATHERED, Serving, Step};
 use crate::site::body::{Body, Produce, Produced};
 
 /// Bytes of a file that one `sendfile` is asked for.
@@ -27,10 +27,10 @@ impl<N: Net> Serving<'_, '_, N> {
         if !self.output.is_empty() {
             self.flush_output(more)?;
         }
-        let mut gathered = std::mem::take(self.tx);
+        let mut gathered = std::mem::take(self.cx.tx);
         let result = self.write_gathered(&gathered, content, more);
         gathered.clear();
-        *self.tx = gathered;
+        *self.cx.tx = gathered;
         result
     }
 
@@ -86,7 +86,7 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         let length: usize = parts.iter().map(|part| part.len()).sum();
         loop {
-            match self.net.write(self.id, parts, more) {
+            match self.cx.net.write(self.id, parts, more) {
                 Ok(count) => {
                     self.moved += count;
                     self.client.ready.writable = count == length;
@@ -161,10 +161,10 @@ impl<N: Net> Serving<'_, '_, N> {
         if !self.client.ready.writable {
             return Err(Step::NeedsRoom);
         }
-        let share = self.limits.turn_bytes.saturating_sub(self.moved).clamp(1, FILE_CHUNK);
+        let share = self.cx.limits.turn_bytes.saturating_sub(self.moved).clamp(1, FILE_CHUNK);
         let length = usize::try_from(left).map_or(share, |left| left.min(share));
         loop {
-            match self.net.send_file(self.id, file, offset, length) {
+            match self.cx.net.send_file(self.id, file, offset, length) {
                 Ok(0) => {
                     log::warn!("a file became shorter while it was sent; its answer is cut");
                     return Err(self.cut_body());
@@ -186,15 +186,15 @@ impl<N: Net> Serving<'_, '_, N> {
             Step::Moved => {}
             stuck => return stuck,
         }
-        let mut content = std::mem::take(self.scratch);
+        let mut content = std::mem::take(self.cx.scratch);
         let said = catch_unwind(AssertUnwindSafe(|| producer.produce(&mut content)))
             .unwrap_or_else(|_| Err(io::Error::other("it panicked")));
-        self.client.connection.send(&content, self.tx);
+        self.client.connection.send(&content, self.cx.tx);
         self.exchange.body_sent += content.len() as u64;
         let made_nothing = content.is_empty();
         content.clear();
         content.shrink_to(4 * GATHERED);
-        *self.scratch = content;
+        *self.cx.scratch = content;
         match said {
             Ok(Produced::End) => self.finish_body(),
             // One that has more and makes nothing would keep the loop to itself.
@@ -211,7 +211,7 @@ impl<N: Net> Serving<'_, '_, N> {
     fn pause(&mut self, pause: Duration) -> Step {
         match self.flush(false) {
             Step::Moved => {
-                self.paused_until = Some(self.now + pause);
+                self.paused_until = Some(self.cx.now + pause);
                 Step::NeedsOther
             }
             stuck => stuck,
@@ -219,7 +219,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     fn finish_body(&mut self) -> Step {
-        self.client.connection.finish(self.tx);
+        self.client.connection.finish(self.cx.tx);
         Step::Moved
     }
 

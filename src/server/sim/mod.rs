@@ -100,7 +100,7 @@ fn run(seed: u64, files: &Files) {
     // What was made in the turn before may go out in this one.
     let (net, answers) = (&server.net, 2 * limits.turn_requests as usize);
     assert!(net.most_answers <= answers, "{} answers in one turn", net.most_answers);
-    let bytes = limits.turn_bytes + 2 * super::exchange::GATHERED;
+    let bytes = limits.turn_bytes + 2 * super::serving::GATHERED;
     assert!(net.most_bytes <= bytes, "{} bytes in one turn", net.most_bytes);
 }
 

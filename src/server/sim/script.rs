@@ -99,17 +99,15 @@ fn request(random: &mut Rng) -> Vec<u8> {
             let length = [0, 1, 50, 1_000, 2_900, 5_000][random.usize(..6)];
             let target = ["/echo", "/echo", "/small", "/later"][random.usize(..4)];
             let expect = if random.u8(..5) == 0 { "Expect: 100-continue\r\n" } else { "" };
-            let head = format!(
-                "POST {target} {version}\r\nHost: a\r\n{connection}{expect}Content-Length: {length}\r\n\r\n"
-            );
+            let fields = format!("Host: a\r\n{connection}{expect}Content-Length: {length}");
+            let head = format!("POST {target} {version}\r\n{fields}\r\n\r\n");
             [head.into_bytes(), vec![b'x'; length]].concat()
         }
         3 => {
             let target = ["/echo", "/echo", "/small"][random.usize(..3)];
-            let mut bytes = format!(
-                "POST {target} HTTP/1.1\r\nHost: a\r\n{connection}Transfer-Encoding: chunked\r\n\r\n"
-            )
-            .into_bytes();
+            let fields = format!("Host: a\r\n{connection}Transfer-Encoding: chunked");
+            let head = format!("POST {target} HTTP/1.1\r\n{fields}\r\n\r\n");
+            let mut bytes = head.into_bytes();
             for _ in 0..random.usize(..5) {
                 let size = random.usize(1..400);
                 bytes.extend(format!("{size:x};e=1\r\n{}\r\n", "y".repeat(size)).bytes());

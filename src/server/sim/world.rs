@@ -332,7 +332,12 @@ impl Remote {
             State::Closed if has_read_all || matches!(self.manner, Manner::StopsReadingAt(_)) => {
                 self.state = State::Gone;
             }
-            _ => {}
+            State::Waiting
+            | State::Knocking
+            | State::Open
+            | State::Finished
+            | State::Closed
+            | State::Gone => {}
         }
         if self.state == State::Gone {
             self.closed_at.get_or_insert(now);

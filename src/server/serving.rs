@@ -1,0 +1,273 @@
+//! One client served: what can be done for it now, until nothing moves or its turn is over.
+//!
+//! What the loop owns (buffers, clock, site, log) is lent for the time of one call; what is left
+//! over at its end is kept in the client's [`Work`]. How a request becomes an answer is told in
+//! `exchange.rs`, how bytes leave in `sending.rs`.
+
+use std::io;
+use std::ops::Range;
+
+use super::access_log::AccessLog;
+use super::client::{Client, Exchange, Fate, Phase, Work};
+use super::desk::Desk;
+use super::limits::Limits;
+use super::net::Net;
+use super::peers::PeerId;
+use super::timers::Millis;
+use crate::http::date::Stamp;
+use crate::site::Site;
+
+/// Bytes of gathered answers above which they are written before more are made.
+pub(super) const GATHERED: usize = 64 << 10;
+
+/// What the loop lends to whom it serves.
+pub(super) struct Cx<'a, N> {
+    pub(super) net: &'a mut N,
+    pub(super) site: &'a Site,
+    pub(super) limits: &'a Limits,
+    pub(super) log: &'a mut AccessLog,
+    pub(super) desk: &'a Desk,
+    /// Where everything is received.
+    pub(super) rx: &'a mut [u8],
+    /// Where answers are gathered. Empty between clients.
+    pub(super) tx: &'a mut Vec<u8>,
+    /// Where produced content is made before it is framed.
+    pub(super) scratch: &'a mut Vec<u8>,
+    pub(super) now: Millis,
+    pub(super) stamp: &'a Stamp,
+    /// The server ends: every answer is its connection's last.
+    pub(super) draining: bool,
+}
+
+/// One client while it is served.
+pub(super) struct Serving<'c, 'a, N> {
+    pub(super) id: PeerId,
+    pub(super) client: &'c mut Client,
+    pub(super) cx: &'c mut Cx<'a, N>,
+    /// Bytes received and not taken up, when the turn begins.
+    input: Vec<u8>,
+    /// Bytes of answers that the socket has not taken: `output[output_sent..]`.
+    pub(super) output: Vec<u8>,
+    pub(super) output_sent: usize,
+    pub(super) exchange: Exchange,
+    /// Bytes received and sent in this turn.
+    pub(super) moved: usize,
+    /// Requests answered in this turn.
+    pub(super) answered: u32,
+    /// A producer has asked for a pause until then.
+    pub(super) paused_until: Option<Millis>,
+}
+
+/// How far one step came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Something has moved: on with the next.
+    Moved,
+    /// The client must say more.
+    NeedsInput,
+    /// The client must take some of what waits for it.
+    NeedsRoom,
+    /// Another thread or a producer must say more.
+    NeedsOther,
+    /// All is said; the connection ends when what was written is out.
+    Over,
+    /// The connection is broken.
+    Broken,
+}
+
+/// Why a client is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Occasion {
+    /// Its socket, another thread or its own haste last turn says that something can be done.
+    Ready,
+    /// Its deadline has come.
+    Due,
+}
+
+/// Serves `client` until nothing moves or its turn is over. Says what becomes of it, and when it
+/// wants to be looked at again though nothing has happened.
+pub(super) fn serve<N: Net>(
+    id: PeerId,
+    client: &mut Client,
+    cx: &mut Cx<'_, N>,
+    occasion: Occasion,
+) -> (Fate, Millis) {
+    let phase = client.clock.phase;
+    if client.ready.broken || (occasion == Occasion::Due && ends_silently(client)) {
+        return (Fate::Close, Millis::NEVER);
+    }
+    if phase == Phase::Linger {
+        return (linger(id, client, cx), client.clock.due(cx.limits));
+    }
+    let work = client.work.take().map_or_else(Work::default, |work| *work);
+    let mut serving = Serving {
+        id,
+        paused_until: client.clock.paused_until(cx.now),
+        client,
+        cx,
+        input: work.input,
+        output: work.output,
+        output_sent: work.sent,
+        exchange: work.exchange,
+        moved: 0,
+        answered: 0,
+    };
+    if occasion == Occasion::Due {
+        serving.time_out(phase);
+    }
+    let fate = serving.run();
+    (fate, serving.keep())
+}
+
+/// Whether a client that has taken too long is not worth an answer: it has asked for nothing, or
+/// does not take what it was given.
+fn ends_silently(client: &Client) -> bool {
+    match client.clock.phase {
+        Phase::Idle | Phase::Send | Phase::Linger => true,
+        Phase::Head => client.connection.is_idle() && client.work.is_none(),
+        Phase::Content | Phase::Later | Phase::Pause => false,
+    }
+}
+
+/// Throws away what still comes in, so that closing does not reset the connection before the client
+/// has read the last answer (RFC 9112 §9.6).
+fn linger<N: Net>(id: PeerId, client: &mut Client, cx: &mut Cx<'_, N>) -> Fate {
+    let mut left = cx.limits.turn_bytes;
+    while client.ready.readable {
+        match cx.net.read(id, cx.rx) {
+            Ok(0) => return Fate::Close,
+            Ok(count) if count >= left => return Fate::Yield,
+            Ok(count) => {
+                left -= count;
+                client.ready.readable = count == cx.rx.len() || client.ready.read_closed;
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                client.ready.readable = false;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return Fate::Close,
+        }
+    }
+    Fate::Wait
+}
+
+impl<N: Net> Serving<'_, '_, N> {
+    /// The turn of this client. What is left of the input goes back where it came from.
+    fn run(&mut self) -> Fate {
+        let rx = std::mem::take(&mut self.cx.rx);
+        let kept = std::mem::take(&mut self.input);
+        rx[..kept.len()].copy_from_slice(&kept);
+        let mut window = 0..kept.len();
+        let fate = self.advance(rx, &mut window);
+        self.input = kept;
+        self.input.clear();
+        self.input.extend_from_slice(&rx[window]);
+        self.cx.rx = rx;
+        fate
+    }
+
+    fn advance(&mut self, rx: &mut [u8], window: &mut Range<usize>) -> Fate {
+        // What is left of the last turn goes first: while it does not, nothing new is made.
+        let mut step = self.flush(false);
+        loop {
+            match step {
+                Step::Moved => {}
+                Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther => return Fate::Wait,
+                Step::Over | Step::Broken => return Fate::Close,
+            }
+            if self.is_spent() {
+                return match self.flush(false) {
+                    Step::Moved => Fate::Yield,
+                    Step::Broken | Step::Over => Fate::Close,
+                    Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther => Fate::Wait,
+                };
+            }
+            step = match self.step(rx, window) {
+                Step::Moved if self.cx.tx.len() >= GATHERED => self.flush(false),
+                // Before more is asked of the client, it gets what it has asked for.
+                Step::NeedsInput => match self.flush(false) {
+                    Step::Moved => self.read(rx, window),
+                    stuck => stuck,
+                },
+                Step::NeedsOther => match self.flush(false) {
+                    Step::Moved => Step::NeedsOther,
+                    stuck => stuck,
+                },
+                Step::Over => match self.flush(false) {
+                    Step::Moved => return self.end(window.start == window.end),
+                    stuck => stuck,
+                },
+                step => step,
+            };
+        }
+    }
+
+    /// Whether this client has had its share of the turn.
+    fn is_spent(&self) -> bool {
+        self.answered >= self.cx.limits.turn_requests || self.moved >= self.cx.limits.turn_bytes
+    }
+
+    /// Reads on, behind what is still in the window.
+    fn read(&mut self, rx: &mut [u8], window: &mut Range<usize>) -> Step {
+        if !self.client.ready.readable {
+            return Step::NeedsInput;
+        }
+        if window.start > 0 {
+            rx.copy_within(window.clone(), 0);
+            *window = 0..window.len();
+        }
+        let room = &mut rx[window.end..];
+        let length = room.len();
+        match self.cx.net.read(self.id, room) {
+            Ok(0) => {
+                // Whatever was begun stays unfinished: nobody is left to say the rest.
+                self.client.connection.close_reading();
+                Step::Broken
+            }
+            Ok(count) => {
+                window.end += count;
+                self.moved += count;
+                // A short read means that the socket is dry; only an end makes it worth to ask
+                // again.
+                self.client.ready.readable = count == length || self.client.ready.read_closed;
+                Step::Moved
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.client.ready.readable = false;
+                Step::NeedsInput
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Step::Moved,
+            Err(_) => Step::Broken,
+        }
+    }
+
+    /// All is said and out. Where the client might still be talking, it is listened to a little
+    /// longer.
+    fn end(&mut self, all_taken: bool) -> Fate {
+        let is_silent = all_taken && !self.client.ready.readable;
+        if is_silent && self.client.connection.is_mutual_end() {
+            return Fate::Close;
+        }
+        self.cx.net.finish(self.id);
+        self.client.clock.enter(Phase::Linger, self.cx.now, 0);
+        Fate::Yield
+    }
+
+    /// Leaves with the client what neither side has taken; an idle client is left nothing. Returns
+    /// when its phase will have lasted too long.
+    fn keep(self) -> Millis {
+        let Serving { client, input, output, output_sent, exchange, .. } = self;
+        let is_idle = input.is_empty() && output.is_empty() && client.connection.is_idle();
+        client.work = (!is_idle && client.clock.phase != Phase::Linger)
+            .then(|| Box::new(Work { input, output, sent: output_sent, exchange }));
+        let phase = client.phase();
+        if let Some(until) = self.paused_until {
+            client.clock.pause(until);
+        } else if self.answered > 0 {
+            client.clock.restart(phase, self.cx.now);
+        } else {
+            client.clock.enter(phase, self.cx.now, self.moved as u64);
+        }
+        client.clock.due(self.cx.limits)
+    }
+}
