@@ -20,6 +20,8 @@ pub(super) struct Expected {
     pub(super) bytes: Vec<u8>,
     /// How many bytes of it there are when nothing is under way: where it may be let go idle.
     pub(super) pauses: Vec<usize>,
+    /// After all that, it may say more.
+    pub(super) is_open: bool,
     /// The answer that it gets in addition if it stops here for too long.
     pub(super) timed_out: Vec<u8>,
 }
@@ -66,7 +68,7 @@ pub(super) fn expect(site: &Site, limits: &Limits, promises: &Promises, script: 
         let refusal = Refusal { status: Status::REQUEST_TIMEOUT, why };
         oracle.respond(site.refuse(refusal));
     }
-    Expected { bytes, pauses, timed_out: oracle.out }
+    Expected { bytes, pauses, is_open, timed_out: oracle.out }
 }
 
 impl Oracle<'_> {

@@ -68,6 +68,10 @@ pub(super) fn script(random: &mut Rng) -> Vec<u8> {
     let mut script = Vec::new();
     for _ in 0..random.usize(..12) {
         let request = request(random);
+        if random.u8(..8) == 0 {
+            // Forgiven before a request line (RFC 9112 §2.2).
+            script.extend_from_slice(b"\r\n");
+        }
         script.extend_from_slice(&request);
         // Whoever has asked for the end says no more (RFC 9112 §9.6).
         if memchr::memmem::find(&request, b"close\r\n").is_some()
