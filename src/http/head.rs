@@ -61,7 +61,8 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Parses `bytes`: one whole head, from the request line to the empty line.
+    /// Parses `bytes`: one whole head, from the request line to the empty line, whose end a
+    /// [`Scan`] has found; perhaps with the empty line before it that is forgiven (RFC 9112 §2.2).
     ///
     /// # Errors
     /// The refusal that RFC 9112 asks for: 400 for whatever is malformed or ambiguous, 417 for an
@@ -72,6 +73,7 @@ impl<'a> Head<'a> {
         space: &'a mut HeadSpace<'a>,
         limits: &Limits,
     ) -> Result<Self, Refusal> {
+        let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
         let line_end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
         let line = &bytes[..line_end];
         check_version(line)?;
