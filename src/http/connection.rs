@@ -115,6 +115,9 @@ impl Connection {
             Reading::Done | Reading::Closed => Ok((0, Received::Nothing)),
         };
         if received.is_err() {
+            if self.writing == Writing::Idle {
+                self.writing = Writing::Owed { head_only: asks_head_only(input), minor_version: 0 };
+            }
             self.refuse();
         }
         received
@@ -189,7 +192,8 @@ impl Connection {
     pub fn refuse(&mut self) {
         self.close_reading();
         if self.writing == Writing::Idle {
-            self.writing = Writing::Owed { head_only: false, minor_version: 1 };
+            // Nobody has said HTTP/1.1, so nobody need understand chunks (RFC 9112 §6.1).
+            self.writing = Writing::Owed { head_only: false, minor_version: 0 };
         }
     }
 
@@ -344,4 +348,10 @@ impl Connection {
             (Writing::Idle | Writing::Owed { .. } | Writing::Content(_), _) => Turn::Stay,
         }
     }
+}
+
+/// Whether `input` begins a HEAD request: even one that is refused gets no content
+/// (RFC 9110 §9.3.2).
+fn asks_head_only(input: &[u8]) -> bool {
+    input.strip_prefix(b"\r\n").unwrap_or(input).starts_with(b"HEAD ")
 }

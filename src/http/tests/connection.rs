@@ -17,3 +17,31 @@ fn the_bytes_taken_for_a_head_can_be_parsed_again() {
     let twice = b"\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n";
     assert!(Head::parse(twice, &mut space, &Limits::default()).is_err());
 }
+
+/// What is answered to `input`, with content of a length that is not known.
+fn answer_to(input: &[u8], status: Status) -> String {
+    let mut connection = Connection::new();
+    let mut space = HeadSpace::new();
+    let _ = connection.receive(input, &mut space, &Limits::default());
+    let mut out = Vec::new();
+    connection.respond(status, b"", None, DATE, &mut out);
+    connection.send(b"why", &mut out);
+    connection.finish(&mut out);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_refusal_of_head_has_no_content_and_no_refusal_has_chunks() {
+    let answer = answer_to(b"GET / HTTP/1.1\r\n\r\n", Status::BAD_REQUEST);
+    assert!(answer.ends_with("\r\nConnection: close\r\n\r\nwhy"), "{answer}");
+    assert!(!answer.contains("chunked"), "{answer}");
+    for input in [
+        &b"HEAD / HTTP/1.1\r\n\r\n"[..],
+        b"HEAD / HTTP/1.1\n",
+        b"HEAD / HTTP/2.0\r\n",
+        b"\r\nHEAD / HTTP/1.1\r\n\r\n",
+    ] {
+        let answer = answer_to(input, Status::BAD_REQUEST);
+        assert!(answer.ends_with("\r\nConnection: close\r\n\r\n"), "{answer}");
+    }
+}
