@@ -231,7 +231,8 @@ impl Connection {
             None if minor_version > 0 => Encoder::Chunked,
             None => Encoder::UntilClose,
         };
-        self.persistent &= encoder != Encoder::UntilClose || head_only;
+        // For HEAD likewise: its fields are those of GET.
+        self.persistent &= encoder != Encoder::UntilClose || status.forbids_content();
         let content = match encoder {
             _ if status.forbids_content() => ContentField::Nothing,
             Encoder::Known(length) => ContentField::Length(length),

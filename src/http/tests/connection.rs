@@ -45,3 +45,17 @@ fn a_refusal_of_head_has_no_content_and_no_refusal_has_chunks() {
         assert!(answer.ends_with("\r\nConnection: close\r\n\r\n"), "{answer}");
     }
 }
+
+#[test]
+fn content_of_unknown_length_ends_a_connection_of_1_0_where_there_could_be_content() {
+    let fields = " / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
+    for method in ["GET", "HEAD"] {
+        let request = format!("{method}{fields}");
+        let answer = answer_to(request.as_bytes(), Status::OK);
+        assert!(answer.contains("\r\nConnection: close\r\n\r\n"), "{answer}");
+        for status in [Status::NO_CONTENT, Status::NOT_MODIFIED] {
+            let answer = answer_to(request.as_bytes(), status);
+            assert!(answer.ends_with("\r\nConnection: keep-alive\r\n\r\n"), "{answer}");
+        }
+    }
+}
