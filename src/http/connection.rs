@@ -186,6 +186,7 @@ impl Connection {
     pub fn close_reading(&mut self) {
         self.reading = Reading::Closed;
         self.persistent = false;
+        self.awaits_continue = false;
     }
 
     /// Gives up reading and owes an answer, if none is on its way yet.
@@ -202,7 +203,8 @@ impl Connection {
         self.persistent = false;
     }
 
-    /// Appends `100 Continue` if the client waits for it (RFC 9110 §10.1.1).
+    /// Appends `100 Continue` if the client waits for it (RFC 9110 §10.1.1). Once the answer has
+    /// begun it has no more to wait for.
     pub fn invite_content(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.awaits_continue) {
             out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
@@ -226,6 +228,7 @@ impl Connection {
             return;
         };
         self.persistent &= self.reading == Reading::Done;
+        self.awaits_continue = false;
         let encoder = match length {
             Some(length) => Encoder::Known(length),
             None if minor_version > 0 => Encoder::Chunked,

@@ -59,3 +59,42 @@ fn content_of_unknown_length_ends_a_connection_of_1_0_where_there_could_be_conte
         }
     }
 }
+
+/// A connection that has been told `input`, and what it made of it at first.
+fn told(input: &[u8]) -> (Connection, usize) {
+    let mut connection = Connection::new();
+    let mut space = HeadSpace::new();
+    let limits = Limits::default();
+    let received = connection.receive(input, &mut space, &limits);
+    let used = received.map_or(0, |(used, _)| used);
+    (connection, used)
+}
+
+fn invited(connection: &mut Connection) -> bool {
+    let mut out = Vec::new();
+    connection.invite_content(&mut out);
+    assert!(out.is_empty() || out == b"HTTP/1.1 100 Continue\r\n\r\n");
+    !out.is_empty()
+}
+
+const EXPECTANT: &[u8] =
+    b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-Continue\r\n\r\n";
+
+#[test]
+fn content_is_invited_once_and_not_beside_the_answer() {
+    let (mut connection, _) = told(EXPECTANT);
+    assert!(connection.awaits_continue());
+    assert!(invited(&mut connection));
+    assert!(!connection.awaits_continue());
+    assert!(!invited(&mut connection));
+
+    let (mut connection, _) = told(EXPECTANT);
+    connection.respond(Status::CONTENT_TOO_LARGE, b"", Some(0), DATE, &mut Vec::new());
+    assert!(!connection.awaits_continue() && !invited(&mut connection));
+
+    for end in [Connection::close_reading, Connection::refuse, Connection::cut] {
+        let (mut connection, _) = told(EXPECTANT);
+        end(&mut connection);
+        assert!(!connection.awaits_continue() && !invited(&mut connection));
+    }
+}
