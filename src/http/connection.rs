@@ -11,7 +11,7 @@
 //!            └───────────────────────────── turn: Next ────────────────────────────┘
 //!
 //! turn      Next   both Done and persistent: the next request may be taken up
-//!           Close  writing Done and not persistent
+//!           Close  writing Done, or both Idle, and not persistent
 //!           Stay   else
 //! ```
 //!
@@ -198,7 +198,8 @@ impl Connection {
         }
     }
 
-    /// The connection will end after the answer that is owed, or at once where none is.
+    /// The connection will end after the answer that is owed or being asked for, and at once between
+    /// requests.
     pub fn close_after_answer(&mut self) {
         self.persistent = false;
     }
@@ -349,6 +350,7 @@ impl Connection {
                 Turn::Next
             }
             (Writing::Done, _) | (Writing::Idle, Reading::Closed) => Turn::Close,
+            (Writing::Idle, Reading::Idle) if !self.persistent => Turn::Close,
             (Writing::Idle | Writing::Owed { .. } | Writing::Content(_), _) => Turn::Stay,
         }
     }

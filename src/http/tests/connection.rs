@@ -98,3 +98,16 @@ fn content_is_invited_once_and_not_beside_the_answer() {
         assert!(!connection.awaits_continue() && !invited(&mut connection));
     }
 }
+
+#[test]
+fn a_connection_that_is_to_end_does_so_at_once_between_requests_else_after_the_answer() {
+    let mut connection = Connection::new();
+    assert_eq!(connection.turn(), Turn::Stay);
+    connection.close_after_answer();
+    assert_eq!(connection.turn(), Turn::Close);
+    for input in [&b"GET / HTTP/1.1\r\nHo"[..], b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"] {
+        let (mut connection, _) = told(input);
+        connection.close_after_answer();
+        assert_eq!(connection.turn(), Turn::Stay);
+    }
+}
