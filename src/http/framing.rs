@@ -52,6 +52,10 @@ fn chunked(fields: &Fields<'_>, minor_version: u8) -> Result<Length, Refusal> {
     if minor_version == 0 {
         return Err(Refusal::bad("HTTP/1.0 has no Transfer-Encoding"));
     }
+    // Two lines are one list, but not to everyone: some look at the first alone, or at the last.
+    if fields.is_repeated(Name::TransferEncoding) {
+        return Err(Refusal::bad("Transfer-Encoding is there twice"));
+    }
     let mut seen = 0;
     let mut last = false;
     let mut unknown = false;

@@ -2,6 +2,7 @@
 //! understood. What lies within one file is tested there.
 
 mod connection;
+mod framing;
 
 use std::ops::Range;
 
