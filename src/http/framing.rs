@@ -95,7 +95,7 @@ pub struct Chunked {
     left: u64,
     /// Bytes of extensions, of all chunks so far.
     extensions: u32,
-    /// Bytes of the trailer section so far.
+    /// Bytes of trailer lines so far.
     trailers: u32,
 }
 
@@ -219,11 +219,11 @@ impl Chunked {
                 self.trailer(At::TrailerName, limits)
             }
             (At::TrailerName, b':') => self.trailer(At::TrailerValue, limits),
-            (At::TrailerValue, b'\r') => Ok(At::TrailerEnd),
+            (At::TrailerValue, b'\r') => self.trailer(At::TrailerEnd, limits),
             (At::TrailerValue, b'\t' | b' '..=b'~' | 0x80..) => {
                 self.trailer(At::TrailerValue, limits)
             }
-            (At::TrailerEnd, b'\n') => Ok(At::TrailerStart),
+            (At::TrailerEnd, b'\n') => self.trailer(At::TrailerStart, limits),
             (At::LastEnd, b'\n') => Ok(At::Over),
             (At::SizeStart | At::Size | At::Space, _) => {
                 Err(Refusal::bad("a chunk's size is malformed"))

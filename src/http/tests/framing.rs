@@ -19,3 +19,20 @@ fn two_lines_of_transfer_encoding_are_one_too_many() {
         assert_eq!(story.taken, 0, "{lines}");
     }
 }
+
+#[test]
+fn a_trailer_section_may_be_as_large_as_a_head_and_no_larger() {
+    let limits = Limits { head_bytes: 100, head_fields: 10 };
+    let ends = |trailers: &str| {
+        let input = post("Transfer-Encoding: chunked", &format!("0\r\n{trailers}\r\n"));
+        let story = Story::of(&input, [input.len()], &limits);
+        story.refusal().map(|refusal| refusal.status)
+    };
+    assert_eq!(ends(&format!("a:{}\r\n", "x".repeat(96))), None);
+    assert_eq!(
+        ends(&format!("a:{}\r\n", "x".repeat(97))),
+        Some(Status::REQUEST_HEADER_FIELDS_TOO_LARGE)
+    );
+    assert_eq!(ends(&"a:\r\n".repeat(25)), None);
+    assert_eq!(ends(&"a:\r\n".repeat(26)), Some(Status::REQUEST_HEADER_FIELDS_TOO_LARGE));
+}
