@@ -142,7 +142,7 @@ impl Scan {
                 return Ok(Some(at + 1));
             }
         }
-        if input.len() > limits.head_bytes {
+        if input.len() >= limits.head_bytes {
             return Err(self.too_large());
         }
         self.seen = u32::try_from(window).expect("a head's limit fits in 32 bits");

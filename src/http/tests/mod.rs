@@ -3,6 +3,7 @@
 
 mod connection;
 mod framing;
+mod head;
 
 use std::ops::Range;
 
