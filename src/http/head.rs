@@ -122,7 +122,7 @@ impl Scan {
     /// for the end of the head: `Some(length)` with its empty line, or `None` where more must come.
     ///
     /// # Errors
-    /// As soon as it is certain that no head can come of it: 400, 414, 431 or 505.
+    /// As soon as it is certain that no head can come of it: 400, 414, 431, 501 or 505.
     pub fn end(&mut self, input: &[u8], limits: &Limits) -> Result<Option<usize>, Refusal> {
         if self.seen == 0
             && let Some(&first) = input.first()
@@ -143,20 +143,23 @@ impl Scan {
             }
         }
         if input.len() >= limits.head_bytes {
-            return Err(self.too_large());
+            return Err(self.too_large(&input[..window]));
         }
         self.seen = u32::try_from(window).expect("a head's limit fits in 32 bits");
         Ok(None)
     }
 
-    fn too_large(self) -> Refusal {
-        if self.past_line {
+    /// What is too large of a head that begins with `window` (RFC 9112 §3).
+    fn too_large(self, window: &[u8]) -> Refusal {
+        let (status, why) = if self.past_line {
             let why = "the fields are larger than this server takes";
-            Refusal { status: Status::REQUEST_HEADER_FIELDS_TOO_LARGE, why }
+            (Status::REQUEST_HEADER_FIELDS_TOO_LARGE, why)
+        } else if memchr::memchr(b' ', window).is_some() {
+            (Status::URI_TOO_LONG, "the target is longer than this server takes")
         } else {
-            let why = "the target is longer than this server takes";
-            Refusal { status: Status::URI_TOO_LONG, why }
-        }
+            (Status::NOT_IMPLEMENTED, "the method is longer than any known here")
+        };
+        Refusal { status, why }
     }
 }
 

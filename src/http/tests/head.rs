@@ -20,4 +20,7 @@ fn a_head_may_be_as_large_as_the_limit_and_is_refused_as_soon_as_it_cannot_be() 
     assert_eq!(head_of(21, 21), (2, Some(414)));
     assert_eq!(head_of(5, 5), (2, Some(414)));
     assert_eq!(head_of(4, 5), (0, None));
+    // Not even the method ends.
+    assert_eq!(head_of(3, 3), (2, Some(501)));
+    assert_eq!(head_of(22, 3), (2, Some(501)));
 }
