@@ -192,12 +192,12 @@ fn refusal_of(error: Error) -> Refusal {
         Error::HeaderName => Refusal::bad("a field name is invalid"),
         Error::HeaderValue => Refusal::bad("a field value has a byte that may not stand there"),
         Error::NewLine => Refusal::bad("a line end is malformed"),
-        Error::Token => Refusal::bad("the request line is malformed"),
+        // What ends the line has been found to be a version; so there is too much before it.
+        Error::Token | Error::Version => Refusal::bad("the request line is malformed"),
         Error::TooManyHeaders => Refusal {
             status: Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
             why: "there are more fields than this server takes",
         },
-        Error::Version => Refusal::bad("the version is malformed"),
         Error::Status => Refusal::bad("the head is malformed"),
     }
 }
