@@ -170,7 +170,7 @@ pub(super) fn refused() -> Vec<(u16, &'static str, Vec<u8>)> {
 }
 
 /// What `look` sees in the head that is `input`; else the status it is refused with.
-fn look<T>(input: &[u8], look: impl FnOnce(&Head<'_>) -> T) -> Result<T, u16> {
+pub(super) fn look<T>(input: &[u8], look: impl FnOnce(&Head<'_>) -> T) -> Result<T, u16> {
     let mut space = HeadSpace::new();
     match Connection::new().receive(input, &mut space, &Limits::default()) {
         Ok((used, Received::Head(head))) if used == input.len() => Ok(look(&head)),
