@@ -49,6 +49,10 @@ pub(super) const LINES: Refused = &[
         b"GET /\xff HTTP/1.1",
     ]),
     (400, "the request line has no version", &[b"GET /\r HTTP/1.1", b"G\rT / HTTP/1.1"]),
+    (400, "a field name is invalid", &[
+        b"GET / HTTP/1.1\r\n X: y", b"GET / HTTP/1.1\r\n\tX: y", b"GET / HTTP/1.1\r\n ",
+        b"GET / HTTP/1.1\r\n Host: h",
+    ]),
     (400, "the target has a byte that may not stand in a URI", &[
         b"GET /\xc3\xa4 HTTP/1.1", b"GET /a#b HTTP/1.1", b"GET http://h/# HTTP/1.1",
         b"OPTIONS *# HTTP/1.1",

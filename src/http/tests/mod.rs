@@ -2,8 +2,10 @@
 //! understood. What lies within one file is tested there.
 
 mod connection;
+mod cuts;
 mod framing;
 mod head;
+mod smuggling;
 
 use std::ops::Range;
 
