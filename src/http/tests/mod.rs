@@ -2,9 +2,11 @@
 //! understood. What lies within one file is tested there.
 
 mod connection;
+mod corpus;
 mod cuts;
 mod framing;
 mod head;
+mod reference;
 mod smuggling;
 
 use std::ops::Range;
