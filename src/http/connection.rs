@@ -101,8 +101,8 @@ impl Connection {
     /// taken must stand at the front of the next call's `input`.
     ///
     /// # Errors
-    /// A refusal, once: the caller answers it with [`respond`](Self::respond); reading is over and
-    /// the connection will not persist.
+    /// A refusal, once: the caller answers it with [`respond`](Self::respond) unless an answer has
+    /// begun already; reading is over and the connection will not persist.
     pub fn receive<'b>(
         &mut self,
         input: &'b [u8],

@@ -93,6 +93,11 @@ fn content_is_invited_once_and_not_beside_the_answer() {
     connection.respond(Status::CONTENT_TOO_LARGE, b"", Some(0), DATE, &mut Vec::new());
     assert!(!connection.awaits_continue() && !invited(&mut connection));
 
+    for fields in ["Expect: 100-continue", "Expect: 100-continue\r\nContent-Length: 0"] {
+        let (mut connection, _) = told(&post(fields, b""));
+        assert!(!connection.awaits_continue() && !invited(&mut connection), "{fields}");
+    }
+
     for end in [Connection::close_reading, Connection::refuse, Connection::cut] {
         let (mut connection, _) = told(EXPECTANT);
         end(&mut connection);
@@ -253,6 +258,9 @@ fn an_exchange_goes_through_its_states() {
     connection.respond(Status::OK, b"", Some(0), DATE, &mut out);
     assert_eq!(connection.turn(), Turn::Close);
     assert_eq!(connection.turn(), Turn::Close);
+    // It has asked for an end, but has not said all it had to say.
+    let (connection, _) = told(&post("Connection: close\r\nContent-Length: 3", b""));
+    assert_eq!(state(&connection), "content owes-answer Some(3)");
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub(super) const MALFORMED: Refused = &[
     ]),
     (400, "a chunk's extension is malformed", &[
         b"5;a\n", b"5;\n", b"5;a\0", b"5;\x01", b"5;\x7f", b"5\rh", b"5\r\r", b"5;a\rb",
-        b"5;a\r\r\n", b"5;a=\"\r\"", b"0\r0", b"0;a\rb", b"5;\x0b", b"5;\x1b",
+        b"5;a\r\r\n", b"5;a=\"\r\"", b"0\r0", b"0\r ", b"00\r\r", b"0;a\rb", b"5;\x0b", b"5;\x1b",
     ]),
     (400, "a chunk is longer than its size says", &[
         b"5\r\nhelloX", b"5\r\nhello\n", b"5\r\nhello\rX", b"5\r\nhello\r\r",

@@ -197,6 +197,21 @@ fn every_refusal_has_its_status_and_its_reason() {
 }
 
 #[test]
+fn only_a_whole_head_is_parsed() {
+    let input = b"GET / HTTP/1.1\r\nHost: h\r\nX: y\r\n\r\n";
+    let parses = |bytes: &[u8]| {
+        let mut space = HeadSpace::new();
+        Head::parse(bytes, &mut space, &Limits::default()).is_ok()
+    };
+    assert!(parses(input));
+    for end in 0..input.len() {
+        assert!(!parses(&input[..end]), "{}", input[..end].escape_ascii());
+    }
+    assert!(!parses(&[input, &b"\r\n"[..]].concat()));
+    assert!(!parses(&[input, &b"G"[..]].concat()));
+}
+
+#[test]
 fn host_is_there_once_in_1_1_and_at_most_once_in_1_0() {
     let host = |input: &[u8]| look(input, |head| head.authority.to_owned());
     assert_eq!(host(b"GET / HTTP/1.1\r\n\r\n"), Err(400));
