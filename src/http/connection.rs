@@ -198,8 +198,8 @@ impl Connection {
         }
     }
 
-    /// The connection will end after the answer that is owed or being asked for, and at once between
-    /// requests.
+    /// The connection will end after the answer that is owed or being asked for, and at once
+    /// between requests.
     pub fn close_after_answer(&mut self) {
         self.persistent = false;
     }

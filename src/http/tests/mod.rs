@@ -99,9 +99,10 @@ impl Story {
             }
             Received::Content(content) => {
                 assert!(!content.is_empty(), "content of no bytes");
-                match self.events.last_mut() {
-                    Some(Event::Content(all)) => all.extend_from_slice(content),
-                    _ => self.events.push(Event::Content(content.to_vec())),
+                if let Some(Event::Content(all)) = self.events.last_mut() {
+                    all.extend_from_slice(content);
+                } else {
+                    self.events.push(Event::Content(content.to_vec()));
                 }
                 false
             }
