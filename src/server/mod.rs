@@ -386,9 +386,15 @@ impl<N: Net> Server<N> {
     /// where that does not help, the listener rests, so that the loop does not spin.
     fn accept(&mut self, listener: PeerId, now: Millis) -> Fate {
         for _ in 0..ACCEPTS {
-            if self.peers.clients() >= self.limits.connections && !self.let_go_idle(LET_GO) {
-                self.timers.set(listener.key, now + REST);
-                return Fate::Wait;
+            if self.peers.clients() >= self.limits.connections {
+                if !self.net.has_visitor(listener) {
+                    return Fate::Wait;
+                }
+                // More than one at once, since finding the oldest costs a look at all.
+                if !self.let_go_idle(LET_GO.min(1 + self.limits.connections / 64)) {
+                    self.timers.set(listener.key, now + REST);
+                    return Fate::Wait;
+                }
             }
             let id = self.peers.next_id();
             match self.net.accept(listener, id) {
@@ -416,6 +422,7 @@ impl<N: Net> Server<N> {
     /// longest. Returns whether there was one.
     fn let_go_idle(&mut self, count: usize) -> bool {
         let idle_client = |(id, peer): (PeerId, &Peer)| match peer {
+            Peer::Client(_) if self.peers.is_queued(id) => None,
             Peer::Client(client) => client.idle_since().map(|since| (since, id)),
             Peer::Listener(_) => None,
         };

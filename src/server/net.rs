@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mio::event::Source;
 use mio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use mio::{Events, Interest, Poll, Token, Waker};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::{SendFlags, Shutdown};
 
 use super::listener::Bound;
@@ -59,6 +60,9 @@ pub trait Net {
 
     /// What wakes the loop; [`PeerId::BELL`] is ready then.
     fn waker(&self) -> Wake;
+
+    /// Whether somebody waits to be accepted on `listener`.
+    fn has_visitor(&mut self, listener: PeerId) -> bool;
 
     /// Accepts a connection on `listener`; it will be known as `client`. Returns where it comes
     /// from; `None` from a Unix-domain socket, which has no address.
@@ -209,6 +213,12 @@ impl Net for System {
             // It can fail only where the eventfd's counter is full: then the loop is awake anyway.
             let _ = waker.wake();
         })
+    }
+
+    fn has_visitor(&mut self, listener: PeerId) -> bool {
+        let Ok(socket) = self.socket(listener) else { return false };
+        let mut polled = [PollFd::new(&*socket, PollFlags::IN)];
+        rustix::event::poll(&mut polled, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
     }
 
     fn accept(&mut self, listener: PeerId, client: PeerId) -> io::Result<Option<SocketAddr>> {

@@ -29,7 +29,7 @@ const SEEDS: u64 = 1_000;
 
 fn limits(random: &mut Rng) -> Limits {
     Limits {
-        connections: random.usize(2..8),
+        connections: random.usize(4..12),
         head_bytes: 2_000,
         content_bytes: 3_000,
         turn_requests: random.u32(1..6),
@@ -86,7 +86,8 @@ fn run(seed: u64, files: &Files) {
     let was_full = server.net.was_full || server.net.remotes.len() > limits.connections;
     for (remote, expected) in server.net.remotes.iter().zip(&expected) {
         let got = remote.received.len();
-        if was_full && expected.pauses.contains(&got) {
+        if was_full && expected.pauses.iter().any(|&at| at >= got) {
+            // Let go between two requests; what was on its way then may be lost, but not changed.
             same(&remote.received, &expected.bytes[..got], remote);
         } else {
             judge(remote, expected, &limits);

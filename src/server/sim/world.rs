@@ -192,7 +192,7 @@ impl World {
                 remote.state = State::Knocking;
                 self.knocking.push(at);
                 self.knocked = true;
-                if random.u8(..6) == 0 {
+                if random.u8(..30) == 0 {
                     self.exhausted = random.u32(..4);
                 }
             }
@@ -400,6 +400,10 @@ impl Net for World {
     fn waker(&self) -> Wake {
         let bell = Arc::clone(&self.bell);
         Arc::new(move || bell.store(true, Ordering::Release))
+    }
+
+    fn has_visitor(&mut self, _: PeerId) -> bool {
+        !self.knocking.is_empty()
     }
 
     fn accept(&mut self, _: PeerId, client: PeerId) -> io::Result<Option<SocketAddr>> {
