@@ -136,12 +136,11 @@ impl Files {
                 Err(absence) => return Err(absence),
             }
         }
-        // With its slash, so that nothing but a directory is opened.
-        let opened = self.root.open(below)?;
-        match opened.facts.kind {
-            Kind::Directory if self.listing => Ok(Found::Directory(opened)),
-            Kind::Directory | Kind::Regular | Kind::Special => Err(Absence::Missing),
+        if !self.listing {
+            return Err(Absence::Missing);
         }
+        // With its slash: nothing but a directory is opened by that name.
+        self.root.open(below).map(Found::Directory)
     }
 
     /// `opened`, the file at `path`, and the compressed files beside it, in the order of

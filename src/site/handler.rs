@@ -293,10 +293,8 @@ impl MethodTable {
             return None;
         }
         let own = |name: &str| self.handlers.iter().find(|(known, _)| **known == *name);
-        let found = own(method.as_str()).or_else(|| match method {
-            Method::Head => own("GET"),
-            _ => None,
-        });
+        let found =
+            own(method.as_str()).or_else(|| if method == Method::Head { own("GET") } else { None });
         found.map(|(_, handler)| handler).or(self.any.as_ref()).map(|handler| &**handler)
     }
 

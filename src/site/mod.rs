@@ -35,7 +35,6 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
 
-pub use pattern::BadPattern;
 pub use root::Symlinks;
 
 use crate::http::fields::{self, Name};
@@ -287,11 +286,11 @@ impl Site {
         let error = match access::check(&rule.access, &visitor) {
             Verdict::Allowed(user) => return Ok(user),
             Verdict::Verifying(later) => return Err(Answer::Later(later)),
-            Verdict::Forbidden => self.error(errand, Status::FORBIDDEN, "", &[]),
+            Verdict::Forbidden => self.error(errand, Status::FORBIDDEN, &[]),
             Verdict::Unauthorized(challenge) => {
                 let mut line = Vec::new();
                 fields::write(&mut line, "WWW-Authenticate", challenge.as_bytes());
-                self.error(errand, Status::UNAUTHORIZED, "", &line)
+                self.error(errand, Status::UNAUTHORIZED, &line)
             }
             Verdict::Busy => self.busy(errand),
         };
@@ -301,7 +300,7 @@ impl Site {
     /// Does what the rule says, if the method is one that it answers.
     fn act(&self, errand: &Errand<'_>, known: Option<Rc<Entry>>) -> Answer {
         let Some(action) = errand.rule.action() else {
-            return Answer::Reply(self.error(errand, Status::NOT_FOUND, "", &[]));
+            return Answer::Reply(self.error(errand, Status::NOT_FOUND, &[]));
         };
         let head = errand.inquiry.head;
         if !action.takes(head.method) {
@@ -330,11 +329,18 @@ impl Site {
         let allow = action.allow();
         match errand.inquiry.head.method {
             Method::Options => options(allow, &errand.rule.fields.success),
-            Method::Other(_) => self.error(errand, Status::NOT_IMPLEMENTED, "", &[]),
-            _ => {
+            Method::Other(_) => self.error(errand, Status::NOT_IMPLEMENTED, &[]),
+            Method::Get
+            | Method::Head
+            | Method::Post
+            | Method::Put
+            | Method::Delete
+            | Method::Patch
+            | Method::Connect
+            | Method::Trace => {
                 let mut line = Vec::new();
                 fields::write(&mut line, "Allow", allow.as_bytes());
-                self.error(errand, Status::METHOD_NOT_ALLOWED, "", &line)
+                self.error(errand, Status::METHOD_NOT_ALLOWED, &line)
             }
         }
     }
@@ -348,7 +354,7 @@ impl Site {
             (None | Some(Length::Known(0)), _) => &[],
             (Some(_), Some(content)) => content,
             (Some(Length::Known(length)), None) if length > limit => {
-                return Answer::Reply(self.error(errand, Status::CONTENT_TOO_LARGE, "", &[]));
+                return Answer::Reply(self.error(errand, Status::CONTENT_TOO_LARGE, &[]));
             }
             (Some(_), None) => return Answer::Content { limit },
         };
@@ -358,13 +364,13 @@ impl Site {
         let (status, mut fields, content) = match handler.handle(&request).take_apart() {
             Ok((.., Content::Later(later))) => return Answer::Later(later),
             Ok((status, fields, Content::None)) if status.is_error() => {
-                return Answer::Reply(self.error(errand, status, "", &fields));
+                return Answer::Reply(self.error(errand, status, &fields));
             }
             Ok(parts) => parts,
             Err(fault) => {
                 let path = String::from_utf8_lossy(path);
                 log::error!("the response for {path:?} cannot be sent: {fault}");
-                return Answer::Reply(self.error(errand, Status::INTERNAL_SERVER_ERROR, "", &[]));
+                return Answer::Reply(self.error(errand, Status::INTERNAL_SERVER_ERROR, &[]));
             }
         };
         rule.fields.complete(&mut fields, status.is_error());
@@ -373,20 +379,20 @@ impl Site {
     }
 
     /// An error's answer: the route's page for it, or the built-in one. `own`: fields of its own.
-    fn error(&self, errand: &Errand<'_>, status: Status, why: &str, own: &[u8]) -> Reply {
+    fn error(&self, errand: &Errand<'_>, status: Status, own: &[u8]) -> Reply {
         let mut fields = own.to_vec();
         let page = errand.rule.errors.find(status).map(|path| path.as_bytes());
         let body =
             page.and_then(|path| self.page(errand, path, &mut fields)).unwrap_or_else(|| {
                 fields.extend_from_slice(error_page::FIELDS);
-                Body::bytes(error_page::page(status, why).into_bytes().into())
+                Body::bytes(error_page::page(status, "").into_bytes().into())
             });
         errand.rule.fields.complete(&mut fields, true);
         Reply { status, fields: Block::Made(fields), body, user: None }
     }
 
     fn busy(&self, errand: &Errand<'_>) -> Reply {
-        self.error(errand, Status::SERVICE_UNAVAILABLE, "", b"Retry-After: 1\r\n")
+        self.error(errand, Status::SERVICE_UNAVAILABLE, b"Retry-After: 1\r\n")
     }
 }
 

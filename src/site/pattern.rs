@@ -51,7 +51,7 @@ pub(crate) type Captures<'a> = Vec<(&'a str, &'a [u8])>;
 
 /// Why a text is no pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BadPattern {
+pub(crate) struct BadPattern {
     text: String,
     what: &'static str,
 }
@@ -156,26 +156,23 @@ impl Pattern {
 
     /// The more specific pattern first.
     pub(crate) fn specificity(&self, other: &Pattern) -> Ordering {
-        let key = |pattern: &Pattern| {
-            let (kind, suffix): (u8, &[u8]) = match &pattern.end {
-                End::Nothing => (0, b""),
-                End::Rest(suffix) => (
-                    match (pattern.segments.is_empty(), suffix.is_empty()) {
-                        (false, false) => 1,
-                        (false, true) => 2,
-                        (true, false) => 3,
-                        (true, true) => 4,
-                    },
-                    suffix,
-                ),
-            };
-            (kind, suffix.to_vec())
-        };
-        let ((kind, suffix), (other_kind, other_suffix)) = (key(self), key(other));
+        let ((kind, suffix), (other_kind, other_suffix)) = (self.kind(), other.kind());
         kind.cmp(&other_kind)
-            .then_with(|| compare_segments(&self.segments, &other.segments))
+            .then_with(|| ranks(&self.segments).cmp(ranks(&other.segments)))
             .then_with(|| Reverse(suffix.len()).cmp(&Reverse(other_suffix.len())))
-            .then_with(|| suffix.cmp(&other_suffix))
+            .then_with(|| suffix.cmp(other_suffix))
+    }
+
+    /// A number that is smaller for a more specific kind of pattern, and the suffix.
+    fn kind(&self) -> (u8, &[u8]) {
+        let End::Rest(suffix) = &self.end else { return (0, b"") };
+        let kind = match (self.segments.is_empty(), suffix.is_empty()) {
+            (false, false) => 1,
+            (false, true) => 2,
+            (true, false) => 3,
+            (true, true) => 4,
+        };
+        (kind, suffix)
     }
 }
 
@@ -193,25 +190,15 @@ fn segment(text: &str) -> Result<Segment, &'static str> {
     Ok(Segment::Parameter(name.into()))
 }
 
-fn compare_segments(one: &[Segment], other: &[Segment]) -> Ordering {
-    let key = |segment: Option<&Segment>| match segment {
-        Some(Segment::Literal(_)) => 0,
-        Some(Segment::Parameter(_)) => 1,
-        None => 2,
-    };
-    let longest = one.len().max(other.len());
-    (0..longest)
-        .map(|at| {
-            let (one, other) = (one.get(at), other.get(at));
-            let literals = match (one, other) {
-                // No path matches both; any order will do, if it is one.
-                (Some(Segment::Literal(one)), Some(Segment::Literal(other))) => one.cmp(other),
-                _ => Ordering::Equal,
-            };
-            key(one).cmp(&key(other)).then(literals)
-        })
-        .find(|order| order.is_ne())
-        .unwrap_or(Ordering::Equal)
+/// What segments are compared by: first a number that is smaller for a segment that says more. No
+/// path matches two different literals, so any order of theirs will do.
+fn ranks(segments: &[Segment]) -> impl Iterator<Item = (u8, &[u8])> {
+    const END: (u8, &[u8]) = (2, b"");
+    let ranks = segments.iter().map(|segment| match segment {
+        Segment::Literal(bytes) => (0, &**bytes),
+        Segment::Parameter(_) => (1, &b""[..]),
+    });
+    ranks.chain([END])
 }
 
 impl fmt::Display for BadPattern {

@@ -4,12 +4,10 @@ use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode};
 
 use super::pattern::{Captures, End, Pattern, Segment};
 
-/// What may stand in a segment of a path as it is: RFC 3986 §3.3, and nothing that a filled hole
-/// could end the segment, the path or an authority with.
-const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// What may stand in a path of several segments.
-const PATH: &AsciiSet = &SEGMENT.remove(b'/');
+/// What must be escaped in a path: all that RFC 3986 §2.3 does not call unreserved, but the slash.
+/// So what fills a hole cannot end the path; and no parameter has a slash in it.
+const PATH: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// What must be escaped in a reference that somebody wrote down. (Browsers take `\` for `/`.)
 const REFERENCE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\');
@@ -69,10 +67,9 @@ impl Target {
             match piece {
                 Piece::Text(text) => filled.push_str(text),
                 Piece::Hole(name) => {
-                    let set = if name == "*" { PATH } else { SEGMENT };
                     let value = captures.iter().find(|(known, _)| known == name);
                     let value = value.map_or(&b""[..], |&(_, value)| value);
-                    filled.extend(percent_encode(value, set));
+                    filled.extend(percent_encode(value, PATH));
                 }
             }
         }

@@ -30,7 +30,7 @@ pub(super) struct Representation {
     pub(super) content: Content,
     length: u64,
     /// With its quotes; strong.
-    etag: Box<[u8]>,
+    pub(super) etag: Box<[u8]>,
     modified: Option<UnixSeconds>,
     media_type: Rc<str>,
     /// The fields of a 200. It begins with `Content-Type` and then what else describes the content:

@@ -37,6 +37,9 @@ const ABOUT_CONTENT: [&str; 8] = [
 /// Fields that let an answer be kept. An error that is kept for a year is an error for a year.
 const ABOUT_KEEPING: [&str; 3] = ["Cache-Control", "CDN-Cache-Control", "Expires"];
 
+/// Fields of which an answer may have several lines that say different things.
+const ADDITIVE: [&str; 3] = ["Link", "Set-Cookie", "Vary"];
+
 /// Why a handler or a route cannot set a field; `None` if it can.
 pub(crate) fn fault(name: &str, value: &[u8]) -> Option<String> {
     if !fields::is_name(name.as_bytes()) {
@@ -102,7 +105,8 @@ impl RouteFields {
         self.lines.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
 
-    /// Adds to `own`, the field lines of an answer, those of the route that it does not have.
+    /// Adds to `own`, the field lines of an answer, those of the route whose names it does not have
+    /// or may have twice.
     pub(super) fn complete(&self, own: &mut Vec<u8>, is_error: bool) {
         let end = own.len();
         let has = |own: &[u8], wanted: &str| {
@@ -114,7 +118,7 @@ impl RouteFields {
         for (name, line) in &self.lines {
             let is_apt =
                 !is_error || !(is_one_of(name, &ABOUT_CONTENT) || is_one_of(name, &ABOUT_KEEPING));
-            if is_apt && !has(&own[..end], name) {
+            if is_apt && (is_one_of(name, &ADDITIVE) || !has(&own[..end], name)) {
                 own.extend_from_slice(line);
             }
         }
@@ -162,14 +166,14 @@ mod tests {
 
     #[test]
     fn an_answer_keeps_what_it_says_itself() {
-        let layer = pairs(&[("X-A", "route"), ("Cache-Control", "route")]);
+        let layer = pairs(&[("X-A", "route"), ("Cache-Control", "route"), ("Vary", "Origin")]);
         let fields = RouteFields::new([&layer[..]]);
-        let mut own = b"x-a: own\r\n".to_vec();
+        let mut own = b"x-a: own\r\nVary: Accept\r\n".to_vec();
         fields.complete(&mut own, false);
-        assert_eq!(own, b"x-a: own\r\nCache-Control: route\r\n");
+        assert_eq!(own, b"x-a: own\r\nVary: Accept\r\nCache-Control: route\r\nVary: Origin\r\n");
         let mut own = Vec::new();
         fields.complete(&mut own, true);
-        assert_eq!(own, b"X-A: route\r\n");
+        assert_eq!(own, b"X-A: route\r\nVary: Origin\r\n");
     }
 
     #[test]

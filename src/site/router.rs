@@ -1,5 +1,5 @@
 //! Routes, and which of them match a path. What becomes of a path that they match is known to
-//! [`super::rule`]; what a pattern may look like, to [`super::pattern`].
+//! [`super::rule`]; what a pattern may look like, to `pattern.rs`.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -16,6 +16,12 @@ use crate::http::fields;
 use crate::http::status::Status;
 
 /// The routes of one host, in any order: the most specific pattern wins.
+///
+/// A pattern is a path, `/exact`; one with parameters, `/user/{id}/photo`, each of which stands for
+/// one segment that is not empty; all below a path, `/below/*`, which is not `/below` itself; all
+/// with an ending, `*.php`; both, `/below/*.php`; or `/*`, all. One that says the whole path is
+/// more specific than one with a `*`; of the latter, one with a prefix and an ending comes first,
+/// then a prefix, then an ending. Within a kind, a literal segment comes before a parameter.
 ///
 /// ```
 /// use oneloop::site::handler::{Request, Response};
@@ -63,6 +69,12 @@ impl Router {
     #[must_use]
     pub fn delete(self, pattern: &str, handler: impl Handler + 'static) -> Router {
         self.on("DELETE", pattern, handler)
+    }
+
+    /// `handler` answers PATCH.
+    #[must_use]
+    pub fn patch(self, pattern: &str, handler: impl Handler + 'static) -> Router {
+        self.on("PATCH", pattern, handler)
     }
 
     /// `handler` answers `method`, which may be any token. OPTIONS is answered by itself, and so is

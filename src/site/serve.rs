@@ -136,12 +136,12 @@ impl Site {
     fn represent(&self, errand: &Errand<'_>, entry: &Entry) -> Reply {
         let coding = negotiation::choose_coding(&errand.inquiry.head.fields, entry.codings());
         let Some(representation) = coding.and_then(|coding| entry.variant(coding)) else {
-            return self.error(errand, Status::NOT_ACCEPTABLE, "", &[]);
+            return self.error(errand, Status::NOT_ACCEPTABLE, &[]);
         };
         representation.reply(errand.inquiry).unwrap_or_else(|denial| match denial {
-            Denial::PreconditionFailed => self.error(errand, Status::PRECONDITION_FAILED, "", &[]),
+            Denial::PreconditionFailed => self.error(errand, Status::PRECONDITION_FAILED, &[]),
             Denial::Unsatisfiable(content_range) => {
-                self.error(errand, Status::RANGE_NOT_SATISFIABLE, "", &content_range)
+                self.error(errand, Status::RANGE_NOT_SATISFIABLE, &content_range)
             }
         })
     }
@@ -156,16 +156,16 @@ impl Site {
                 {
                     return self.represent(errand, &entry);
                 }
-                self.error(errand, Status::NOT_FOUND, "", &[])
+                self.error(errand, Status::NOT_FOUND, &[])
             }
-            Absence::Forbidden => self.error(errand, Status::FORBIDDEN, "", &[]),
+            Absence::Forbidden => self.error(errand, Status::FORBIDDEN, &[]),
             Absence::Busy => {
                 log::warn!("there are no descriptors left to open files with");
                 self.busy(errand)
             }
             Absence::Failed(error) => {
                 log::error!("{:?}: {error}", String::from_utf8_lossy(errand.path));
-                self.error(errand, Status::INTERNAL_SERVER_ERROR, "", &[])
+                self.error(errand, Status::INTERNAL_SERVER_ERROR, &[])
             }
         }
     }

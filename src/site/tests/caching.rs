@@ -34,8 +34,13 @@ fn a_file_is_looked_at_once_a_second_at_the_most() {
     assert_eq!(get_at(&site, 1000, "/x").status, 404);
     assert_eq!(site.cache.held().0, 0);
     // What is not there is looked for each time.
-    fs::write(&path, "new").unwrap();
+    scratch.write("x", "new");
     assert_eq!(get_at(&site, 1000, "/x").text(), "new");
+    // A look that finds nothing new is good for another second.
+    assert_eq!(get_at(&site, 5000, "/x").text(), "new");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(get_at(&site, 5999, "/x").text(), "new");
+    assert_eq!(get_at(&site, 6000, "/x").status, 404);
 }
 
 #[test]
@@ -152,6 +157,7 @@ fn a_site_that_remembers_answers_as_one_that_does_not() {
             let expected = ask_at(&new_site(), now, &request, &fields);
             assert_eq!(ask_at(&site, now, &request, &fields), expected, "{step} {target} {accept}");
         }
+        site.cache.held();
     }
 }
 
