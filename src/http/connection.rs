@@ -231,6 +231,8 @@ impl Connection {
         self.persistent &= self.reading == Reading::Done;
         self.awaits_continue = false;
         let encoder = match length {
+            // A 205 has none, whatever was meant to be sent (RFC 9110 §15.3.6).
+            _ if status == Status::RESET_CONTENT => Encoder::Known(0),
             Some(length) => Encoder::Known(length),
             None if minor_version > 0 => Encoder::Chunked,
             None => Encoder::UntilClose,

@@ -46,6 +46,9 @@ const NAMES: [(&str, Name); 16] = [
     ("User-Agent", Name::UserAgent),
 ];
 
+// `Fields::repeated` has a bit for each.
+const _: () = assert!(NAMES.len() <= 16);
+
 impl Name {
     /// The field that `name` names, in any case, if this server looks at it.
     fn parse(name: &str) -> Option<Name> {

@@ -3,6 +3,7 @@
 //! What a path leads to is not known here.
 
 use super::Refusal;
+use super::status::Status;
 
 /// A request target, taken apart but not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum Target<'a> {
     },
     /// `http://host/where?query`
     Absolute {
-        /// `http` or `https`, in any case.
+        /// `http`, in any case.
         scheme: &'a str,
         /// `host[:port]`, valid and not empty.
         authority: &'a str,
@@ -36,7 +37,7 @@ impl<'a> Target<'a> {
     ///
     /// # Errors
     /// 400 for any other form, for a byte that may not stand in a URI, for a scheme other than
-    /// `http` and `https`, and for an invalid authority.
+    /// `http` and for an invalid authority; 421 for `https`.
     pub fn parse(text: &'a str, is_connect: bool, is_options: bool) -> Result<Self, Refusal> {
         // Browsers leave some bytes unescaped that RFC 3986 would have escaped (`|`, `[`, `{`);
         // none of them means anything to us. A fragment or a byte that is not ASCII never comes.
@@ -62,13 +63,20 @@ impl<'a> Target<'a> {
     fn parse_absolute(text: &'a str) -> Result<Self, Refusal> {
         let bad = Refusal::bad("the target is neither a path nor an absolute URI");
         let (scheme, rest) = text.split_once("://").ok_or(bad)?;
-        if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        let is_https = scheme.eq_ignore_ascii_case("https");
+        if !is_https && !scheme.eq_ignore_ascii_case("http") {
             return Err(bad);
         }
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, rest) = rest.split_at(end);
         if split_authority(authority).is_none() {
             return Err(Refusal::bad("the target's authority is invalid"));
+        }
+        if is_https {
+            // Nobody has made sure that this connection is what the client takes it for
+            // (RFC 9110 §7.4).
+            let why = "https is not spoken on this port";
+            return Err(Refusal { status: Status::MISDIRECTED_REQUEST, why });
         }
         let (path, query) = split_query(rest);
         Ok(Target::Absolute {

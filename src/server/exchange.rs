@@ -274,6 +274,7 @@ fn entry_of<'a>(head: &Head<'a>, client: &Client) -> Entry<'a> {
 
 /// What a refused request began with, for the log.
 fn first_line(input: &[u8]) -> &[u8] {
+    let input = input.strip_prefix(b"\r\n").unwrap_or(input);
     let end = memchr::memchr2(b'\r', b'\n', input).unwrap_or(input.len());
     &input[..end.min(LOGGED_LINE)]
 }

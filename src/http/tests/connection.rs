@@ -379,3 +379,16 @@ fn what_is_owed_can_be_written_after_the_client_has_said_its_last() {
     silent.close_reading();
     assert_eq!(silent.turn(), Turn::Close);
 }
+
+#[test]
+fn a_205_never_has_content() {
+    let mut connection = Connection::new();
+    let mut space = HeadSpace::new();
+    let input = b"POST / HTTP/1.1\r\nHost: h\r\n\r\n";
+    connection.receive(input, &mut space, &Limits::default()).unwrap();
+    let mut out = Vec::new();
+    connection.respond(Status::RESET_CONTENT, b"", Some(5), DATE, &mut out);
+    connection.send(b"abcde", &mut out);
+    assert!(out.ends_with(b"Content-Length: 0\r\n\r\n"), "{}", out.escape_ascii());
+    assert_eq!(connection.turn(), Turn::Next);
+}

@@ -69,6 +69,9 @@ pub(super) const LINES: Refused = &[
         b"GET http://:80/ HTTP/1.1", b"GET http://[::1/ HTTP/1.1", b"GET http://h\\@e/ HTTP/1.1",
         b"GET http://?q HTTP/1.1", b"GET https://a:1:2/ HTTP/1.1",
     ]),
+    (421, "https is not spoken on this port", &[
+        b"GET https://a/ HTTP/1.1", b"GET HTTPS://a:443?q HTTP/1.0",
+    ]),
     (400, "the target of CONNECT must be host:port", &[
         b"CONNECT / HTTP/1.1", b"CONNECT h HTTP/1.1", b"CONNECT h: HTTP/1.1",
         b"CONNECT :443 HTTP/1.1", b"CONNECT http://h:443 HTTP/1.1", b"CONNECT * HTTP/1.1",
@@ -233,7 +236,7 @@ fn whom_a_request_is_for() {
         ("GET /p", "192.0.2.1:00080", ("192.0.2.1:00080", "192.0.2.1")),
         ("GET /p", "a_b~c%41!$&'()*+,;=", ("a_b~c%41!$&'()*+,;=", "a_b~c%41!$&'()*+,;=")),
         ("GET http://t:1/p", "h", ("t:1", "t")),
-        ("GET HTTPS://t", "h", ("t", "t")),
+        ("GET HTTP://t", "h", ("t", "t")),
         ("CONNECT t:443", "h", ("t:443", "t")),
         ("CONNECT [::1]:443", "h", ("[::1]:443", "[::1]")),
         ("OPTIONS *", "h:1", ("h:1", "h")),

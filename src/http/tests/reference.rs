@@ -252,8 +252,7 @@ fn is_target(method: &str, target: &str) -> bool {
         return true;
     }
     let Some((scheme, rest)) = target.split_once("://") else { return false };
-    ["http", "https"].contains(&&*scheme.to_ascii_lowercase())
-        && rest.split(['/', '?']).next().is_some_and(is_authority)
+    scheme.eq_ignore_ascii_case("http") && rest.split(['/', '?']).next().is_some_and(is_authority)
 }
 
 /// `host [ ":" [ port ] ]`
