@@ -38,7 +38,15 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
         None => Config::quick(line)?,
     };
     start_diagnostic_log(line, config.error_level);
-    let mut server = Server::new(&config.options(), config.site()?)?;
+    let options = config.options();
+    let needed = options.limits.connections as u64;
+    if let Some(descriptors) = daemon::raise_descriptor_limit().filter(|&most| most < needed) {
+        log::warn!(
+            "{needed} connections are allowed, and only {descriptors} descriptors: raise the limit \
+             (`ulimit -Hn`, or LimitNOFILE= in a systemd unit), or lower limits.connections"
+        );
+    }
+    let mut server = Server::new(&options, config.site()?)?;
     announce(line, &server.local_addresses())?;
     match daemon::run(&mut server)? {
         Ended::Drained => log::info!("ended"),

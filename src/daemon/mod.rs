@@ -1,7 +1,8 @@
-//! Floor 3, being a daemon: what signals ask of the loop.
+//! Floor 3, being a daemon: what the process may have, and what signals ask of the loop.
 
 use std::io;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use crate::server::Server;
@@ -13,6 +14,17 @@ pub enum Ended {
     Drained,
     /// A second signal, or the drain's deadline, came first.
     Cut,
+}
+
+/// Lets this process open as many descriptors as its hard limit allows. The soft limit is low for
+/// the sake of programs that use select(2), which this is not. Returns how many that is, if
+/// limited.
+#[must_use]
+pub fn raise_descriptor_limit() -> Option<u64> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let result = setrlimit(Resource::Nofile, raised);
+    if result.is_ok() { limit.maximum } else { limit.current }
 }
 
 /// Runs `server` until SIGTERM or SIGINT ends it. The first begins its graceful end
