@@ -122,6 +122,8 @@ pub struct Server<N: Net = System> {
     scratch: Vec<u8>,
     stamp: Stamp,
     stop: Arc<AtomicBool>,
+    /// A watched signal has come in.
+    signalled: bool,
     /// The server ends; at this time at the latest.
     drained_by: Option<Millis>,
 }
@@ -172,7 +174,12 @@ impl Server {
 
     /// The next of the watched signals that has come in. Each wakes [`turn`](Self::turn).
     pub fn next_signal(&mut self) -> Option<i32> {
-        self.net.next_signal()
+        if !self.signalled {
+            return None; // Looking costs a call of the system, in every turn.
+        }
+        let signal = self.net.next_signal();
+        self.signalled = signal.is_some();
+        signal
     }
 }
 
@@ -194,6 +201,7 @@ impl<N: Net> Server<N> {
             scratch: Vec::new(),
             stamp,
             stop: Arc::default(),
+            signalled: false,
             drained_by: None,
             limits,
             net,
@@ -315,7 +323,7 @@ impl<N: Net> Server<N> {
     /// Takes note of an event. Who is served when is decided once all events are in.
     fn note(&mut self, event: &Ready) {
         match event.peer {
-            PeerId::SIGNAL => {}
+            PeerId::SIGNAL => self.signalled = true,
             PeerId::BELL => {
                 while let Some(id) = self.desk.next() {
                     self.enqueue(id);
