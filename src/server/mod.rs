@@ -17,6 +17,8 @@ mod serving;
 #[cfg(test)]
 mod sim;
 mod spool;
+#[cfg(test)]
+mod tests;
 pub mod timers;
 
 use std::collections::VecDeque;

@@ -93,11 +93,11 @@ pub(super) fn serve<N: Net>(
     occasion: Occasion,
 ) -> (Fate, Millis) {
     let phase = client.clock.phase;
-    if client.ready.broken || (occasion == Occasion::Due && ends_silently(client)) {
-        return (Fate::Close, Millis::NEVER);
-    }
     if phase == Phase::Linger {
         return (linger(id, client, cx), client.clock.due(cx.limits));
+    }
+    if client.ready.broken || (occasion == Occasion::Due && ends_silently(client)) {
+        return (Fate::Close, Millis::NEVER);
     }
     let work = client.work.take().map_or_else(Work::default, |work| *work);
     let mut serving = Serving {
@@ -130,8 +130,11 @@ fn ends_silently(client: &Client) -> bool {
 }
 
 /// Throws away what still comes in, so that closing does not reset the connection before the client
-/// has read the last answer (RFC 9112 §9.6).
+/// has read the last answer (RFC 9112 §9.6). One that never stops is not heard for longer for it.
 fn linger<N: Net>(id: PeerId, client: &mut Client, cx: &mut Cx<'_, N>) -> Fate {
+    if client.clock.due(cx.limits) <= cx.now {
+        return Fate::Close;
+    }
     let mut left = cx.limits.turn_bytes;
     while client.ready.readable {
         match cx.net.read(id, cx.rx) {
@@ -148,7 +151,9 @@ fn linger<N: Net>(id: PeerId, client: &mut Client, cx: &mut Cx<'_, N>) -> Fate {
             Err(_) => return Fate::Close,
         }
     }
-    Fate::Wait
+    // Both directions are over as soon as the client has ended its own: then, too, what it said
+    // before is read first.
+    if client.ready.broken { Fate::Close } else { Fate::Wait }
 }
 
 impl<N: Net> Serving<'_, '_, N> {

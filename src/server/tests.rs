@@ -1,0 +1,221 @@
+//! The loop over a network of one client, who says the same again and again and takes every answer:
+//! what a request costs in allocations, and that nobody is listened to without end.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::access_log::{AccessLog, AccessLogOptions, LogFormat, LogTarget};
+use super::listener::{Address, Listener};
+use super::net::{Net, Ready, Wake};
+use super::peers::{Peer, PeerId};
+use super::timers::Millis;
+use super::{Limits, Server};
+use crate::site::files::Files;
+use crate::site::handler::{Request, Response};
+use crate::site::router::Router;
+
+/// How much the client has to say whenever it is listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Says {
+    /// Its words once, and again after the next wait.
+    Once,
+    /// As much as there is room for.
+    Endlessly,
+}
+
+/// The network. Its clock stands still but where a test moves it.
+struct Replay {
+    words: Vec<u8>,
+    says: Says,
+    listener: Option<PeerId>,
+    client: Option<PeerId>,
+    has_said: bool,
+    now: Cell<Millis>,
+    sent: Vec<u8>,
+    closed: bool,
+}
+
+impl Replay {
+    fn new(words: &str, says: Says) -> Replay {
+        Replay {
+            words: words.as_bytes().to_vec(),
+            says,
+            listener: None,
+            client: None,
+            has_said: false,
+            now: Cell::new(Millis(0)),
+            sent: Vec::with_capacity(1 << 20),
+            closed: false,
+        }
+    }
+}
+
+impl Net for Replay {
+    fn now(&self) -> Millis {
+        self.now.get()
+    }
+
+    fn unix_time(&self) -> u64 {
+        2_000_000_000
+    }
+
+    fn wait(&mut self, ready: &mut Vec<Ready>, _: Option<Duration>) -> io::Result<()> {
+        self.has_said = false;
+        let peer = self.client.or(self.listener).expect("somebody listens");
+        ready.push(Ready {
+            peer,
+            readable: true,
+            writable: true,
+            read_closed: false,
+            broken: false,
+        });
+        Ok(())
+    }
+
+    fn waker(&self) -> Wake {
+        Arc::new(|| {})
+    }
+
+    fn has_visitor(&mut self, _: PeerId) -> bool {
+        self.client.is_none()
+    }
+
+    fn accept(&mut self, _: PeerId, client: PeerId) -> io::Result<Option<SocketAddr>> {
+        if self.client.is_some() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.client = Some(client);
+        Ok(Some(SocketAddr::from(([192, 0, 2, 1], 1))))
+    }
+
+    fn read(&mut self, _: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.says == Says::Endlessly {
+            buffer.fill(self.words[0]);
+            return Ok(buffer.len());
+        }
+        if std::mem::replace(&mut self.has_said, true) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        buffer[..self.words.len()].copy_from_slice(&self.words);
+        Ok(self.words.len())
+    }
+
+    fn write(&mut self, _: PeerId, parts: &[IoSlice<'_>], _: bool) -> io::Result<usize> {
+        let before = self.sent.len();
+        for part in parts {
+            self.sent.extend_from_slice(part);
+        }
+        Ok(self.sent.len() - before)
+    }
+
+    fn send_file(&mut self, _: PeerId, _: &File, _: u64, _: usize) -> io::Result<usize> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn finish(&mut self, _: PeerId) {}
+
+    fn close(&mut self, _: PeerId) {
+        self.closed = true;
+    }
+}
+
+/// A server that has taken in its one client.
+fn server(net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay> {
+    let limits = Limits { persistent_requests: u32::MAX, ..Limits::default() };
+    let log = AccessLog::open(log).unwrap();
+    let mut server = Server::over(net, site.build().unwrap(), limits, log);
+    let address = Address::Tcp(([192, 0, 2, 2], 80).into());
+    let listener = server.peers.insert(Peer::Listener(Listener::new(address)));
+    server.net.listener = Some(listener);
+    server.turn().unwrap();
+    assert_eq!(server.clients(), 1);
+    server
+}
+
+/// A folder with one small file, gone when this is.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("oneloop-{name}-{}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("small.txt"), "small").unwrap();
+        Folder(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// How many times memory is allocated for 1000 turns, in each of which the client asks `requests`
+/// times for a small file. The first turns do not count: there its cache and buffers are filled.
+fn allocations(requests: usize, log: &AccessLogOptions) -> u64 {
+    let folder = Folder::new(&format!("cost-{requests}-{:?}", log.format));
+    let request = "GET /small.txt HTTP/1.1\r\nHost: a.example\r\nUser-Agent: b\r\n\
+                   Accept: */*\r\nAccept-Encoding: br, gzip\r\n\r\n";
+    let net = Replay::new(&request.repeat(requests), Says::Once);
+    let site = Router::new().files("/*", Files::new(&folder.0).unwrap());
+    let mut server = server(net, site, log);
+    for _ in 0..10 {
+        server.turn().unwrap();
+    }
+    let mut answered = 0;
+    let counted = allocation_counter::measure(|| {
+        for _ in 0..1000 {
+            server.net.sent.clear();
+            server.turn().unwrap();
+            answered += memchr::memmem::find_iter(&server.net.sent, b"\r\n\r\nsmall").count();
+        }
+    });
+    assert_eq!(answered, 1000 * requests);
+    counted.count_total
+}
+
+#[test]
+fn a_request_for_a_small_file_allocates_nothing() {
+    let silent = AccessLogOptions::default();
+    assert_eq!(allocations(1, &silent), 0);
+    assert_eq!(allocations(16, &silent), 0, "pipelined");
+}
+
+#[test]
+fn a_line_of_the_access_log_allocates_nothing() {
+    for format in [LogFormat::Common, LogFormat::Combined, LogFormat::Json] {
+        let log = AccessLogOptions { to: LogTarget::File("/dev/null".into()), format };
+        assert_eq!(allocations(1, &log), 0, "{format:?}");
+    }
+}
+
+#[test]
+fn allocations_are_noticed() {
+    let site = Router::new().get("/", |_: &Request<'_>| Response::text("made anew"));
+    let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
+    let mut server = server(net, site, &AccessLogOptions::default());
+    let counted = allocation_counter::measure(|| server.turn().unwrap());
+    assert!(counted.count_total > 0, "the counter does not count");
+}
+
+#[test]
+fn one_that_never_stops_talking_is_let_go_all_the_same() {
+    // Nothing but NUL: it is refused, and what follows is thrown away.
+    let net = Replay::new("\0", Says::Endlessly);
+    let mut server = server(net, Router::new(), &AccessLogOptions::default());
+    server.turn().unwrap();
+    assert!(server.net.sent.starts_with(b"HTTP/1.1 400 "));
+    let linger = server.limits.linger_timeout;
+    server.net.now.set(Millis(0) + linger / 2);
+    server.turn().unwrap();
+    assert!(!server.net.closed, "its answer may still be on its way");
+    server.net.now.set(Millis(0) + linger);
+    server.turn().unwrap();
+    assert!(server.net.closed, "it would be listened to for ever");
+    assert_eq!(server.clients(), 0);
+}
