@@ -7,3 +7,4 @@ mod demo;
 mod mutants;
 mod support;
 mod tidy;
+mod wire;
