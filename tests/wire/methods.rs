@@ -121,7 +121,7 @@ fn every_form_and_spelling_of_a_target_leads_to_the_file() {
         "/%66ile%2Etxt",
         "http://a.example/file.txt",
         "HTTP://a.example:8080/file.txt?q",
-        "https://[::1]/file.txt",
+        "http://[::1]/file.txt",
     ];
     for target in targets {
         assert_eq!(client.get(target).text(), "0123456789", "{target}");

@@ -124,7 +124,7 @@ fn judge(remote: &world::Remote, expected: &oracle::Expected, limits: &Limits) {
             if !expected.timed_out.is_empty() {
                 (Duration::ZERO, limits.content_timeout + limits.linger_timeout + second)
             } else if expected.is_open && !got.is_empty() {
-                (limits.idle_timeout - 5 * second, limits.idle_timeout + second)
+                (limits.idle_timeout * 9 / 10, limits.idle_timeout + second)
             } else {
                 (Duration::ZERO, limits.head_timeout + second)
             }
