@@ -47,6 +47,7 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
         );
     }
     let mut server = Server::new(&options, config.site()?)?;
+    daemon::heed_signals(&mut server)?;
     announce(line, &server.local_addresses())?;
     match daemon::run(&mut server)? {
         Ended::Drained => log::info!("ended"),

@@ -27,13 +27,21 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     if result.is_ok() { limit.maximum } else { limit.current }
 }
 
+/// From now on SIGTERM and SIGINT are for [`run`] to act on. Until then they end the process at
+/// once and leave a Unix-domain socket lying about, so nobody should be told of the server before.
+///
+/// # Errors
+/// Those of [`Server::watch_signals`].
+pub fn heed_signals(server: &mut Server) -> io::Result<()> {
+    server.watch_signals(&[SIGTERM, SIGINT])
+}
+
 /// Runs `server` until SIGTERM or SIGINT ends it. The first begins its graceful end
 /// ([`Server::drain`]); a second one ends it now.
 ///
 /// # Errors
-/// Those of [`Server::turn`] and [`Server::watch_signals`].
+/// Those of [`Server::turn`].
 pub fn run(server: &mut Server) -> io::Result<Ended> {
-    server.watch_signals(&[SIGTERM, SIGINT])?;
     let mut is_ending = false;
     loop {
         server.turn()?;
