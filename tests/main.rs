@@ -4,6 +4,7 @@
 
 mod cli;
 mod demo;
+mod lifecycle;
 mod mutants;
 mod support;
 mod tidy;

@@ -2,8 +2,9 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,8 @@ impl Drop for Running {
 pub(crate) struct Daemon {
     pub(crate) child: Child,
     pub(crate) address: SocketAddr,
+    /// The lines it writes to its standard output, after the one with its first address.
+    said: Receiver<String>,
 }
 
 impl Daemon {
@@ -107,6 +110,15 @@ impl Daemon {
     pub(crate) fn start(arguments: &[&str]) -> Daemon {
         let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
         command.args(arguments);
+        Daemon::spawn(command)
+    }
+
+    /// Starts `oneloop -c file` in a shell that has run `prelude` before, perhaps an `ulimit`. What
+    /// it has to say of itself comes on its standard output, too.
+    pub(crate) fn configured(file: &Path, prelude: &str) -> Daemon {
+        let script = format!("{prelude}\nexec \"$0\" -c \"$1\" 2>&1");
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, env!("CARGO_BIN_EXE_oneloop")]).arg(file);
         Daemon::spawn(command)
     }
 
@@ -136,7 +148,25 @@ impl Daemon {
                 break SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()));
             }
         };
-        Daemon { child, address }
+        Daemon { child, address, said: receiver }
+    }
+
+    /// Waits for a line with `part` in it, and returns what stands behind.
+    pub(crate) fn says(&self, part: &str) -> String {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.said.recv_timeout(left);
+            let line = line.unwrap_or_else(|_| panic!("the daemon never says {part:?}"));
+            if let Some((_, rest)) = line.split_once(part) {
+                return rest.to_owned();
+            }
+        }
+    }
+
+    /// All that it has said until now and nobody has asked for.
+    pub(crate) fn said(&self) -> Vec<String> {
+        self.said.try_iter().collect()
     }
 
     pub(crate) fn url(&self) -> String {

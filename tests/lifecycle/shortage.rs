@@ -1,0 +1,100 @@
+//! More clients than there is room for: in the table of connections, or of descriptors.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use oneloop::server::{Limits, Options};
+use oneloop::site::handler::{Request, Response};
+use oneloop::site::router::Router;
+
+use super::{World, begin_download, big};
+use crate::support::client::Client;
+use crate::support::running::{Running, wait_until};
+
+/// The time that a process has had on the processor.
+fn processor_time(id: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let ticks: u64 =
+        fields.split(' ').skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+    // A tick is a hundredth of a second on every Linux there is.
+    Duration::from_millis(10 * ticks)
+}
+
+#[test]
+fn without_descriptors_it_goes_on_serving_and_does_not_spin() {
+    let world = World::after("ulimit -n 40", "[limits]\nhead = { timeout = \"300ms\" }");
+    let mut loading = world.connect();
+    begin_download(&mut loading);
+    // A hundred that connect and say nothing: none of them can be let go before its time.
+    let silent: Vec<Client> = (0..100).map(|_| world.connect()).collect();
+    world.daemon.says("no descriptors left");
+    let (began, before) = (Instant::now(), processor_time(world.daemon.child.id()));
+    // One who comes behind them all has an answer when it is its turn.
+    let mut late = world.connect();
+    assert_eq!(late.get("/file.txt").text(), "0123456789");
+    let (lasted, took) = (began.elapsed(), processor_time(world.daemon.child.id()) - before);
+    assert!(took < lasted / 4 + Duration::from_millis(50), "{took:?} of {lasted:?}: it spins");
+    for mut client in silent {
+        assert_eq!(client.read_to_fin(), b"", "it has had its time");
+    }
+    // Who was being served all the while has lost nothing.
+    loading.finish();
+    assert!(loading.read_to_fin().ends_with(&big()), "the download was cut off");
+    assert_eq!(world.connect().get("/new.txt").status, 404, "there is room for files again");
+}
+
+#[test]
+fn without_descriptors_the_oldest_idle_clients_make_room() {
+    let world = World::after("ulimit -n 40", "");
+    let mut clients: Vec<Client> = Vec::new();
+    for number in 0..100 {
+        let mut client = world.connect();
+        assert_eq!(client.get("/file.txt").text(), "0123456789", "client {number}");
+        clients.push(client);
+    }
+    assert_eq!(clients[0].read_to_fin(), b"", "the oldest has been let go");
+    let newest = clients.last_mut().unwrap();
+    assert_eq!(newest.get("/file.txt").text(), "0123456789", "the newest has not");
+}
+
+#[test]
+fn above_the_limit_of_connections_the_oldest_idle_one_makes_room() {
+    let limits = Limits { connections: 3, ..Limits::default() };
+    let options = Options { limits, ..Options::default() };
+    let hello = |_: &Request<'_>| Response::text("hello");
+    let server = Running::with(options, move || Router::new().get("/", hello).build().unwrap());
+    let mut clients: Vec<Client> = Vec::new();
+    for _ in 0..3 {
+        let mut client = server.connect();
+        assert_eq!(client.get("/").text(), "hello");
+        clients.push(client);
+        // Those that came earlier have to be idle for longer, and not in the same millisecond.
+        let now = Instant::now();
+        wait_until("time goes by", || now.elapsed() > Duration::from_millis(3));
+    }
+    assert_eq!(clients[0].get("/").text(), "hello", "the second is the oldest now");
+    let mut fourth = server.connect();
+    assert_eq!(fourth.get("/").text(), "hello");
+    assert_eq!(clients[1].read_to_fin(), b"");
+    assert_eq!(clients[0].get("/").text(), "hello");
+    assert_eq!(clients[2].get("/").text(), "hello");
+}
+
+#[test]
+fn where_nobody_is_idle_a_new_client_waits_for_its_turn() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let options = Options { limits, ..Options::default() };
+    let hello = |_: &Request<'_>| Response::text("hello");
+    let server = Running::with(options, move || Router::new().get("/", hello).build().unwrap());
+    let mut first = server.connect();
+    first.send("GET / HTTP/1.1\r\n");
+    let mut second = server.connect();
+    second.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    second.stream.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    assert!(second.stream.peek(&mut [0]).is_err(), "there is no room for it");
+    first.send("Host: a\r\nConnection: close\r\n\r\n");
+    assert_eq!(first.response(false).text(), "hello");
+    second.stream.set_read_timeout(Some(crate::support::running::DEADLINE)).unwrap();
+    assert_eq!(second.response(false).text(), "hello");
+}
