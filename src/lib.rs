@@ -64,3 +64,8 @@ pub mod daemon;
 pub mod http;
 pub mod server;
 pub mod site;
+
+/// The example of README.md is compiled like any other.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;
