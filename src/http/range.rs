@@ -64,8 +64,9 @@ impl Deref for Ranges {
 /// The field is ignored if its unit is not `bytes` or any of its ranges is malformed: no digits on
 /// either side, an end before its beginning, space within (§14.1.1). A range that begins behind the
 /// end, or the last 0 bytes, is valid but selects nothing; if all are like that the field cannot be
-/// satisfied (§14.1.2). A number may have any number of digits. Of an empty representation the last
-/// bytes, however many, are the whole of it: no Content-Range could describe them.
+/// satisfied (§14.1.2). A number may have any number of digits. Of an empty representation nothing
+/// can be selected, and a 416 would tell clients that ask for a range of everything that it is
+/// broken: the field is ignored.
 ///
 /// Ranges that overlap, touch or leave a gap smaller than [`PART_COST`] become one, in the place of
 /// the first of them; otherwise the order is the client's, which may want the end first
@@ -80,15 +81,14 @@ impl Deref for Ranges {
 /// at the most, plus one head.
 #[must_use]
 pub fn select(value: &[u8], length: u64) -> Selection {
-    let Some(set) = byte_range_set(value) else { return Selection::Whole };
+    let Some(set) = byte_range_set(value).filter(|_| length > 0) else { return Selection::Whole };
     let mut ranges = Ranges { ranges: [Range::default(); MAX_RANGES], count: 0 };
     let mut asked = 0;
     let mut left = length;
     for spec in fields::list(set) {
         asked += 1;
         let Some(spec) = Spec::parse(spec) else { return Selection::Whole };
-        let is_suffix = matches!(spec, Spec::Suffix(1..));
-        if asked > MAX_RANGES || (length == 0 && is_suffix) {
+        if asked > MAX_RANGES {
             return Selection::Whole;
         }
         if let Some(range) = spec.within(length) {

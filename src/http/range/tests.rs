@@ -102,26 +102,17 @@ fn what_is_malformed_is_ignored() {
 }
 
 #[test]
-fn an_empty_representation_has_only_its_end() {
-    check(
-        0,
-        &[
-            ("bytes=0-", "none"),
-            ("bytes=0-0", "none"),
-            ("bytes=-0", "none"),
-            ("bytes=-1", "whole"),
-            ("bytes=0-,-1", "whole"),
-            ("bytes=1-0", "whole"),
-            ("bytes=", "whole"),
-        ],
-    );
+fn an_empty_representation_is_always_whole() {
+    for value in ["bytes=0-", "bytes=0-0", "bytes=5-9", "bytes=-0", "bytes=-1", "bytes=1-0"] {
+        assert_eq!(selected(value, 0), "whole", "{value}");
+    }
 }
 
 #[test]
 fn numbers_beyond_64_bits_are_compared_by_their_digits() {
     let huge = "99999999999999999999999999999999999999999";
     let smaller = "88888888888888888888888888888888888888888";
-    for length in [0, 1, 100, u64::MAX] {
+    for length in [1, 100, u64::MAX] {
         check(
             length,
             &[
@@ -250,8 +241,7 @@ fn oracle(specs: &[(Option<u64>, Option<u64>)], length: u64) -> String {
         (None, None) => true,
         (Some(_), None) | (None, Some(_)) => false,
     });
-    let empty_end = length == 0 && specs.iter().any(|spec| spec.0.is_none() && spec.1 > Some(0));
-    if specs.is_empty() || specs.len() > 16 || malformed || empty_end {
+    if specs.is_empty() || specs.len() > 16 || malformed || length == 0 {
         return "whole".to_owned();
     }
     let covers = |spec: &(Option<u64>, Option<u64>), at: u64| match *spec {
@@ -285,7 +275,7 @@ fn oracle(specs: &[(Option<u64>, Option<u64>)], length: u64) -> String {
 fn random_sets_select_what_the_oracle_selects() {
     let mut random = fastrand::Rng::with_seed(14);
     let mut seen = [0; 4];
-    for _ in 0..6_000 {
+    for _ in 0..9_000 {
         let longest = if random.bool() { 8 } else { 1200 };
         let length = random.u64(..longest);
         let short = random.u64(1..40);
