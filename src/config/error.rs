@@ -138,20 +138,38 @@ fn showable(c: char) -> char {
 
 /// "did you mean …?" if one of `known` is near to `said`; else `intro` and all of them.
 fn suggestion(said: &str, known: &[&str], intro: &str) -> String {
+    match (nearest(said, known), known) {
+        (Some(name), _) => format!("did you mean `{name}`?"),
+        (None, []) => "nothing can stand here".to_owned(),
+        (None, known) => format!("{intro} {}", known.join(", ")),
+    }
+}
+
+/// The one of `known` that is near enough to `said` to be meant by it.
+fn nearest<'a>(said: &str, known: &[&'a str]) -> Option<&'a str> {
     let small = said.to_ascii_lowercase().replace('_', "-");
     let distance = |name: &str| strsim::damerau_levenshtein(&small, &name.to_ascii_lowercase());
     let is_near = |name: &str| {
         let begins = small.starts_with(name) || (small.len() > 1 && name.starts_with(&small));
         begins || distance(name) <= small.chars().count().max(name.len()) / 3
     };
-    let near = known.iter().filter(|name| is_near(name)).min_by_key(|name| distance(name));
-    if let Some(name) = near {
-        return format!("did you mean `{name}`?");
-    }
-    match known {
-        [] => "nothing can stand here".to_owned(),
-        known => format!("{intro} {}", known.join(", ")),
-    }
+    known.iter().copied().filter(|name| is_near(name)).min_by_key(|name| distance(name))
+}
+
+/// Where a key stands that people look for in another section.
+fn elsewhere(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "port" | "bind" | "address" => "it is a part of listen = \"127.0.0.1:8080\" in [server]",
+        "listing" | "autoindex" => "it stands in a route: files = { listing = true }",
+        "symlinks" => "it stands in a route: files = { symlinks = \"inside\" }",
+        "dotfiles" => "it stands in a route: files = { dotfiles = true }",
+        "headers" => "they are called fields, and stand in a route: fields = { Name = \"value\" }",
+        "fields" | "allow" | "auth" | "redirect" | "respond" | "fallback" | "path" | "files" => {
+            "it stands in [[site.route]]"
+        }
+        "host" | "root" | "index" | "errors" | "precompressed" => "it stands in [[site]]",
+        _ => return None,
+    })
 }
 
 /// A message of serde or of the TOML parser in this server's words. A message in a form that is not
@@ -162,7 +180,11 @@ fn translated(message: &str) -> String {
     {
         // Every second piece between backticks is a name.
         let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
-        return format!("unknown key `{name}`\n{}", suggestion(name, &known, "known here:"));
+        let help = match (nearest(name, &known), elsewhere(name)) {
+            (None, Some(place)) => place.to_owned(),
+            (Some(_), _) | (None, None) => suggestion(name, &known, "known here:"),
+        };
+        return format!("unknown key `{name}`\n{help}");
     }
     if let Some(name) = message.strip_prefix("missing field ") {
         return format!("{name} is missing here");
@@ -195,15 +217,19 @@ fn mismatch(found: &str, expected: &str) -> String {
         "a map" => "a table",
         other => other,
     };
+    let bare = ["floating point ", "integer ", "boolean "];
+    let bare = bare.iter().find_map(|kind| found.strip_prefix(kind));
     let found = match found {
         "map" => "a table",
         "sequence" => "a list",
-        other => ["floating point ", "integer ", "string ", "boolean "]
-            .iter()
-            .find_map(|kind| other.strip_prefix(kind))
-            .unwrap_or(other),
+        other => bare.or(other.strip_prefix("string ")).unwrap_or(other),
     };
-    format!("expected {expected}, found {found}")
+    let help = if bare.is_some() && expected.starts_with("a string") {
+        "\na string stands in quotes"
+    } else {
+        ""
+    };
+    format!("expected {expected}, found {found}{help}")
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ listen = 5
 ----
 a.toml:2:10: expected a string or a list, found `5`
   2 | listen = 5
-    |          ^
+    |          ^ a string stands in quotes
 ====
 [server]
 listen = ["127.0.0.1:80", { adr = "x" }]
@@ -292,7 +292,7 @@ root = 5
 ----
 a.toml:2:8: expected a string, found `5`
   2 | root = 5
-    |        ^
+    |        ^ a string stands in quotes
 ====
 [[site]]
 root = ""
@@ -395,6 +395,13 @@ precompressed = "gzip"
 a.toml:2:17: `gzip` is not the ending of a compressed file
   2 | precompressed = "gzip"
     |                 ^^^^^^ did you mean `gz`?
+====
+[[site]]
+listing = true
+----
+a.toml:2:1: unknown key `listing`
+  2 | listing = true
+    | ^^^^^^^ it stands in a route: files = { listing = true }
 ====
 [[site]]
 tls = { cert = "a" }
