@@ -8,6 +8,7 @@ use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use crate::http::Limits;
 use crate::http::fields;
 use crate::http::head::{Head, HeadSpace};
+use crate::http::method::Method;
 use crate::site::explain::Explanation;
 use crate::site::{Inquiry, Now, Site};
 
@@ -42,6 +43,10 @@ pub fn explain(site: &Site, method: &str, url: &str) -> Result<Explanation, Stri
 fn request(method: &str, url: &str) -> Result<String, String> {
     if !fields::is_name(method.as_bytes()) {
         return Err(format!("{method:?} is not a method: write GET, HEAD, POST …"));
+    }
+    let capitals = method.to_ascii_uppercase();
+    if capitals != method && !matches!(Method::parse(&capitals), Method::Other(_)) {
+        return Err(format!("{method:?} is a method that nobody knows: write {capitals}"));
     }
     let (host, target) = match url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"))
     {
