@@ -10,8 +10,8 @@ use crate::http::status::Status;
 /// The fields of the built-in page.
 pub const FIELDS: &[u8] = page::page_fields!();
 
-/// The built-in page for `status`, complete. `why` is a sentence without its full stop, or empty;
-/// it is shown as text, whatever it holds.
+/// The built-in page for `status`, complete. `why` is a sentence without its capital and its full
+/// stop, or empty; it is shown as text, whatever it holds.
 #[must_use]
 pub fn page(status: Status, why: &str) -> String {
     let mut page = page::open(&status.to_string(), STYLE);
@@ -25,7 +25,12 @@ pub fn page(status: Status, why: &str) -> String {
     page.push_str("</h1>\n");
     if !why.is_empty() {
         page.push_str("<p class=\"why\">");
-        page::push_text(&mut page, why);
+        let mut rest = why.chars();
+        page::push_text(
+            &mut page,
+            &rest.next().into_iter().flat_map(char::to_uppercase).collect::<String>(),
+        );
+        page::push_text(&mut page, rest.as_str());
         page.push_str(".</p>\n");
     }
     page.push_str("</main>\n");
@@ -95,6 +100,11 @@ impl ErrorPages {
         self.get(Key::Code(status)).or_else(|| self.get(Key::Class(status.code() / 100)))
     }
 
+    /// All of them: which errors (`404`, `5xx`), and the path of the page.
+    pub fn iter(&self) -> impl Iterator<Item = (String, &str)> {
+        self.pages.iter().map(|(key, path)| (key.to_string(), &**path))
+    }
+
     fn get(&self, wanted: Key) -> Option<&Rc<str>> {
         self.pages.iter().find(|(key, _)| *key == wanted).map(|(_, path)| path)
     }
@@ -115,6 +125,15 @@ impl Key {
             }
             [b'4' | b'5', _, _] => text.parse().ok().and_then(Status::from_code).map(Key::Code),
             _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Key::Code(status) => write!(f, "{}", status.code()),
+            Key::Class(digit) => write!(f, "{digit}xx"),
         }
     }
 }
@@ -146,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_page_says_what_and_why() {
-        let page = page(Status::NOT_FOUND, "There is no file <here> & now");
+        let page = page(Status::NOT_FOUND, "there is no file <here> & now");
         assert!(page.contains("<title>404 Not Found</title>"));
         assert!(page.contains("<h1>Not Found</h1>"));
         assert!(page.contains("There is no file &lt;here&gt; &amp; now.</p>"));

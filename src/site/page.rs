@@ -52,7 +52,9 @@ pub(super) fn close(page: &mut String) {
 }
 
 /// Appends `text` as text: fit for an element's content and for an attribute in quotes. Control
-/// characters, which HTML has no way to write, are shown by their pictures (U+2400 and on).
+/// characters, which HTML has no way to write, are shown by their pictures (U+2400 and on); what
+/// would turn the direction of text round is shown as what it is not, so that no name can pass for
+/// another.
 pub(super) fn push_text(page: &mut String, text: &str) {
     for character in text.chars() {
         match character {
@@ -63,8 +65,10 @@ pub(super) fn push_text(page: &mut String, text: &str) {
             '\'' => page.push_str("&#39;"),
             '\u{7f}' => page.push('\u{2421}'),
             '\0'..' ' => page.extend(char::from_u32(0x2400 + u32::from(character))),
-            // The C1 controls have no pictures.
-            '\u{80}'..='\u{9f}' => page.push(char::REPLACEMENT_CHARACTER),
+            // The C1 controls have no pictures, nor have embeddings, overrides and isolates.
+            '\u{80}'..='\u{9f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                page.push(char::REPLACEMENT_CHARACTER);
+            }
             _ => page.push(character),
         }
     }
@@ -77,10 +81,11 @@ mod tests {
     #[test]
     fn text_cannot_become_markup() {
         let mut page = String::new();
-        push_text(&mut page, "<b a=\"1\" c='2'>&amp;\n\0\u{7f}\u{85}ä");
+        push_text(&mut page, "<b a=\"1\" c='2'>&amp;\n\0\u{7f}\u{85}\u{202e}ä");
         assert_eq!(
             page,
-            "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;\u{240a}\u{2400}\u{2421}\u{fffd}ä"
+            "&lt;b a=&quot;1&quot; c=&#39;2&#39;&gt;&amp;amp;\u{240a}\u{2400}\u{2421}\u{fffd}\
+             \u{fffd}ä"
         );
     }
 

@@ -148,8 +148,10 @@ fn push_row(page: &mut String, entry: &Entry) {
         }
     }
     page.push_str("</td><td>");
-    if let Some(modified) = entry.modified {
-        push_time(page, modified);
+    match entry.modified {
+        Some(modified) => push_time(page, modified),
+        // Before 1970, if the file system is to be believed.
+        None => page.push('–'),
     }
     page.push_str("</td></tr>\n");
 }
@@ -262,7 +264,7 @@ mod tests {
             ("\"><img src=x>", "./%22%3E%3Cimg%20src%3Dx%3E", "&quot;&gt;&lt;img src=x&gt;"),
             ("&lt;'", "./%26lt%3B%27", "&amp;lt;&#39;"),
             ("a b\r\n", "./a%20b%0D%0A", "a b\u{240d}\u{240a}"),
-            ("\u{202e}fdp.exe", "./%E2%80%AEfdp.exe", "\u{202e}fdp.exe"),
+            ("\u{202e}fdp.exe", "./%E2%80%AEfdp.exe", "\u{fffd}fdp.exe"),
             ("äß~_-", "./%C3%A4%C3%9F~_-", "äß~_-"),
         ] {
             let page = html("/", "", vec![file(name, 1)]);
@@ -330,7 +332,7 @@ mod tests {
         assert!(page.contains("<p>1 folder · 2 files · 121 KiB</p>"));
         let mut undated = directory("d");
         undated.modified = None;
-        assert!(html("/", "", vec![undated]).contains("<td></td><td></td></tr>"));
+        assert!(html("/", "", vec![undated]).contains("<td></td><td>–</td></tr>"));
     }
 
     #[test]
