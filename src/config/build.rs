@@ -74,7 +74,8 @@ fn router(site: &Site) -> Result<Router, ConfigError> {
     let mut errors = error_pages(&site.errors, site.place.as_ref())?;
     errors.overlay(&everywhere.settings.errors);
     everywhere.settings.errors = errors;
-    Ok(routes.into_iter().fold(Router::new(), Router::route))
+    let host = Router::new().said_at(site.place.clone());
+    Ok(routes.into_iter().fold(host, Router::route))
 }
 
 fn route(route: &Route, codings: &[Coding]) -> Result<rule::Route, ConfigError> {

@@ -6,7 +6,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use super::access::Access;
-use super::error_page::ErrorPages;
 use super::files::Found;
 use super::rule::{Acting, Compiled, Place, Rule};
 use super::{Answer, Inquiry, Site};
@@ -19,12 +18,18 @@ use crate::http::target::Target;
 pub struct Explanation {
     /// The names of the host that answers; none if it answers for names that no host has.
     pub host: Vec<String>,
+    /// Where the configuration says what that host serves.
+    pub place: Option<Place>,
     /// The path that routes and files are found by, or why there is none.
     pub path: Result<String, Refusal>,
     /// The routes that match it, the most specific one first.
     pub routes: Vec<Matched>,
-    /// The file that answers.
+    /// Where the path leads, if it is files that answer.
     pub file: Option<PathBuf>,
+    /// Why nothing is served from there.
+    pub missing: Option<&'static str>,
+    /// The path of the same host whose file answers instead: a fallback, or the page for an error.
+    pub instead: Option<String>,
     /// How it is answered; `None` where a handler or a password decides.
     pub status: Option<Status>,
     /// The field lines of the answer.
@@ -54,16 +59,23 @@ impl Site {
         let resolved = head.target.resolve(&mut scratch);
         let mut explanation = Explanation {
             host: self.hosts[host].names.clone(),
+            place: self.hosts[host].place.clone(),
             path: resolved.map(|path| String::from_utf8_lossy(path).into_owned()),
             routes: Vec::new(),
             file: None,
+            missing: None,
+            instead: None,
             status: None,
             fields: Vec::new(),
         };
-        if let (Ok(path), true) = (resolved, head.target != Target::Asterisk) {
-            let rule = self.hosts[host].table.rule(path);
-            explanation.routes = matched(&rule);
-            explanation.file = file(&rule, path);
+        let path = resolved.ok().filter(|_| head.target != Target::Asterisk);
+        let rule = path.map(|path| self.hosts[host].table.rule(path));
+        if let (Some(rule), Some(path)) = (&rule, path) {
+            explanation.routes = matched(rule);
+            if let Some((file, missing)) = file(rule, path) {
+                explanation.file = Some(file);
+                explanation.missing = missing;
+            }
             if matches!(rule.action(), Some(Acting::Handlers(_))) {
                 return explanation;
             }
@@ -72,8 +84,20 @@ impl Site {
             explanation.status = Some(reply.status);
             let lines = String::from_utf8_lossy(&reply.fields).into_owned();
             explanation.fields = lines.lines().map(str::to_owned).collect();
+            let instead = rule.and_then(|rule| match reply.status {
+                status if status.is_error() => rule.errors.find(status).cloned(),
+                _ => rule.fallback.clone().filter(|_| explanation.missing.is_some()),
+            });
+            explanation.instead =
+                instead.filter(|path| self.has_file(host, path)).map(|path| path.to_string());
         }
         explanation
+    }
+
+    /// Whether the host can answer with a file at `path`.
+    fn has_file(&self, host: usize, path: &str) -> bool {
+        let rule = self.hosts[host].table.rule(path.as_bytes());
+        matches!(file(&rule, path.as_bytes()), Some((_, None)))
     }
 }
 
@@ -90,18 +114,18 @@ fn matched(rule: &Rule) -> Vec<Matched> {
 
 fn says(route: &Compiled) -> Vec<String> {
     let action = route.action.as_ref().map(|action| match action {
-        Acting::Files(files) => format!("files below {}", files.directory().display()),
+        Acting::Files(files) => files.to_string(),
         Acting::Redirect { status, .. } => format!("redirect with {status}"),
         Acting::Respond { status, .. } => format!("respond with {status}"),
         Acting::Handlers(table) => format!("handlers for {}", table.allow()),
     });
     let settings = &route.settings;
     let access = settings.access.iter().map(|access| match &**access {
-        Access::Allow(_) => "allow: some addresses only".to_owned(),
-        Access::Basic(_) => "auth: a password".to_owned(),
+        Access::Allow(allow) => format!("allow {allow}"),
+        Access::Basic(basic) => format!("auth {}", basic.challenge()),
     });
     let fields = settings.fields.iter().map(|(name, value)| format!("field {name}: {value}"));
-    let errors = (settings.errors != ErrorPages::default()).then(|| "errors: own pages".to_owned());
+    let errors = settings.errors.iter().map(|(key, path)| format!("error page {key}: {path}"));
     let content = settings.content_limit.map(|limit| format!("content: at most {limit} bytes"));
     let fallback = settings.fallback.as_ref().map(|path| format!("fallback {path}"));
     action
@@ -114,38 +138,44 @@ fn says(route: &Compiled) -> Vec<String> {
         .collect()
 }
 
-fn file(rule: &Rule, path: &[u8]) -> Option<PathBuf> {
+/// Where `path` leads, if files answer, and why nothing is served from there.
+fn file(rule: &Rule, path: &[u8]) -> Option<(PathBuf, Option<&'static str>)> {
     let (files, below) = rule.files(path)?;
-    match files.find(below).ok()? {
-        Found::File(sighting) => Some(files.directory().join(OsStr::from_bytes(&sighting.path))),
-        Found::Directory(_) | Found::WithoutSlash => {
-            Some(files.directory().join(OsStr::from_bytes(below)))
-        }
-    }
+    let at = |below: &[u8]| files.directory().join(OsStr::from_bytes(below));
+    Some(match files.find(below) {
+        Ok(Found::File(sighting)) => (at(&sighting.path), None),
+        Ok(Found::Directory(_) | Found::WithoutSlash) => (at(below), None),
+        Err(absence) => (at(below), Some(files.why(below, &absence))),
+    })
 }
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host[..] {
-            [] => writeln!(f, "host    the one for all names")?,
-            names => writeln!(f, "host    {}", names.join(", "))?,
+            [] => f.write_str("host    the one for all names")?,
+            names => write!(f, "host    {}", names.join(", "))?,
         }
+        write_place(f, self.place.as_ref())?;
+        writeln!(f)?;
         match &self.path {
             Ok(path) => writeln!(f, "path    {path}")?,
             Err(refusal) => writeln!(f, "path    none: {}", refusal.why)?,
         }
         for route in &self.routes {
             write!(f, "route   {}", route.pattern)?;
-            if let Some(Place { file, line }) = &route.place {
-                write!(f, "  ({file}:{line})")?;
-            }
+            write_place(f, route.place.as_ref())?;
             writeln!(f, "{}", if route.acts { "  answers" } else { "" })?;
             for what in &route.says {
                 writeln!(f, "          {what}")?;
             }
         }
-        if let Some(file) = &self.file {
-            writeln!(f, "file    {}", file.display())?;
+        match (&self.file, self.missing) {
+            (Some(file), None) => writeln!(f, "file    {}", file.display())?,
+            (Some(file), Some(why)) => writeln!(f, "file    none at {}: {why}", file.display())?,
+            (None, _) => {}
+        }
+        if let Some(path) = &self.instead {
+            writeln!(f, "instead {path}")?;
         }
         match self.status {
             Some(status) => writeln!(f, "answer  {status}")?,
@@ -155,5 +185,12 @@ impl fmt::Display for Explanation {
             writeln!(f, "          {line}")?;
         }
         Ok(())
+    }
+}
+
+fn write_place(f: &mut fmt::Formatter<'_>, place: Option<&Place>) -> fmt::Result {
+    match place {
+        Some(Place { file, line }) => write!(f, "  ({file}:{line})"),
+        None => Ok(()),
     }
 }

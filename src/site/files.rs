@@ -1,6 +1,7 @@
 //! Files below a root: which file a path means, and what stands in a directory. How a file becomes
 //! an answer is not known here.
 
+use std::fmt;
 use std::path::Path;
 
 use rustix::fs::{Dir, FileType};
@@ -143,6 +144,29 @@ impl Files {
         self.root.open(below).map(Found::Directory)
     }
 
+    /// Why [`Files::find`] has found nothing at `below`, in words.
+    pub(super) fn why(&self, below: &[u8], absence: &Absence) -> &'static str {
+        let path = if below.is_empty() { b"." } else { below };
+        match (absence, self.root.facts(path)) {
+            (Absence::Missing, _) if !self.dotfiles && is_hidden(below) => {
+                "names that begin with a dot are not served"
+            }
+            (Absence::Missing, Ok(facts)) if facts.kind == Kind::Directory => {
+                "it has no index file, and is not listed"
+            }
+            (Absence::Missing, Err(_)) if self.root.glance(path).is_some() => {
+                "a symbolic link on the way is not followed"
+            }
+            (Absence::Missing, _) => "there is no such file",
+            (Absence::Forbidden, Ok(facts)) if facts.kind == Kind::Special => {
+                "it is neither a file nor a directory"
+            }
+            (Absence::Forbidden, _) => "the server may not read it",
+            (Absence::Busy, _) => "there are no descriptors left to open it with",
+            (Absence::Failed(_), _) => "the file system has failed",
+        }
+    }
+
     /// `opened`, the file at `path`, and the compressed files beside it, in the order of
     /// preference.
     fn with_siblings(
@@ -204,6 +228,33 @@ impl Files {
             }
         }
         Ok(entries)
+    }
+}
+
+/// In words, for `oneloop explain`: the directory, and what is not as it is if nothing is said.
+impl fmt::Display for Files {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "files below {}", self.directory().display())?;
+        if self.index != ["index.html"] {
+            write!(f, ", index {}", self.index.join(" "))?;
+        }
+        if self.listing {
+            f.write_str(", listed")?;
+        }
+        if self.dotfiles {
+            f.write_str(", with dotfiles")?;
+        }
+        f.write_str(match self.root.symlinks() {
+            Symlinks::Deny => ", no link followed",
+            Symlinks::Inside => "",
+            Symlinks::Follow => ", all links followed",
+        })?;
+        let mut before = ", precompressed ";
+        for coding in self.codings.iter().filter(|&&coding| coding != Coding::Identity) {
+            write!(f, "{before}{}", coding.suffix())?;
+            before = " ";
+        }
+        Ok(())
     }
 }
 

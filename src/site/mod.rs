@@ -190,6 +190,8 @@ pub struct Site {
 struct Host {
     /// As they were given.
     names: Vec<String>,
+    /// Where the configuration says what it serves.
+    place: Option<Place>,
     table: Table,
 }
 
@@ -215,7 +217,8 @@ impl Site {
         let own: Vec<Vec<String>> = hosts.iter().map(|(names, _)| names.clone()).collect();
         let names = Names::new(&own).map_err(|(_, what)| SiteError::new(what, None))?;
         let compile = |(names, router): (Vec<String>, Router)| {
-            Ok(Host { names, table: router.compile(options.content_limit)? })
+            let place = router.place.clone();
+            Ok(Host { names, place, table: router.compile(options.content_limit)? })
         };
         Ok(Site {
             names,

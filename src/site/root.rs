@@ -114,6 +114,10 @@ impl Root {
         self.symlinks = symlinks;
     }
 
+    pub(super) fn symlinks(&self) -> Symlinks {
+        self.symlinks
+    }
+
     /// Goes without the kernel's help from now on.
     #[cfg(test)]
     pub(super) fn walk_always(&mut self) {

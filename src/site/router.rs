@@ -10,7 +10,7 @@ use super::handler::{Handler, MethodTable};
 use super::pattern::{End, Pattern, Segment};
 use super::redirect::Target;
 use super::route_fields;
-use super::rule::{Acting, Action, Compiled, Route, Rule, Settings};
+use super::rule::{Acting, Action, Compiled, Place, Route, Rule, Settings};
 use super::{Site, SiteError, SiteOptions};
 use crate::http::fields;
 use crate::http::status::Status;
@@ -38,6 +38,7 @@ use crate::http::status::Status;
 #[derive(Debug, Default)]
 pub struct Router {
     routes: Vec<Route>,
+    pub(super) place: Option<Place>,
 }
 
 impl Router {
@@ -122,6 +123,12 @@ impl Router {
     pub fn route(mut self, route: Route) -> Router {
         self.routes.push(route);
         self
+    }
+
+    /// Where the configuration speaks of this host, for [`Site::explain`].
+    #[must_use]
+    pub fn said_at(self, place: Option<Place>) -> Router {
+        Router { place, ..self }
     }
 
     /// A site of this one host, which answers for every name.

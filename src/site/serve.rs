@@ -148,6 +148,12 @@ impl Site {
 
     /// The answer where no file is.
     pub(super) fn absent(&self, errand: &Errand<'_>, absence: Absence) -> Reply {
+        if log::log_enabled!(log::Level::Debug)
+            && let Some((files, below)) = errand.rule.files(errand.path)
+        {
+            let path = String::from_utf8_lossy(errand.path);
+            log::debug!("nothing to serve at {path:?}: {}", files.why(below, &absence));
+        }
         match absence {
             Absence::Missing => {
                 if let Some(fallback) = &errand.rule.fallback

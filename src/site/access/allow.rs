@@ -27,6 +27,17 @@ impl Allow {
     }
 }
 
+impl fmt::Display for Allow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut between = "";
+        for network in &self.networks {
+            write!(f, "{between}{network}")?;
+            between = ", ";
+        }
+        f.write_str(if self.networks.is_empty() { "nobody" } else { "" })
+    }
+}
+
 /// A network: `10.0.0.0/8`, `2001:db8::/32`, or one address.
 ///
 /// IPv4 and IPv6 are two worlds: `::/0` is every IPv6 address and no IPv4 address. An IPv4 address

@@ -94,7 +94,7 @@ impl Basic {
     }
 
     /// The value of `WWW-Authenticate`.
-    pub(super) fn challenge(&self) -> &str {
+    pub(in crate::site) fn challenge(&self) -> &str {
         &self.challenge
     }
 

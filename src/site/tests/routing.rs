@@ -398,8 +398,6 @@ fn what_cannot_be_a_route_is_refused_and_says_where() {
 
 #[test]
 fn what_decides_can_be_explained() {
-    use crate::http::Limits;
-    use crate::http::head::{Head, HeadSpace};
     let scratch = Scratch::new();
     let path = scratch.write("assets/a.css", "x");
     let place = Some(Place { file: Rc::from("a.toml"), line: 3 });
@@ -411,13 +409,7 @@ fn what_decides_can_be_explained() {
         .get("/h", |_: &Request<'_>| panic!("a handler is not asked"));
     let hosts = vec![(vec!["h.example".to_owned()], router)];
     let site = Site::new(hosts, SiteOptions::default()).unwrap();
-    let explain = |target: &str| {
-        let text = format!("GET {target} HTTP/1.0\r\n\r\n");
-        let mut space = HeadSpace::new();
-        let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).unwrap();
-        let inquiry = super::Inquiry { head: &head, client: None, content: None, now: at(0) };
-        site.explain(&inquiry).to_string()
-    };
+    let explain = |target: &str| explain(&site, target);
     let text = explain("/assets/a.css");
     for expected in [
         "host    h.example\n".to_owned(),
@@ -433,4 +425,46 @@ fn what_decides_can_be_explained() {
     assert!(explain("/%00").contains("path    none: the target has"));
     assert!(explain("/%00").contains("answer  400 Bad Request"));
     assert!(explain("/nothing").contains("answer  404 Not Found"));
+}
+
+#[test]
+fn what_is_missing_is_explained_and_what_answers_instead() {
+    let scratch = Scratch::new();
+    scratch.write("404.html", "gone");
+    scratch.write("app/index.html", "app");
+    scratch.write("bare/a.txt", "");
+    std::os::unix::fs::symlink("/etc", scratch.www().join("out")).unwrap();
+    let mut errors = ErrorPages::default();
+    errors.set("4xx", "/404.html").unwrap();
+    let fallback = Settings { fallback: Some("/app/index.html".into()), ..Settings::default() };
+    let place = Some(Place { file: Rc::from("a.toml"), line: 7 });
+    let router = Router::new()
+        .files("/*", scratch.files())
+        .settings("/*", Settings { errors, ..Settings::default() })
+        .settings("/app/*", fallback)
+        .said_at(place);
+    let site = Site::new(vec![(Vec::new(), router)], SiteOptions::default()).unwrap();
+    let www = scratch.www().display().to_string();
+    for (target, expected) in [
+        ("/a", format!("file    none at {www}/a: there is no such file\ninstead /404.html\n")),
+        ("/bare/", format!("{www}/bare/: it has no index file, and is not listed\n")),
+        ("/out/passwd", format!("{www}/out/passwd: a symbolic link on the way is not followed\n")),
+        ("/.git/x", format!("{www}/.git/x: names that begin with a dot are not served\n")),
+        ("/app/x", format!("{www}/app/x: there is no such file\ninstead /app/index.html\n")),
+        ("/", "host    the one for all names  (a.toml:7)\n".to_owned()),
+        ("/", "          error page 4xx: /404.html\n".to_owned()),
+    ] {
+        let text = explain(&site, target);
+        assert!(text.contains(&expected), "{expected:?} is not in\n{text}");
+    }
+}
+
+fn explain(site: &Site, target: &str) -> String {
+    use crate::http::Limits;
+    use crate::http::head::{Head, HeadSpace};
+    let text = format!("GET {target} HTTP/1.0\r\n\r\n");
+    let mut space = HeadSpace::new();
+    let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).unwrap();
+    let inquiry = super::Inquiry { head: &head, client: None, content: None, now: at(0) };
+    site.explain(&inquiry).to_string()
 }
