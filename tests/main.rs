@@ -6,6 +6,7 @@ mod cli;
 mod demo;
 mod lifecycle;
 mod mutants;
+mod real;
 mod support;
 mod tidy;
 mod wire;
