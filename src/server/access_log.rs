@@ -103,7 +103,10 @@ impl AccessLog {
             LogTarget::Stdout => Some(Output::Stdout(io::stdout())),
             LogTarget::Stderr => Some(Output::Stderr(io::stderr())),
             LogTarget::File(path) => {
-                Some(Output::File(OpenOptions::new().create(true).append(true).open(path)?))
+                let file = OpenOptions::new().create(true).append(true).open(path);
+                Some(Output::File(file.map_err(|error| {
+                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+                })?))
             }
         };
         Ok(AccessLog { format: options.format, output, lines: Vec::new(), lost: 0 })
