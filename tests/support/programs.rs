@@ -1,5 +1,6 @@
 //! Programs that a test wants and a machine may lack.
 
+use std::io::Write;
 use std::path::Path;
 
 /// Whether `program` (a name on PATH, or an absolute path) is there. Where it is not, the test that
@@ -13,11 +14,7 @@ pub(crate) fn is_there(program: &str) -> bool {
     let must = std::env::var_os("ONELOOP_REQUIRE_ALL").is_some_and(|value| value == "1");
     assert!(!must, "{program} is not installed, and ONELOOP_REQUIRE_ALL=1 asks for it");
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
-    say(&format!("skipped: {name}: {program} is not installed"));
+    // Straight to the stream: what a test prints is shown only where it fails.
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {program} is not installed");
     false
-}
-
-#[allow(clippy::print_stderr, reason = "whoever runs the tests should know what did not run")]
-fn say(text: &str) {
-    eprintln!("{text}");
 }
