@@ -77,9 +77,9 @@ fn curl_goes_on_where_it_was_cut() {
     let store = Store::open();
     let url = store.url();
     // The first attempt ends when nobody takes its output any more: a reset, for the server.
-    let cut = format!("curl -sS {url} 2>curl.log | head -c 20000000 >copy");
+    let cut = format!("curl -sS {url} 2>curl.log | head -c 20000001 >copy");
     succeed(&store.folder, "sh", &["-c", &cut]);
-    assert_eq!(fs::metadata(store.copy()).unwrap().len(), 20_000_000);
+    assert_eq!(fs::metadata(store.copy()).unwrap().len(), 20_000_001);
     succeed(&store.folder, "curl", &["-sS", "-f", "-C", "-", "-o", "copy", &url]);
     store.assert_copied();
     // There is nothing left to get.
@@ -122,7 +122,7 @@ fn wget_goes_on_where_it_was_cut() {
         return;
     }
     let store = Store::open();
-    fs::write(store.copy(), &store.content[..31_000_000]).unwrap();
+    fs::write(store.copy(), &store.content[..31_000_001]).unwrap();
     let url = store.url();
     let again = ["--no-config", "--no-verbose", "--continue", "--output-document=copy", &url];
     succeed(&store.folder, "wget", &again);
