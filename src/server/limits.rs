@@ -36,7 +36,8 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Requests per connection; the last answer says `Connection: close`.
     pub persistent_requests: u32,
-    /// Requests that one client may have answered before the others have their turn.
+    /// Requests that one client may have answered before the others have their turn; and how often
+    /// a producer of its content may be asked.
     pub turn_requests: u32,
     /// Bytes that one client may receive and send before the others have their turn.
     pub turn_bytes: usize,

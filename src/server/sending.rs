@@ -14,6 +14,10 @@ use crate::site::body::{Body, Produce, Produced};
 /// Bytes of a file that one `sendfile` is asked for.
 const FILE_CHUNK: usize = 512 << 10;
 
+/// The shortest rest of a producer: one tick of the loop's clock. With less, its time would have
+/// come again within the same turn, which would never end.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
+
 impl<N: Net> Serving<'_, '_, N> {
     /// Writes what has been gathered. [`Step::Moved`] when all of it is out; `more` says that
     /// content follows at once.
@@ -132,13 +136,16 @@ impl<N: Net> Serving<'_, '_, N> {
     fn send_piece(&mut self, piece: &mut Body) -> Step {
         let sent = match piece {
             Body::Empty | Body::Parts(_) | Body::Produced(_) => return self.finish_body(),
-            Body::Bytes { bytes, at, end } => match self.write_with(&bytes[*at..*end], false) {
-                Ok(count) => {
-                    *at += count;
-                    count
+            Body::Bytes { bytes, at, end } => {
+                let end = (*end).min(*at + self.share());
+                match self.write_with(&bytes[*at..end], false) {
+                    Ok(count) => {
+                        *at += count;
+                        count
+                    }
+                    Err(stuck) => return stuck,
                 }
-                Err(stuck) => return stuck,
-            },
+            }
             Body::File { file, offset, left } => match self.send_file(file, *offset, *left) {
                 Ok(count) => {
                     *offset += count as u64;
@@ -153,7 +160,13 @@ impl<N: Net> Serving<'_, '_, N> {
         Step::Moved
     }
 
+    /// How many bytes of content may still go out in this turn.
+    fn share(&self) -> usize {
+        self.cx.limits.turn_bytes.saturating_sub(self.moved).max(1)
+    }
+
     fn send_file(&mut self, file: &Rc<File>, offset: u64, left: u64) -> Result<usize, Step> {
+        let share = self.share().min(FILE_CHUNK);
         match self.flush(true) {
             Step::Moved => {}
             stuck => return Err(stuck),
@@ -161,7 +174,6 @@ impl<N: Net> Serving<'_, '_, N> {
         if !self.client.ready.writable {
             return Err(Step::NeedsRoom);
         }
-        let share = self.cx.limits.turn_bytes.saturating_sub(self.moved).clamp(1, FILE_CHUNK);
         let length = usize::try_from(left).map_or(share, |left| left.min(share));
         loop {
             match self.cx.net.send_file(self.id, file, offset, length) {
@@ -178,14 +190,13 @@ impl<N: Net> Serving<'_, '_, N> {
         }
     }
 
-    /// Asks a producer for more, once all that it made before is out: that is all the flow control
-    /// there is.
+    /// Asks a producer for more. Nobody comes here while something made before does not go out:
+    /// that is all the flow control there is.
     fn send_produced(&mut self, producer: &mut dyn Produce) -> Step {
-        match self.flush(false) {
-            Step::Moved if self.paused_until.is_some() => return Step::NeedsOther,
-            Step::Moved => {}
-            stuck => return stuck,
+        if self.paused_until.is_some() {
+            return Step::NeedsOther;
         }
+        self.asked += 1;
         let mut content = std::mem::take(self.cx.scratch);
         let said = catch_unwind(AssertUnwindSafe(|| producer.produce(&mut content)))
             .unwrap_or_else(|_| Err(io::Error::other("it panicked")));
@@ -209,13 +220,8 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     fn pause(&mut self, pause: Duration) -> Step {
-        match self.flush(false) {
-            Step::Moved => {
-                self.paused_until = Some(self.cx.now + pause);
-                Step::NeedsOther
-            }
-            stuck => stuck,
-        }
+        self.paused_until = Some(self.cx.now + pause.max(SHORTEST_PAUSE));
+        Step::NeedsOther
     }
 
     fn finish_body(&mut self) -> Step {

@@ -54,6 +54,8 @@ pub(super) struct Serving<'c, 'a, N> {
     pub(super) moved: usize,
     /// Requests answered in this turn.
     pub(super) answered: u32,
+    /// How often a producer was asked in this turn.
+    pub(super) asked: u32,
     /// A producer has asked for a pause until then.
     pub(super) paused_until: Option<Millis>,
 }
@@ -111,6 +113,7 @@ pub(super) fn serve<N: Net>(
         exchange: work.exchange,
         moved: 0,
         answered: 0,
+        asked: 0,
     };
     if occasion == Occasion::Due {
         serving.time_out(phase);
@@ -209,7 +212,9 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Whether this client has had its share of the turn.
     fn is_spent(&self) -> bool {
-        self.answered >= self.cx.limits.turn_requests || self.moved >= self.cx.limits.turn_bytes
+        self.answered >= self.cx.limits.turn_requests
+            || self.asked >= self.cx.limits.turn_requests
+            || self.moved >= self.cx.limits.turn_bytes
     }
 
     /// Reads on, behind what is still in the window.

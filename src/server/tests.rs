@@ -1,6 +1,8 @@
 //! The loop over a network of one client, who says the same again and again and takes every answer:
 //! what a request costs in allocations, and that nobody is listened to without end.
 
+mod sockets;
+
 use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, IoSlice};

@@ -1,0 +1,152 @@
+//! The server over real sockets, turn by turn: what a single client can do to the loop, and what
+//! the loop owes a single client.
+
+use std::cell::Cell;
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
+use std::rc::Rc;
+
+use super::super::*;
+use crate::site::body::Produced;
+use crate::site::handler::{Request, Response};
+use crate::site::router::Router;
+
+fn server(router: Router) -> Server {
+    let options = Options {
+        listen: vec![Address::Tcp(([127, 0, 0, 1], 0).into())],
+        limits: Limits { turn_requests: 8, ..Limits::default() },
+        ..Options::default()
+    };
+    Server::new(&options, router.build().unwrap()).unwrap()
+}
+
+fn connect(server: &Server) -> TcpStream {
+    let Address::Tcp(address) = server.local_addresses().remove(0) else { panic!("not TCP") };
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_nonblocking(true).unwrap();
+    stream
+}
+
+/// One turn that does not sleep.
+fn turn(server: &mut Server) {
+    (server.desk.wake())();
+    server.turn().unwrap();
+}
+
+/// Turns until `condition` holds.
+fn turn_until(server: &mut Server, what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..100_000 {
+        if condition() {
+            return;
+        }
+        turn(server);
+    }
+    panic!("it never came to this: {what}");
+}
+
+/// All that can be read now; whether the server has closed.
+fn read(stream: &mut TcpStream, into: &mut Vec<u8>) -> bool {
+    match stream.read_to_end(into) {
+        Ok(_) => true,
+        Err(error) if error.kind() == ErrorKind::WouldBlock => false,
+        Err(error) => panic!("after {} bytes: {error}", into.len()),
+    }
+}
+
+/// A handler whose content `produce` makes, told how often it was asked before.
+fn producing(
+    produce: impl Fn(usize, &mut Vec<u8>) -> Produced + Copy + 'static,
+) -> (Router, Rc<Cell<usize>>) {
+    let asked = Rc::new(Cell::new(0));
+    let counter = Rc::clone(&asked);
+    let handler = move |_: &Request<'_>| {
+        let counter = Rc::clone(&counter);
+        Response::produced("text/plain", move |out: &mut Vec<u8>| {
+            let before = counter.get();
+            counter.set(before + 1);
+            Ok(produce(before, out))
+        })
+    };
+    (Router::new().get("/", handler), asked)
+}
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+#[test]
+fn a_producer_with_nothing_to_say_does_not_keep_the_loop() {
+    for pause in [None, Some(Duration::ZERO), Some(Duration::from_micros(900))] {
+        let (router, asked) = match pause {
+            None => {
+                producing(|before, _| if before < 500 { Produced::More } else { Produced::End })
+            }
+            Some(Duration::ZERO) => producing(|before, _| {
+                if before < 500 { Produced::Pause(Duration::ZERO) } else { Produced::End }
+            }),
+            Some(_) => producing(|before, _| {
+                let pause = Duration::from_micros(900);
+                if before < 500 { Produced::Pause(pause) } else { Produced::End }
+            }),
+        };
+        let mut server = server(router);
+        let mut client = connect(&server);
+        client.write_all(GET).unwrap();
+        turn_until(&mut server, "the producer is asked", || asked.get() > 0);
+        assert!(asked.get() <= 2, "asked {} times in one turn", asked.get());
+    }
+}
+
+#[test]
+fn a_producer_of_crumbs_yields_to_the_others() {
+    let (router, asked) = producing(|before, out| {
+        out.push(b'.');
+        if before < 5_000 { Produced::More } else { Produced::End }
+    });
+    let mut server = server(router);
+    let mut client = connect(&server);
+    client.write_all(GET).unwrap();
+    turn_until(&mut server, "the producer is asked", || asked.get() > 0);
+    assert!(asked.get() <= 8, "asked {} times in one turn", asked.get());
+    let mut got = Vec::new();
+    turn_until(&mut server, "all is there", || {
+        read(&mut client, &mut got);
+        got.ends_with(b"\r\n0\r\n\r\n")
+    });
+    assert_eq!(memchr::memmem::find_iter(&got, b"\r\n.\r\n").count(), 5_001);
+}
+
+#[test]
+fn a_producer_may_rest_though_its_client_is_slow() {
+    let (router, asked) = producing(|_, out| {
+        out.resize(8 << 20, b'.');
+        Produced::Pause(Duration::from_hours(1))
+    });
+    let mut server = server(router);
+    let mut client = connect(&server);
+    client.write_all(GET).unwrap();
+    turn_until(&mut server, "the producer is asked", || asked.get() > 0);
+    let mut got = Vec::new();
+    turn_until(&mut server, "all is there", || {
+        read(&mut client, &mut got);
+        got.len() > 8 << 20
+    });
+    turn(&mut server);
+    assert_eq!(asked.get(), 1);
+}
+
+#[test]
+fn content_in_memory_keeps_to_the_budget_of_a_turn() {
+    let content: Rc<[u8]> = vec![b'm'; 4 << 20].into();
+    let handler = move |_: &Request<'_>| Response::bytes("text/plain", Rc::clone(&content));
+    let mut server = server(Router::new().get("/", handler));
+    let mut client = connect(&server);
+    client.write_all(GET).unwrap();
+    let (mut got, mut most) = (Vec::new(), 0);
+    while got.len() < 4 << 20 {
+        let before = got.len();
+        turn(&mut server);
+        read(&mut client, &mut got);
+        most = most.max(got.len() - before);
+    }
+    let budget = server.limits.turn_bytes + GATHERED;
+    assert!(most <= budget, "{most} bytes in one turn, more than {budget}");
+}
