@@ -168,6 +168,10 @@ impl<N: Net> Serving<'_, '_, N> {
         // Content that is still to come is asked for by the answer, if it wants any.
         let content = (!self.client.connection.is_in_content()).then_some(spool.content());
         self.answer(&head, spool.head(), content);
+        if let Pending::Later(_) = self.exchange.pending {
+            // The site may want to be asked again, with the same content.
+            self.exchange.spool = Some(spool);
+        }
     }
 
     fn reply_spooled(&mut self, reply: Reply) {

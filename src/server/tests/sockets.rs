@@ -150,3 +150,26 @@ fn content_in_memory_keeps_to_the_budget_of_a_turn() {
     let budget = server.limits.turn_bytes + GATHERED;
     assert!(most <= budget, "{most} bytes in one turn, more than {budget}");
 }
+
+#[test]
+fn content_is_kept_while_another_thread_is_asked() {
+    let asked = Cell::new(0);
+    let handler = move |request: &Request<'_>| {
+        asked.set(asked.get() + 1);
+        if asked.get() == 1 {
+            let (promise, response) = Response::later();
+            promise.ask_again();
+            return response;
+        }
+        Response::bytes("text/plain", request.content())
+    };
+    let mut server = server(Router::new().post("/", handler));
+    let mut client = connect(&server);
+    client.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nabcde").unwrap();
+    let mut got = Vec::new();
+    turn_until(&mut server, "it is answered", || {
+        read(&mut client, &mut got);
+        memchr::memmem::find(&got, b"\r\n\r\n").is_some()
+    });
+    assert!(got.ends_with(b"\r\n\r\nabcde"), "{}", got.escape_ascii());
+}
