@@ -452,9 +452,14 @@ impl<N: Net> Server<N> {
         self.net.close(id);
         if let Some(Peer::Client(client)) = self.peers.remove(id)
             && let Some(work) = client.work
-            && let Some(draft) = &work.exchange.draft
         {
-            self.log.add_draft(draft, work.exchange.body_sent);
+            if let Some(draft) = &work.exchange.draft {
+                self.log.add_draft(draft, work.exchange.body_sent);
+            }
+            // With it goes what a handler gave, and that may have a bug in its end.
+            if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
+                log::error!("letting go of an answer panicked");
+            }
         }
     }
 }

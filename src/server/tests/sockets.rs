@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::rc::Rc;
 
 use super::super::*;
-use crate::site::body::Produced;
+use crate::site::body::{Produce, Produced};
 use crate::site::handler::{Request, Response};
 use crate::site::router::Router;
 
@@ -172,4 +172,41 @@ fn content_is_kept_while_another_thread_is_asked() {
         memchr::memmem::find(&got, b"\r\n\r\n").is_some()
     });
     assert!(got.ends_with(b"\r\n\r\nabcde"), "{}", got.escape_ascii());
+}
+
+/// A producer that panics when it is let go.
+struct Bitter;
+
+impl Produce for Bitter {
+    fn produce(&mut self, out: &mut Vec<u8>) -> io::Result<Produced> {
+        out.push(b'.');
+        Ok(Produced::Pause(Duration::from_hours(1)))
+    }
+}
+
+impl Drop for Bitter {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "let go");
+    }
+}
+
+#[test]
+fn a_panic_at_a_clients_end_ends_no_other() {
+    let router = Router::new()
+        .get("/", |_: &Request<'_>| Response::produced("text/plain", Bitter))
+        .get("/other", |_: &Request<'_>| Response::text("other"));
+    let mut server = server(router);
+    let mut client = connect(&server);
+    client.write_all(GET).unwrap();
+    let mut got = Vec::new();
+    turn_until(&mut server, "it is answered", || {
+        read(&mut client, &mut got);
+        got.ends_with(b"\r\n.\r\n")
+    });
+    let socket = socket2::SockRef::from(&client);
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+    drop(client);
+    while server.clients() > 0 {
+        turn(&mut server);
+    }
 }
