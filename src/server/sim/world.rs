@@ -228,12 +228,13 @@ impl World {
             let edges = remote.edges;
             if (edges.readable || edges.writable || edges.broken) && self.random.u8(..4) > 0 {
                 remote.edges = Edges::default();
+                let is_over = remote.half_closed && remote.state == State::Finished;
                 ready.push(Ready {
                     peer,
                     readable: edges.readable,
                     writable: edges.writable,
                     read_closed: edges.readable && remote.half_closed,
-                    broken: edges.broken,
+                    broken: edges.broken || is_over,
                 });
             }
         }

@@ -3,9 +3,10 @@
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
 
+use super::super::client::Phase;
 use super::super::*;
 use crate::site::body::{Produce, Produced};
 use crate::site::handler::{Request, Response};
@@ -172,6 +173,41 @@ fn content_is_kept_while_another_thread_is_asked() {
         memchr::memmem::find(&got, b"\r\n\r\n").is_some()
     });
     assert!(got.ends_with(b"\r\n\r\nabcde"), "{}", got.escape_ascii());
+}
+
+#[test]
+fn the_last_answer_survives_both_ends() {
+    let content: Rc<[u8]> = vec![b'm'; 1 << 20].into();
+    let handler = move |_: &Request<'_>| Response::bytes("text/plain", Rc::clone(&content));
+    let mut server = server(Router::new().get("/", handler));
+    let mut client = connect(&server);
+    // What the client's kernel does not take stays with the server's.
+    socket2::SockRef::from(&client).set_recv_buffer_size(65_536).unwrap();
+    client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\nand more").unwrap();
+    let mut got = Vec::new();
+    let is_lingering = |server: &Server| {
+        let mut peers = server.peers.iter();
+        peers.any(
+            |(_, peer)| matches!(peer, Peer::Client(client) if client.clock.phase == Phase::Linger),
+        )
+    };
+    while !is_lingering(&server) {
+        turn(&mut server);
+        let mut some = [0; 10_000];
+        if let Ok(count) = client.read(&mut some) {
+            got.extend_from_slice(&some[..count]);
+        }
+    }
+    client.write_all(&[b'x'; 1_000]).unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    // The server hears of it before the client reads on.
+    for _ in 0..10 {
+        turn(&mut server);
+    }
+    while !read(&mut client, &mut got) {
+        turn(&mut server);
+    }
+    assert!(got.len() > 1 << 20, "cut after {} bytes", got.len());
 }
 
 /// A producer that panics when it is let go.
