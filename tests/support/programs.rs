@@ -13,8 +13,13 @@ pub(crate) fn is_there(program: &str) -> bool {
     }
     let must = std::env::var_os("ONELOOP_REQUIRE_ALL").is_some_and(|value| value == "1");
     assert!(!must, "{program} is not installed, and ONELOOP_REQUIRE_ALL=1 asks for it");
+    skipped(&format!("{program} is not installed"));
+    false
+}
+
+/// Says that the test that asks does not run, and why.
+pub(crate) fn skipped(why: &str) {
     let name = std::thread::current().name().unwrap_or("a test").to_owned();
     // Straight to the stream: what a test prints is shown only where it fails.
-    let _ = writeln!(std::io::stderr(), "skipped: {name}: {program} is not installed");
-    false
+    let _ = writeln!(std::io::stderr(), "skipped: {name}: {why}");
 }
