@@ -187,7 +187,10 @@ impl Server {
 
 impl<N: Net> Server<N> {
     /// A server over `net` that listens nowhere yet.
-    fn over(net: N, site: Site, limits: Limits, log: AccessLog) -> Self {
+    fn over(net: N, site: Site, mut limits: Limits, log: AccessLog) -> Self {
+        // Whoever has no share of a turn would yield for ever.
+        limits.turn_requests = limits.turn_requests.max(1);
+        limits.turn_bytes = limits.turn_bytes.max(1);
         let stamp = Stamp::new(net.unix_time());
         let desk = Desk::new(net.waker());
         Server {

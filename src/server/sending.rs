@@ -28,18 +28,25 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Writes what has been gathered and then `content`, in one call where nothing was left over
     /// before. Returns how many bytes of `content` went out; what was gathered is all out then.
     fn write_with(&mut self, content: &[u8], more: bool) -> Result<usize, Step> {
-        if !self.output.is_empty() {
-            self.flush_output(more)?;
-        }
         let mut gathered = std::mem::take(self.cx.tx);
-        let result = self.write_gathered(&gathered, content, more);
+        let result = match self.flush_output(more) {
+            Ok(()) => self.write_gathered(&gathered, content, more),
+            Err(stuck) => {
+                self.output.extend_from_slice(&gathered);
+                Err(stuck)
+            }
+        };
         gathered.clear();
+        gathered.shrink_to(4 * GATHERED);
         *self.cx.tx = gathered;
         result
     }
 
     /// Writes what was left over before.
     fn flush_output(&mut self, more: bool) -> Result<(), Step> {
+        if self.output.is_empty() {
+            return Ok(());
+        }
         let output = std::mem::take(&mut self.output);
         let mut result = Ok(());
         while result.is_ok() && self.output_sent < output.len() {

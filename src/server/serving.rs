@@ -127,7 +127,8 @@ pub(super) fn serve<N: Net>(
 fn ends_silently(client: &Client) -> bool {
     match client.clock.phase {
         Phase::Idle | Phase::Send | Phase::Linger => true,
-        Phase::Head => client.connection.is_idle() && client.work.is_none(),
+        // At most it has sent the line end that old clients send behind a form.
+        Phase::Head => client.connection.is_idle(),
         Phase::Content | Phase::Later | Phase::Pause => false,
     }
 }

@@ -46,6 +46,14 @@ struct Deadline {
     /// When the heap will look: the earliest entry it holds for this slot. Belongs to the slot,
     /// not to its tenant, so a slot that changes hands often does not fill the heap.
     armed: Millis,
+    /// An entry behind that one, which is heard when its own time comes. So a slot whose deadline
+    /// goes to and fro between near and far has two entries, not one more each time.
+    spare: Millis,
+}
+
+impl Deadline {
+    const UNSET: Deadline =
+        Deadline { due: Millis::NEVER, armed: Millis::NEVER, spare: Millis::NEVER };
 }
 
 impl Timers {
@@ -53,12 +61,12 @@ impl Timers {
     pub fn set(&mut self, key: u32, due: Millis) {
         let at = key as usize;
         if at >= self.slots.len() {
-            let unset = Deadline { due: Millis::NEVER, armed: Millis::NEVER };
-            self.slots.resize(at + 1, unset);
+            self.slots.resize(at + 1, Deadline::UNSET);
         }
         let slot = &mut self.slots[at];
         slot.due = due;
         if due < slot.armed {
+            slot.spare = slot.armed;
             slot.armed = due;
             self.heap.push(Reverse((due, key)));
         }
@@ -82,7 +90,7 @@ impl Timers {
             if time != slot.armed {
                 continue; // An earlier entry has taken its place since.
             }
-            slot.armed = Millis::NEVER;
+            slot.armed = std::mem::replace(&mut slot.spare, Millis::NEVER);
             let due = slot.due;
             if due <= now {
                 slot.due = Millis::NEVER;
@@ -129,6 +137,18 @@ mod tests {
             assert_eq!(timers.expired(Millis(now)), None);
         }
         assert!(timers.heap.len() <= 2);
+    }
+
+    #[test]
+    fn a_deadline_that_goes_to_and_fro_does_not_fill_the_heap() {
+        let mut timers = Timers::default();
+        for now in (0..100_000).step_by(20) {
+            timers.set(0, Millis(now + 60_000));
+            timers.set(0, Millis(now + 10));
+            assert_eq!(timers.expired(Millis(now + 9)), None);
+            assert_eq!(timers.expired(Millis(now + 10)), Some(0));
+            assert!(timers.heap.len() <= 3, "{} entries", timers.heap.len());
+        }
     }
 
     #[test]

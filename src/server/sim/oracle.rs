@@ -58,6 +58,9 @@ pub(super) fn expect(site: &Site, limits: &Limits, promises: &Promises, script: 
         pauses.push(oracle.out.len());
     }
     let bytes = std::mem::take(&mut oracle.out);
+    if script[at..].starts_with(b"\r") && oracle.connection.is_idle() {
+        is_open = false; // No head will come of a line end alone, and nobody asks for an answer.
+    }
     if is_open && at < script.len() {
         let why = if oracle.connection.is_in_content() {
             "the request's content took too long"
