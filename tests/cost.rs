@@ -74,10 +74,10 @@ fn without_checks(calls: &[String]) -> (Vec<&str>, usize) {
 
 #[test]
 fn a_request_for_a_small_file_costs_one_wait_one_receive_and_one_send() {
+    const REQUESTS: usize = 20;
     if !is_there("strace") {
         return;
     }
-    const REQUESTS: usize = 20;
     let began = Instant::now();
     let calls = Traced::start().calls(|client| {
         for _ in 0..REQUESTS {

@@ -106,10 +106,8 @@ fn promises_are_kept_in_any_order_and_others_are_served_meanwhile() {
         kept.push(promises.recv_timeout(DEADLINE).unwrap());
         assert_eq!(server.connect().get("/hello").text(), "hello");
     }
-    let (numbers, mut promised): (Vec<usize>, Vec<_>) = kept.into_iter().enumerate().unzip();
     let mut threads = Vec::new();
-    for number in numbers.into_iter().rev() {
-        let promise = promised.pop().unwrap();
+    for (number, promise) in kept.into_iter().enumerate().rev() {
         threads.push(std::thread::spawn(move || {
             assert!(promise.is_awaited());
             promise.fulfil(move || Response::text(number.to_string()).status(Status::CREATED));
@@ -120,7 +118,9 @@ fn promises_are_kept_in_any_order_and_others_are_served_meanwhile() {
         assert_eq!((response.status, response.text()), (201, &*number.to_string()));
         assert_eq!(client.response(false).text(), "hello", "the request behind it");
     }
-    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in threads {
+        thread.join().unwrap();
+    }
 }
 
 #[test]

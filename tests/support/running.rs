@@ -48,10 +48,6 @@ impl Running {
         Running { addresses, stopper, thread: Some(thread) }
     }
 
-    pub(crate) fn addresses(&self) -> &[Address] {
-        &self.addresses
-    }
-
     /// The first address, which is an IP address and port.
     pub(crate) fn address(&self) -> SocketAddr {
         match self.addresses[0] {
@@ -70,17 +66,6 @@ impl Running {
         let mut client = self.connect();
         client.send(bytes);
         client.read_to_end()
-    }
-
-    pub(crate) fn stopper(&self) -> &Stopper {
-        &self.stopper
-    }
-
-    /// Waits until the server has ended; fails if it does not.
-    pub(crate) fn join(mut self) {
-        let thread = self.thread.take().unwrap();
-        wait_until("the server ends", || thread.is_finished());
-        thread.join().unwrap();
     }
 }
 
