@@ -40,7 +40,8 @@ impl<'a> Target<'a> {
     /// `http` and for an invalid authority; 421 for `https`.
     pub fn parse(text: &'a str, is_connect: bool, is_options: bool) -> Result<Self, Refusal> {
         // Browsers leave some bytes unescaped that RFC 3986 would have escaped (`|`, `[`, `{`);
-        // none of them means anything to us. A fragment or a byte beyond ASCII makes it no URI at all.
+        // none of them means anything to us. A fragment or a byte beyond ASCII makes it no URI at
+        // all.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
             return Err(Refusal::bad("the target has a byte that may not stand in a URI"));
         }

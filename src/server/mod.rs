@@ -403,8 +403,7 @@ impl<N: Net> Server<N> {
                 if !self.net.has_visitor(listener) {
                     return Fate::Wait;
                 }
-                // More than one at once, since finding the oldest costs a look at all.
-                if !self.let_go_idle(LET_GO.min(1 + self.limits.connections / 64)) {
+                if !self.let_go_idle() {
                     self.timers.set(listener.key, now + REST);
                     return Fate::Wait;
                 }
@@ -414,10 +413,15 @@ impl<N: Net> Server<N> {
                 Ok(address) => self.admit(address, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fate::Wait,
                 Err(error) if is_exhausted(&error) => {
-                    self.let_go_idle(LET_GO);
-                    log::warn!("no descriptors left to accept with: {error}");
-                    self.timers.set(listener.key, now + REST);
-                    return Fate::Wait;
+                    // accept(2) says so even where nobody waits.
+                    if !self.net.has_visitor(listener) {
+                        return Fate::Wait;
+                    }
+                    if !self.let_go_idle() {
+                        log::warn!("no descriptors left to accept with: {error}");
+                        self.timers.set(listener.key, now + REST);
+                        return Fate::Wait;
+                    }
                 }
                 // The client was gone before it was taken in (accept(2)): on with the next.
                 Err(error) => log::debug!("accept: {error}"),
@@ -431,9 +435,11 @@ impl<N: Net> Server<N> {
         self.timers.set(id.key, now + self.limits.head_timeout);
     }
 
-    /// Closes up to `count` clients that are between requests, those first that have been for
-    /// longest. Returns whether there was one.
-    fn let_go_idle(&mut self, count: usize) -> bool {
+    /// Closes a few clients that are between requests, those first that have been for longest.
+    /// Returns whether there was one.
+    fn let_go_idle(&mut self) -> bool {
+        // More than one where there are many, since finding the oldest costs a look at all.
+        let count = LET_GO.min(1 + self.peers.clients() / 64);
         let idle_client = |(id, peer): (PeerId, &Peer)| match peer {
             Peer::Client(_) if self.peers.is_queued(id) => None,
             Peer::Client(client) => client.idle_since().map(|since| (since, id)),

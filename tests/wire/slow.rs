@@ -53,11 +53,16 @@ fn a_head_that_drips_is_cut_off_however_it_drips() {
     trickle(&mut client, "X: y\r\n");
     is_timed_out(client, "head");
     // Not a word after the first bytes.
-    for part in ["G", "\r\n", "GET /hello HTTP/1.1\r\nHost: a\r\n\r"] {
+    for part in ["G", "GET /hello HTTP/1.1\r\nHost: a\r\n\r"] {
         let mut client = world.connect();
         client.send(part);
         is_timed_out(client, "head");
     }
+    // Behind a form, old clients send a line end that begins nothing: nobody asks for an answer.
+    let mut client = world.connect();
+    assert_eq!(client.get("/hello").status, 200);
+    client.send("\r\n");
+    assert!(client.is_closed(), "an answer that nobody asked for");
     world.still_serves();
 }
 
