@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 mod cli;
+mod corpus;
 mod cost;
 mod demo;
 mod lifecycle;

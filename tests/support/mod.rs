@@ -5,3 +5,4 @@ pub(crate) mod folder;
 pub(crate) mod mutant_list;
 pub(crate) mod programs;
 pub(crate) mod running;
+pub(crate) mod spoil;

@@ -56,6 +56,15 @@ impl Running {
         }
     }
 
+    /// All of them that are an IP address and port.
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        let tcp = |address: &Address| match address {
+            Address::Tcp(address) => Some(*address),
+            Address::Unix(_) => None,
+        };
+        self.addresses.iter().filter_map(tcp).collect()
+    }
+
     pub(crate) fn connect(&self) -> Client {
         Client::connect(self.address())
     }

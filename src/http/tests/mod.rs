@@ -8,6 +8,8 @@ mod framing;
 mod head;
 mod reference;
 mod smuggling;
+#[path = "../../../tests/support/spoil.rs"]
+mod spoil;
 
 use std::ops::Range;
 
