@@ -11,12 +11,17 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::timers::Millis;
+
 /// Connections the kernel keeps for us until they are accepted. Linux cuts it to
 /// /proc/sys/net/core/somaxconn.
 const BACKLOG: i32 = 4096;
 
 /// How long a listener rests when no connection can be taken in.
 pub const REST: Duration = Duration::from_millis(100);
+
+/// How long a listener has not had to rest when a shortage is over. The next is told of again.
+const RECOVERED: Duration = Duration::from_secs(10);
 
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,19 +135,34 @@ impl Bound {
 #[derive(Debug)]
 pub struct Listener {
     address: Address,
+    /// When its last rest is over, or was.
+    rests_until: Option<Millis>,
 }
 
 impl Listener {
     /// One that listens at `address`.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Listener { address }
+        Listener { address, rests_until: None }
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> &Address {
         &self.address
+    }
+
+    /// Whether there was no room a moment ago: trying again for every arrival would be in vain.
+    #[must_use]
+    pub fn is_resting(&self, now: Millis) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
+
+    /// Begins a rest. Returns whether it is the first of a shortage.
+    pub fn rest(&mut self, now: Millis) -> bool {
+        let is_first = self.rests_until.is_none_or(|until| now.since(until) >= RECOVERED);
+        self.rests_until = Some(now + REST);
+        is_first
     }
 }
 
@@ -179,6 +199,23 @@ mod tests {
         for text in ["", "8080", "localhost:80", "::1:80", "unix:", "unix:relative", "1.2.3.4"] {
             assert!(text.parse::<Address>().unwrap_err().contains(text));
         }
+    }
+
+    #[test]
+    fn a_listener_rests_for_its_time_and_a_shortage_is_told_of_once() {
+        let mut listener = Listener::new("127.0.0.1:0".parse().unwrap());
+        let mut now = Millis(0);
+        assert!(!listener.is_resting(now));
+        assert!(listener.rest(now), "the first");
+        for _ in 0..1000 {
+            assert!(listener.is_resting(now));
+            now.0 += 99;
+            assert!(listener.is_resting(now));
+            now.0 += 1;
+            assert!(!listener.is_resting(now));
+            assert!(!listener.rest(now), "the same shortage");
+        }
+        assert!(listener.rest(now + REST + RECOVERED), "another one");
     }
 
     #[test]

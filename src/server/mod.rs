@@ -85,12 +85,9 @@ impl fmt::Display for StartError {
                         "\nAnother program listens there already: end it, or choose another \
                          address."
                     ),
-                    io::ErrorKind::AddrNotAvailable => {
-                        write!(
-                            f,
-                            "\nThis machine has no such address: `ip address` shows which it has."
-                        )
-                    }
+                    io::ErrorKind::AddrNotAvailable => f.write_str(
+                        "\nThis machine has no such address: `ip address` shows which it has.",
+                    ),
                     io::ErrorKind::PermissionDenied => write!(
                         f,
                         "\nPorts below 1024 need root or CAP_NET_BIND_SERVICE; a socket's path \
@@ -357,6 +354,7 @@ impl<N: Net> Server<N> {
     fn serve(&mut self, id: PeerId, now: Millis, occasion: Occasion) {
         let fate = match self.peers.get_mut(id) {
             None => return,
+            Some(Peer::Listener(listener)) if listener.is_resting(now) => return,
             Some(Peer::Listener(_)) => self.accept(id, now),
             Some(Peer::Client(_)) => {
                 let served =
@@ -404,8 +402,7 @@ impl<N: Net> Server<N> {
                     return Fate::Wait;
                 }
                 if !self.let_go_idle() {
-                    self.timers.set(listener.key, now + REST);
-                    return Fate::Wait;
+                    return self.rest(listener, now, "limits.connections is reached");
                 }
             }
             let id = self.peers.next_id();
@@ -418,9 +415,8 @@ impl<N: Net> Server<N> {
                         return Fate::Wait;
                     }
                     if !self.let_go_idle() {
-                        log::warn!("no descriptors left to accept with: {error}");
-                        self.timers.set(listener.key, now + REST);
-                        return Fate::Wait;
+                        let why = format!("no descriptors left to accept with: {error}");
+                        return self.rest(listener, now, &why);
                     }
                 }
                 // The client was gone before it was taken in (accept(2)): on with the next.
@@ -428,6 +424,17 @@ impl<N: Net> Server<N> {
             }
         }
         Fate::Yield
+    }
+
+    /// There is no room: the listener tries again later. Until then no arrival wakes it.
+    fn rest(&mut self, id: PeerId, now: Millis, why: &str) -> Fate {
+        if let Some(Peer::Listener(listener)) = self.peers.get_mut(id)
+            && listener.rest(now)
+        {
+            log::warn!("{why}, and nobody is idle: new clients wait");
+        }
+        self.timers.set(id.key, now + REST);
+        Fate::Wait
     }
 
     fn admit(&mut self, address: Option<SocketAddr>, now: Millis) {

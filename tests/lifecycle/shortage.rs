@@ -44,6 +44,8 @@ fn without_descriptors_it_goes_on_serving_and_does_not_spin() {
     loading.finish();
     assert!(loading.read_to_fin().ends_with(&big()), "the download was cut off");
     assert_eq!(world.connect().get("/new.txt").status, 404, "there is room for files again");
+    let again = world.daemon.said().into_iter().find(|line| line.contains("no descriptors left"));
+    assert_eq!(again, None, "one shortage is told of once, however many arrive meanwhile");
 }
 
 #[test]
