@@ -1,8 +1,9 @@
 //! How answers leave: what was gathered by one write, large content from memory beside it, files by
 //! `sendfile`, produced content as it is made. Never more than the socket takes.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, IoSlice};
+use std::os::fd::AsRawFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::time::Duration;
@@ -185,7 +186,8 @@ impl<N: Net> Serving<'_, '_, N> {
         loop {
             match self.cx.net.send_file(self.id, file, offset, length) {
                 Ok(0) => {
-                    log::warn!("a file became shorter while it was sent; its answer is cut");
+                    let name = name_of(file);
+                    log::warn!("{name} became shorter while it was sent; its answer is cut");
                     return Err(self.cut_body());
                 }
                 Ok(count) => {
@@ -243,4 +245,11 @@ impl<N: Net> Serving<'_, '_, N> {
         self.client.connection.cut();
         Step::Broken
     }
+}
+
+/// Where a file lies, for a message. It was opened elsewhere; the system still knows.
+fn name_of(file: &File) -> String {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    fs::read_link(link)
+        .map_or_else(|_| "a file".to_owned(), |path| format!("{:?}", path.to_string_lossy()))
 }

@@ -30,7 +30,7 @@ fn a_file_that_shrinks_ends_the_downloads_that_notice_and_nothing_else() {
         assert!(got == content[..got.len()], "what was sent was never there");
     }
     assert_eq!(beside.get("/file.txt").text(), "0123456789");
-    world.daemon.says("became shorter");
+    world.daemon.says("/www/big.bin\" became shorter");
 }
 
 #[test]
