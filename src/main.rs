@@ -3,6 +3,7 @@
 
 use std::error::Error;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     let line = CommandLine::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let done = match &line.command {
         Some(Command::Check { config, print }) => check(config, *print),
-        Some(Command::Explain { config, method, url }) => explain(config, method, url),
+        Some(Command::Explain { config, from, method, url }) => explain(config, *from, method, url),
         Some(Command::Generate { what }) => say(&generate::generate(*what)),
         None => serve(&line.serve),
     };
@@ -63,10 +64,10 @@ fn check(file: &Path, print: bool) -> Result<(), Box<dyn Error>> {
     say(&text)
 }
 
-fn explain(file: &Path, method: &str, url: &str) -> Result<(), Box<dyn Error>> {
+fn explain(file: &Path, from: IpAddr, method: &str, url: &str) -> Result<(), Box<dyn Error>> {
     let site = Config::read(file)?.site()?;
-    let explanation = question::explain(&site, method, url)?.to_string();
-    say(&format!("{}\n", explanation.trim_end()))
+    let explanation = question::explain(&site, from, method, url)?.to_string();
+    say(&format!("client  {from}\n{}\n", explanation.trim_end()))
 }
 
 /// Messages go to the standard error, those that `RUST_LOG` asks for; without it those of the level

@@ -130,6 +130,10 @@ fn help_and_version_are_no_failures_and_a_wrong_flag_is_one() {
         assert_eq!((code, stdout.as_str()), (2, ""), "{words:?}");
         assert!(stderr.starts_with("error: "), "{stderr}");
     }
+    for words in [&["a", "b"][..], &["-p", "1", "a", "b"]] {
+        let (code, _, stderr) = run(words);
+        assert!(code == 2 && stderr.contains("'b' is one too many"), "{stderr}");
+    }
 }
 
 #[test]
@@ -207,6 +211,24 @@ fn explain_names_the_host_the_routes_their_lines_and_the_file() {
         let (code, _, stderr) = run(&["explain", "-c", &file, method, url]);
         assert!(code == 1 && stderr.starts_with("oneloop: "), "{stderr}");
     }
+}
+
+#[test]
+fn explain_asks_for_a_client_at_a_certain_address() {
+    let scratch = Scratch::new();
+    let site = "[[site]]\nroot = \".\"\n[[site.route]]\nallow = [\"192.0.2.0/24\"]\n";
+    let file = scratch.file("a.toml", site);
+    for (from, answer) in [
+        (&[][..], "403 Forbidden"),
+        (&["--from", "192.0.2.7"], "200 OK"),
+        (&["--from", "2001:db8::1"], "403 Forbidden"),
+    ] {
+        let (_, told, _) = run(&[&["explain", "-c", &file], from, &["GET", "/a.toml"]].concat());
+        let client = from.get(1).unwrap_or(&"127.0.0.1");
+        assert!(told.starts_with(&format!("client  {client}\n")), "{told}");
+        assert!(told.contains(&format!("answer  {answer}")), "{told}");
+    }
+    assert_eq!(run(&["explain", "-c", &file, "--from", "a.example", "GET", "/"]).0, 2);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -49,7 +49,10 @@ impl CommandLine {
         W: Into<OsString> + Clone,
     {
         let mut command = CommandLine::command();
-        let matches = command.try_get_matches_from_mut(words)?;
+        let matches = match command.try_get_matches_from_mut(words) {
+            Ok(matches) => matches,
+            Err(error) => return Err(clearer(error, &mut command)),
+        };
         let mut line = CommandLine::from_arg_matches(&matches)?;
         let said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let quick = Quick::augment_args(clap::Command::new("quick"));
@@ -62,6 +65,20 @@ impl CommandLine {
             line.serve.config = None;
         }
         Ok(line)
+    }
+}
+
+/// Takes a second directory for what it is: clap takes it for a subcommand in the wrong place.
+fn clearer(error: clap::Error, command: &mut clap::Command) -> clap::Error {
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(word))
+            if error.kind() == ErrorKind::ArgumentConflict
+                && command.find_subcommand(word).is_none() =>
+        {
+            let what = format!("DIR is one directory, and '{word}' is one too many");
+            command.error(ErrorKind::ArgumentConflict, what)
+        }
+        Some(_) | None => error,
     }
 }
 
@@ -80,11 +97,15 @@ pub enum Command {
         print: bool,
     },
     /// Say which host, route, file and option would answer a request
-    #[command(override_usage = "oneloop explain -c FILE METHOD URL")]
+    #[command(override_usage = "oneloop explain -c FILE [--from ADDRESS] METHOD URL")]
     Explain {
         /// The configuration file
         #[arg(short, long, value_name = "FILE", env = "ONELOOP_CONFIG", hide_env = true)]
         config: PathBuf,
+        /// The client's address, for allow lists
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+        #[arg(env = "ONELOOP_FROM", hide_env = true)]
+        from: IpAddr,
         /// The request's method: GET, HEAD, POST …
         method: String,
         /// Its URL, or a path on the default site

@@ -26,7 +26,7 @@ const SYNOPSIS: &str = "\
 oneloop [OPTIONS] [DIR]
 oneloop [OPTIONS] -c FILE
 oneloop check -c FILE [--print]
-oneloop explain -c FILE METHOD URL";
+oneloop explain -c FILE [--from ADDRESS] METHOD URL";
 
 /// What the page says of an option in place of the one line of `--help`.
 const LONGER: &[(&str, &str)] = &[
@@ -108,6 +108,8 @@ Try out a web application.
 Look for mistakes before a restart.
 : oneloop explain -c /etc/oneloop.toml GET http://example.com/a.php
 Find out which route answers.
+: oneloop explain -c /etc/oneloop.toml --from 192.0.2.1 GET /private/
+Find out whether an allow list lets a client in. Without --from it is one at 127.0.0.1.
 ";
 
 fn man_page() -> String {

@@ -1,6 +1,7 @@
 //! The question that `oneloop explain` asks: a request made of a method and a URL. What answers it,
 //! is not known here.
 
+use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -25,18 +26,23 @@ const TYPED: &AsciiSet = &CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// Why the site would answer as it would.
+/// Why the site would answer a client at that address as it would.
 ///
 /// # Errors
 /// When `method` or `url` make no request.
-pub fn explain(site: &Site, method: &str, url: &str) -> Result<Explanation, String> {
+pub fn explain(
+    site: &Site,
+    client: IpAddr,
+    method: &str,
+    url: &str,
+) -> Result<Explanation, String> {
     let bytes = request(method, url)?;
     let mut space = HeadSpace::new();
     let head = Head::parse(bytes.as_bytes(), &mut space, &Limits::default())
         .map_err(|refusal| format!("this is no request: {}", refusal.why))?;
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = Now { monotonic_ms: 0, unix };
-    Ok(site.explain(&Inquiry { head: &head, client: None, content: None, now }))
+    Ok(site.explain(&Inquiry { head: &head, client: Some(client), content: None, now }))
 }
 
 /// The head of the request.
