@@ -55,12 +55,13 @@
 //! ```
 //!
 //! The rooms lie on floors, and imports go down only: [`daemon`] and [`config`] over [`server`]
-//! over [`site`] over [`http`]. `ARCHITECTURE.md` is the map.
+//! over [`site`] over [`gateway`] over [`http`]. `ARCHITECTURE.md` is the map.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail by panicking"))]
 
 pub mod config;
 pub mod daemon;
+pub mod gateway;
 pub mod http;
 pub mod server;
 pub mod site;

@@ -118,6 +118,10 @@ impl<N: Net> Serving<'_, '_, N> {
                 }
             }
             Answer::Later(later) => self.wait_for(later, bytes),
+            Answer::Gateway(plan) => {
+                let reply = self.cx.site.fail(&inquiry, &plan, Status::BAD_GATEWAY, &[]);
+                self.answer_now(reply, head, bytes);
+            }
         }
     }
 

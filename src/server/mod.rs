@@ -16,6 +16,7 @@ mod sending;
 mod serving;
 #[cfg(test)]
 mod sim;
+pub mod spawner;
 mod spool;
 #[cfg(test)]
 mod tests;

@@ -18,7 +18,9 @@ use rustix::net::{SendFlags, Shutdown};
 
 use super::listener::Bound;
 use super::peers::PeerId;
+use super::spawner::{Ending, Job};
 use super::timers::Millis;
+use crate::site::program::Endpoint;
 
 /// How many events one wait may bring. More wait in the kernel for the next turn.
 const EVENTS: usize = 256;
@@ -44,7 +46,7 @@ pub struct Ready {
 pub type Wake = Arc<dyn Fn() + Send + Sync>;
 
 /// Everything the loop asks of the operating system. Nothing here ever blocks but
-/// [`wait`](Net::wait).
+/// [`wait`](Net::wait). A network that has clients only need not say what it does with programs.
 pub trait Net {
     /// The loop's clock.
     fn now(&self) -> Millis;
@@ -99,8 +101,60 @@ pub trait Net {
     /// Says that nothing more will be written; reading goes on.
     fn finish(&mut self, peer: PeerId);
 
-    /// Forgets `peer` and closes its descriptor.
+    /// Forgets `peer` and closes its descriptors. A process ends with all that it has started.
     fn close(&mut self, peer: PeerId);
+
+    /// As [`close`](Net::close), but so that the other side sees a reset: it cannot take what it
+    /// was sent for whole.
+    fn abort(&mut self, peer: PeerId) {
+        self.close(peer);
+    }
+
+    /// Where a client has connected to; `None` over a Unix-domain socket.
+    fn local_address(&self, _peer: PeerId) -> Option<SocketAddr> {
+        None
+    }
+
+    /// Begins to connect `gateway` to `endpoint`, whose name may have to be looked up first. It is
+    /// ready to be written when that is done, or broken: then [`error`](Net::error) says why.
+    ///
+    /// # Errors
+    /// Those of socket(2) and connect(2), as far as they show at once.
+    fn connect(&mut self, _endpoint: &Endpoint, _gateway: PeerId) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Begins to start a process as `gateway`. It is ready to be written once it runs, or broken:
+    /// then [`error`](Net::error) says why. It is readable when there is output, a complaint, or its
+    /// end.
+    ///
+    /// # Errors
+    /// Where too many are being started already.
+    fn spawn(&mut self, _job: Job, _gateway: PeerId) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Why `peer` is broken, once; `None` if it has just ended.
+    fn error(&mut self, _peer: PeerId) -> Option<io::Error> {
+        None
+    }
+
+    /// Reads what a process complains of on its standard error, as [`read`](Net::read) does its
+    /// output.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    fn read_complaints(&mut self, _peer: PeerId, _buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(0)
+    }
+
+    /// How a process has ended; `None` while it runs. What it has started ends with it.
+    fn ended(&mut self, _peer: PeerId) -> Option<Ending> {
+        None
+    }
+
+    /// Kills a process and all that it has started. It is seen to end a little later.
+    fn kill(&mut self, _peer: PeerId) {}
 }
 
 /// The real one: one epoll, and the sockets by slot.

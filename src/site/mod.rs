@@ -19,6 +19,7 @@ pub mod listing;
 pub mod media_type;
 mod page;
 pub(crate) mod pattern;
+pub mod program;
 mod redirect;
 mod representation;
 pub(crate) mod root;
@@ -50,6 +51,7 @@ use cache::{Cache, CacheLimits, Entry};
 use handler::{Content, Handler, Later, Request};
 use host::Names;
 use media_type::MediaTypes;
+use program::Plan;
 use router::{Router, Table};
 use rule::{Acting, Place, Rule};
 
@@ -87,6 +89,8 @@ pub enum Answer {
     },
     /// Another thread is at work on it.
     Later(Later),
+    /// A program answers. It has not been asked yet.
+    Gateway(Box<Plan>),
 }
 
 /// A whole answer, but for what the connection says about itself.
@@ -257,6 +261,7 @@ impl Site {
             Answer::Reply(reply) => reply.user = user,
             Answer::Later(later) => later.belong(&rule, user),
             Answer::Content { .. } => {}
+            Answer::Gateway(plan) => plan.user = user,
         }
         answer
     }
@@ -392,6 +397,15 @@ impl Site {
             });
         errand.rule.fields.complete(&mut fields, true);
         Reply { status, fields: Block::Made(fields), body, user: None }
+    }
+
+    /// The answer where a program has none, or none that can be passed on: the page that the route
+    /// has for `status`. `own`: fields of its own.
+    #[must_use]
+    pub fn fail(&self, inquiry: &Inquiry<'_>, plan: &Plan, status: Status, own: &[u8]) -> Reply {
+        let host = self.names.find(inquiry.head.host);
+        let errand = Errand { inquiry, host, path: &plan.path, rule: &plan.rule };
+        Reply { user: plan.user.clone(), ..self.error(&errand, status, own) }
     }
 
     fn busy(&self, errand: &Errand<'_>) -> Reply {

@@ -103,6 +103,7 @@ impl Oracle<'_> {
             }
             Answer::Content { limit } => return self.with_content(input, used, &head, limit),
             Answer::Later(later) => self.settle(later),
+            Answer::Gateway(_) => panic!("this site has no programs"),
         };
         self.respond(reply);
         Some(used)
@@ -130,6 +131,7 @@ impl Oracle<'_> {
                 Answer::Reply(reply) => reply,
                 Answer::Later(later) => self.settle(later),
                 Answer::Content { .. } => panic!("content is asked for twice"),
+                Answer::Gateway(_) => panic!("this site has no programs"),
             },
         };
         self.respond(reply);

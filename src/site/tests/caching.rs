@@ -278,7 +278,7 @@ fn a_cached_file_is_guarded_like_any_other() {
         let got = loop {
             match answer_at(&site, at(0), "GET /private/x", &[right]) {
                 Answer::Reply(reply) => break Got::from(reply),
-                Answer::Content { .. } => panic!("it is a file"),
+                Answer::Content { .. } | Answer::Gateway(_) => panic!("it is a file"),
                 Answer::Later(mut later) => {
                     let (sender, receiver) = std::sync::mpsc::channel();
                     later.ring(Box::new(move || sender.send(()).unwrap()));

@@ -155,7 +155,9 @@ fn answer_at(site: &Site, now: Now, request: &str, fields: &[&str]) -> Answer {
 fn ask_at(site: &Site, now: Now, request: &str, fields: &[&str]) -> Got {
     match answer_at(site, now, request, fields) {
         Answer::Reply(reply) => reply.into(),
-        Answer::Content { .. } | Answer::Later(_) => panic!("{request}: not answered at once"),
+        Answer::Content { .. } | Answer::Later(_) | Answer::Gateway(_) => {
+            panic!("{request}: not answered at once")
+        }
     }
 }
 
