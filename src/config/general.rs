@@ -81,6 +81,7 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
         linger_timeout: timeout(said.linger.as_ref(), default.linger_timeout)?,
         drain_timeout: said.drain.as_ref().map_or(default.drain_timeout, |time| time.get_ref().0),
         loop_lag: timeout(said.loop_lag.as_ref(), default.loop_lag)?,
+        ..Limits::default()
     };
     match (&head.fields, &head.bytes) {
         (Some(fields), _) if limits.head_fields > MAX_FIELDS => {

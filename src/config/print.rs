@@ -64,6 +64,7 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         linger_timeout,
         drain_timeout,
         loop_lag,
+        ..
     } = limits;
     writeln!(f, "[limits]\nconnections = {connections}")?;
     writeln!(

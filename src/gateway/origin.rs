@@ -6,6 +6,9 @@ use crate::http::method::Method;
 #[derive(Debug)]
 pub struct Exchange {}
 
+/// Appends the target.
+pub fn target(_path: &[u8], _query: Option<&str>, _strip: Option<&str>, _out: &mut Vec<u8>) {}
+
 /// How a request is passed on.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward<'a> {

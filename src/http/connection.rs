@@ -20,7 +20,7 @@
 
 use super::framing::{Decoder, Encoder, Piece};
 use super::head::{Head, HeadSpace, Scan};
-use super::response::{ConnectionField, ContentField, write_head};
+use super::response::{ConnectionField, ContentField, write_head, write_interim};
 use super::status::Status;
 use super::{Limits, Refusal};
 
@@ -212,6 +212,24 @@ impl Connection {
         }
     }
 
+    /// Appends an interim response (RFC 9110 §15.2), where the client knows what that is; `fields`
+    /// are complete lines. `100 Continue` is for [`invite_content`](Self::invite_content).
+    pub fn inform(&mut self, status: Status, fields: &[u8], out: &mut Vec<u8>) {
+        if matches!(self.writing, Writing::Owed { minor_version: 1.., .. }) {
+            write_interim(out, status, fields);
+        }
+    }
+
+    /// Appends `101 Switching Protocols` with these complete field lines (RFC 9110 §7.8). From here
+    /// on nothing is read as HTTP any more; what is [sent](Self::send) goes out as it is, until
+    /// [`finish`](Self::finish).
+    pub fn switch(&mut self, fields: &[u8], date: &[u8], out: &mut Vec<u8>) {
+        self.close_reading();
+        let (status, content) = (Status::SWITCHING_PROTOCOLS, ContentField::Nothing);
+        write_head(out, status, fields, date, content, ConnectionField::Upgrade);
+        self.writing = Writing::Content(Encoder::UntilClose);
+    }
+
     /// Appends the head of the answer that is owed. `fields` are complete lines without Date,
     /// Server, Connection and framing, which are written here; `length` is the content's, where it
     /// is known; `date` is now, as an HTTP date. The connection will close if request content is
@@ -286,10 +304,15 @@ impl Connection {
         }
     }
 
-    /// Gives up the answer's content midway. Nothing is written, so the client sees it cut.
-    pub fn cut(&mut self) {
+    /// Gives up the answer's content midway. Nothing is written, so the client sees it cut: all but
+    /// one to whom the connection's end is the content's. For such a client this returns true, and
+    /// only a reset tells it.
+    #[must_use]
+    pub fn cut(&mut self) -> bool {
+        let only_by_reset = self.writing == Writing::Content(Encoder::UntilClose);
         self.close_reading();
         self.writing = Writing::Done;
+        only_by_reset
     }
 
     /// Whether an answer is owed that has not begun.

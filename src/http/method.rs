@@ -67,6 +67,21 @@ impl<'a> Method<'a> {
     pub fn retrieves(self) -> bool {
         matches!(self, Method::Get | Method::Head)
     }
+
+    /// Whether asking twice does no more than asking once (RFC 9110 §9.2.2), as far as the method
+    /// says.
+    #[must_use]
+    pub fn is_idempotent(self) -> bool {
+        match self {
+            Method::Get
+            | Method::Head
+            | Method::Put
+            | Method::Delete
+            | Method::Options
+            | Method::Trace => true,
+            Method::Post | Method::Connect | Method::Patch | Method::Other(_) => false,
+        }
+    }
 }
 
 impl fmt::Display for Method<'_> {

@@ -22,6 +22,8 @@ pub(super) enum ConnectionField {
     Nothing,
     Close,
     KeepAlive,
+    /// The protocol changes behind this head.
+    Upgrade,
 }
 
 /// Appends a whole response head. `fields` are complete lines; `date` is now, as an HTTP date.
@@ -52,7 +54,15 @@ pub(super) fn write_head(
         ConnectionField::Nothing => b"\r\n",
         ConnectionField::Close => b"Connection: close\r\n\r\n",
         ConnectionField::KeepAlive => b"Connection: keep-alive\r\n\r\n",
+        ConnectionField::Upgrade => b"Connection: upgrade\r\n\r\n",
     });
+}
+
+/// Appends an interim response (RFC 9110 §15.2). `fields` are complete lines.
+pub(super) fn write_interim(out: &mut Vec<u8>, status: Status, fields: &[u8]) {
+    write_status_line(out, status);
+    out.extend_from_slice(fields);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Appends `HTTP/1.1 200 OK`. The version is ours, not the request's (RFC 9110 §2.5).

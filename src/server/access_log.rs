@@ -67,6 +67,8 @@ pub struct Entry<'a> {
     pub referer: Option<&'a [u8]>,
     /// The field User-Agent.
     pub user_agent: Option<&'a [u8]>,
+    /// Why the answer is an error, where a program is to blame. Only JSON has a place for it.
+    pub why: Option<&'a str>,
 }
 
 /// A line that waits for the last of its facts: how many bytes of content were sent.
@@ -240,6 +242,10 @@ fn after_bytes(out: &mut Vec<u8>, format: LogFormat, entry: &Entry<'_>) {
             json(out, entry.referer);
             out.extend_from_slice(b",\"user_agent\":");
             json(out, entry.user_agent);
+            if entry.why.is_some() {
+                out.extend_from_slice(b",\"why\":");
+                json(out, entry.why.map(str::as_bytes));
+            }
             out.push(b'}');
         }
     }
@@ -308,6 +314,7 @@ mod tests {
             status: Status::OK,
             referer: None,
             user_agent: Some(b"x\"\x07"),
+            why: None,
         }
     }
 

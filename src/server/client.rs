@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::access_log::Draft;
+use super::gateway::Relay;
 use super::limits::Limits;
 use super::net::Ready;
 use super::spool::Spool;
@@ -64,6 +65,12 @@ pub(super) struct Exchange {
     /// The request, kept until it can be answered.
     pub(super) spool: Option<Spool>,
     pub(super) draft: Option<Draft>,
+    /// Why it is answered with an error, for the access log.
+    pub(super) why: Option<String>,
+    /// How often a script has sent it to another path.
+    pub(super) redirects: u8,
+    /// What a program says is content for the client: it is none for HEAD.
+    pub(super) has_content: bool,
 }
 
 /// What an answer that is owed waits for.
@@ -78,6 +85,8 @@ pub(super) enum Pending {
     Discard(Box<Reply>),
     /// Another thread.
     Later(Later),
+    /// A program.
+    Gateway(Box<Relay>),
 }
 
 /// What a client is doing, as far as it must not do it for ever.
@@ -89,6 +98,8 @@ pub(super) enum Phase {
     Content,
     /// Another thread makes its answer.
     Later,
+    /// A program makes its answer; the clock tells until when.
+    Gateway,
     /// Its answer is going out.
     Send,
     /// Its answer's producer has asked for a pause; the clock tells until when.
@@ -119,6 +130,8 @@ pub enum Fate {
     Yield,
     /// It goes.
     Close,
+    /// It goes, and is to see that what it got is not whole.
+    Reset,
 }
 
 impl Client {
@@ -164,7 +177,12 @@ impl Client {
             return if self.requests == 0 { Phase::Head } else { Phase::Idle };
         };
         match &work.exchange.pending {
-            _ if work.sent < work.output.len() || self.connection.owes_content() => Phase::Send,
+            _ if work.sent < work.output.len() => Phase::Send,
+            Pending::Gateway(relay) if relay.awaits_client() && self.connection.owes_answer() => {
+                Phase::Content
+            }
+            Pending::Gateway(_) => Phase::Gateway,
+            _ if self.connection.owes_content() => Phase::Send,
             Pending::Later(_) => Phase::Later,
             Pending::Content | Pending::Discard(_) => Phase::Content,
             Pending::Nothing => Phase::Head,
@@ -197,6 +215,11 @@ impl PhaseClock {
         *self = PhaseClock::new(Phase::Pause, until);
     }
 
+    /// Lets a program work.
+    pub(super) fn relay(&mut self, until: Millis) {
+        *self = PhaseClock::new(Phase::Gateway, until);
+    }
+
     /// Until when a producer rests, if it still does.
     pub(super) fn paused_until(&self, now: Millis) -> Option<Millis> {
         (self.phase == Phase::Pause && self.since > now).then_some(self.since)
@@ -211,7 +234,7 @@ impl PhaseClock {
             Phase::Later => self.since + limits.answer_timeout,
             Phase::Idle => self.since + limits.idle_timeout,
             Phase::Linger => self.since + limits.linger_timeout,
-            Phase::Pause => self.since,
+            Phase::Pause | Phase::Gateway => self.since,
             Phase::Content => self.paced(limits.content_timeout, limits.content_min_rate),
             Phase::Send => self.paced(limits.send_timeout, limits.send_min_rate),
         }

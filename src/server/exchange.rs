@@ -8,6 +8,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::access_log::Entry;
 use super::client::{Client, Exchange, Pending, Phase};
+use super::dialing::{Parting, Wish};
+use super::gateway::Stage;
 use super::net::Net;
 use super::serving::{Serving, Step};
 use super::spool::{Spool, too_large};
@@ -35,6 +37,11 @@ const LOGGED_LINE: usize = 256;
 impl<N: Net> Serving<'_, '_, N> {
     /// The next thing that can be done.
     pub(super) fn step(&mut self, rx: &[u8], window: &mut Range<usize>) -> Step {
+        if let Pending::Gateway(relay) = &self.exchange.pending
+            && !matches!(relay.stage, Stage::Gathering)
+        {
+            return self.relay(rx, window);
+        }
         if self.client.connection.owes_content() {
             return self.send_body();
         }
@@ -84,19 +91,25 @@ impl<N: Net> Serving<'_, '_, N> {
                     self.refuse_spooled(refusal);
                 }
             }
+            Received::End if self.is_gathered() => {}
             Received::End => self.answer_spooled(),
         }
         Step::Moved
     }
 
-    /// Asks the site, and does what it says. `bytes` are the head's.
-    fn answer(&mut self, head: &Head<'_>, bytes: &[u8], content: Option<&[u8]>) {
-        let inquiry = Inquiry {
+    /// What the site has to know of a request.
+    pub(super) fn inquiry<'h>(&self, head: &'h Head<'h>, content: Option<&'h [u8]>) -> Inquiry<'h> {
+        Inquiry {
             head,
             client: self.client.address.map(|address| address.ip()),
             content,
             now: Now { monotonic_ms: self.cx.now.0, unix: self.cx.stamp.seconds() },
-        };
+        }
+    }
+
+    /// Asks the site, and does what it says. `bytes` are the head's.
+    pub(super) fn answer(&mut self, head: &Head<'_>, bytes: &[u8], content: Option<&[u8]>) {
+        let inquiry = self.inquiry(head, content);
         // A bug in a handler ends its own exchange and no other.
         let answer = catch_unwind(AssertUnwindSafe(|| self.cx.site.answer(&inquiry)));
         match answer.unwrap_or_else(|_| Answer::Reply(self.cx.site.refuse(PANICKED))) {
@@ -110,7 +123,7 @@ impl<N: Net> Serving<'_, '_, N> {
                     let reply = self.cx.site.refuse(PANICKED);
                     return self.begin(reply, &entry_of(head, self.client));
                 }
-                self.exchange.spool = Some(Spool::new(bytes, limit));
+                self.exchange.spool = Some(Spool::new(bytes, limit, self.cx.budget));
                 self.exchange.pending = Pending::Content;
                 self.client.connection.invite_content(self.cx.tx);
                 if head.length.is_none() {
@@ -118,10 +131,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 }
             }
             Answer::Later(later) => self.wait_for(later, bytes),
-            Answer::Gateway(plan) => {
-                let reply = self.cx.site.fail(&inquiry, &plan, Status::BAD_GATEWAY, &[]);
-                self.answer_now(reply, head, bytes);
-            }
+            Answer::Gateway(plan) => self.engage(plan, bytes),
         }
     }
 
@@ -131,7 +141,8 @@ impl<N: Net> Serving<'_, '_, N> {
         let connection = &self.client.connection;
         let is_small = connection.content_left().is_some_and(|left| left <= DISCARDED);
         if connection.is_in_content() && is_small && !connection.awaits_continue() {
-            self.exchange.spool.get_or_insert_with(|| Spool::new(bytes, DISCARDED));
+            let budget = self.cx.budget;
+            self.exchange.spool.get_or_insert_with(|| Spool::new(bytes, DISCARDED, budget));
             self.exchange.pending = Pending::Discard(Box::new(reply));
         } else {
             self.begin(reply, &entry_of(head, self.client));
@@ -140,7 +151,8 @@ impl<N: Net> Serving<'_, '_, N> {
 
     fn wait_for(&mut self, mut later: Later, head: &[u8]) {
         later.ring(self.cx.desk.bell(self.id));
-        self.exchange.spool.get_or_insert_with(|| Spool::new(head, DISCARDED));
+        let budget = self.cx.budget;
+        self.exchange.spool.get_or_insert_with(|| Spool::new(head, DISCARDED, budget));
         self.exchange.pending = Pending::Later(later);
     }
 
@@ -178,7 +190,12 @@ impl<N: Net> Serving<'_, '_, N> {
         }
     }
 
-    fn reply_spooled(&mut self, reply: Reply) {
+    pub(super) fn reply_spooled(&mut self, reply: Reply) {
+        if let Pending::Gateway(relay) = &mut self.exchange.pending
+            && let Some(gateway) = relay.gateway()
+        {
+            self.cx.wishes.push(Wish::Part(gateway.id, Parting::Close));
+        }
         self.exchange.pending = Pending::Nothing;
         if let Some(spool) = self.exchange.spool.take() {
             self.begin_spooled(reply, &spool);
@@ -203,25 +220,27 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// Answers a request whose content is no content.
-    fn refuse_spooled(&mut self, refusal: Refusal) {
+    pub(super) fn refuse_spooled(&mut self, refusal: Refusal) {
         self.reply_spooled(self.cx.site.refuse(refusal));
     }
 
     /// Answers for what has taken too long in `phase`.
-    pub(super) fn time_out(&mut self, phase: Phase) {
+    pub(super) fn time_out(&mut self, phase: Phase) -> Step {
         let why = match phase {
             Phase::Head => "the request's head took too long",
             Phase::Content => "the request's content took too long",
             Phase::Later => {
                 let why = "the answer took too long to make";
-                return self.reply_spooled(
-                    self.cx.site.refuse(Refusal { status: Status::SERVICE_UNAVAILABLE, why }),
-                );
+                let refusal = Refusal { status: Status::SERVICE_UNAVAILABLE, why };
+                self.reply_spooled(self.cx.site.refuse(refusal));
+                return Step::Moved;
             }
-            Phase::Send | Phase::Pause | Phase::Idle | Phase::Linger => return,
+            Phase::Gateway => return self.relay_is_late(),
+            Phase::Send | Phase::Pause | Phase::Idle | Phase::Linger => return Step::Moved,
         };
         self.client.connection.refuse();
         self.refuse(Refusal { status: Status::REQUEST_TIMEOUT, why }, b"");
+        Step::Moved
     }
 
     /// Begins an answer: its head, and its content as far as that is in memory and small.
@@ -229,7 +248,8 @@ impl<N: Net> Serving<'_, '_, N> {
         let length = reply.body.length();
         let connection = &mut self.client.connection;
         connection.respond(reply.status, &reply.fields, length, self.cx.stamp.http(), self.cx.tx);
-        let entry = Entry { status: reply.status, user: reply.user.as_deref(), ..*entry };
+        let why = self.exchange.why.as_deref();
+        let entry = Entry { status: reply.status, user: reply.user.as_deref(), why, ..*entry };
         if !connection.owes_content() {
             return self.cx.log.add(&entry, self.cx.stamp, 0);
         }
@@ -267,10 +287,11 @@ fn blank_entry<'a>(client: &Client) -> Entry<'a> {
         status: Status::OK,
         referer: None,
         user_agent: None,
+        why: None,
     }
 }
 
-fn entry_of<'a>(head: &Head<'a>, client: &Client) -> Entry<'a> {
+pub(super) fn entry_of<'a>(head: &Head<'a>, client: &Client) -> Entry<'a> {
     Entry {
         line: head.line,
         host: head.host,

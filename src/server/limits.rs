@@ -48,6 +48,15 @@ pub struct Limits {
     pub drain_timeout: Duration,
     /// A turn of the loop that takes longer is logged.
     pub loop_lag: Duration,
+    /// Bytes of one request's content that stay in memory until a program can have it; more goes
+    /// into a file.
+    pub spool_memory: usize,
+    /// Bytes of content that are kept, of all requests together; then 503.
+    pub spool_total: u64,
+    /// How long a program goes on for a client that has ended its direction: it may be gone.
+    pub half_closed: Duration,
+    /// How long a connection that has changed its protocol may be silent.
+    pub tunnel_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -70,6 +79,10 @@ impl Default for Limits {
             linger_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
             loop_lag: Duration::from_millis(50),
+            spool_memory: 64 << 10,
+            spool_total: 1 << 30,
+            half_closed: Duration::from_secs(2),
+            tunnel_timeout: Duration::from_hours(1),
         }
     }
 }

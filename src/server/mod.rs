@@ -7,11 +7,15 @@
 pub mod access_log;
 pub mod client;
 mod desk;
+mod dialing;
 mod exchange;
+mod gateway;
+pub mod gateways;
 pub mod limits;
 pub mod listener;
 pub mod net;
 pub mod peers;
+mod relay;
 mod sending;
 mod serving;
 #[cfg(test)]
@@ -34,14 +38,17 @@ use std::time::Duration;
 use crate::http::date::Stamp;
 use crate::site::Site;
 use access_log::{AccessLog, AccessLogOptions};
-use client::{Client, Fate};
+use client::{Client, Fate, Pending};
 use desk::Desk;
+use dialing::Wish;
+use gateways::{Gateways, LinkState};
 pub use limits::Limits;
 pub use listener::Address;
 use listener::{Listener, REST, is_exhausted};
 use net::{Net, Ready, System, Wake};
 use peers::{Peer, PeerId, Peers};
 use serving::{Cx, GATHERED, Occasion, serve};
+use spool::Budget;
 use timers::{Millis, Timers};
 
 /// Connections that one listener may accept before the others have their turn.
@@ -120,6 +127,10 @@ pub struct Server<N: Net = System> {
     rx: Vec<u8>,
     tx: Vec<u8>,
     scratch: Vec<u8>,
+    gx: Vec<u8>,
+    gateways: Gateways,
+    wishes: Vec<Wish>,
+    budget: Budget,
     stamp: Stamp,
     stop: Arc<AtomicBool>,
     /// A watched signal has come in.
@@ -202,6 +213,10 @@ impl<N: Net> Server<N> {
             rx: vec![0; RECEIVE.max(2 * limits.head_bytes)],
             tx: Vec::with_capacity(GATHERED),
             scratch: Vec::new(),
+            gx: Vec::new(),
+            gateways: Gateways::default(),
+            wishes: Vec::new(),
+            budget: Budget::new(limits.spool_total),
             stamp,
             stop: Arc::default(),
             signalled: false,
@@ -250,7 +265,8 @@ impl<N: Net> Server<N> {
                 Some(Peer::Client(client)) if !client.is_idle() => {
                     client.connection.close_after_answer();
                 }
-                Some(Peer::Client(_) | Peer::Listener(_)) => self.close(id),
+                Some(Peer::Gateway(link)) if !matches!(link.state, LinkState::Idle) => {}
+                Some(Peer::Client(_) | Peer::Listener(_) | Peer::Gateway(_)) => self.close(id),
                 None => {}
             }
         }
@@ -336,10 +352,15 @@ impl<N: Net> Server<N> {
                 }
             }
             id => {
-                if let Some(Peer::Client(client)) = self.peers.get_mut(id) {
-                    client.note(event);
-                }
-                self.enqueue(id);
+                let concerned = match self.peers.get_mut(id) {
+                    Some(Peer::Client(client)) => {
+                        client.note(event);
+                        id
+                    }
+                    Some(Peer::Gateway(_)) => self.note_gateway(id, event),
+                    Some(Peer::Listener(_)) | None => id,
+                };
+                self.enqueue(concerned);
             }
         }
     }
@@ -357,12 +378,14 @@ impl<N: Net> Server<N> {
             None => return,
             Some(Peer::Listener(listener)) if listener.is_resting(now) => return,
             Some(Peer::Listener(_)) => self.accept(id, now),
+            Some(Peer::Gateway(_)) => self.serve_gateway(id, occasion),
             Some(Peer::Client(_)) => {
                 let served =
                     catch_unwind(AssertUnwindSafe(|| self.serve_client(id, now, occasion)));
                 served.unwrap_or_else(|_| {
                     log::error!("serving a client panicked; its connection is closed");
                     self.tx.clear();
+                    self.close_gateways_of(id);
                     Fate::Close
                 })
             }
@@ -371,7 +394,12 @@ impl<N: Net> Server<N> {
             Fate::Wait => {}
             Fate::Yield => self.enqueue(id),
             Fate::Close => self.close(id),
+            Fate::Reset => {
+                self.net.abort(id);
+                self.forget(id);
+            }
         }
+        self.grant_wishes(now);
     }
 
     fn serve_client(&mut self, id: PeerId, now: Millis, occasion: Occasion) -> Fate {
@@ -385,6 +413,9 @@ impl<N: Net> Server<N> {
             rx: &mut self.rx,
             tx: &mut self.tx,
             scratch: &mut self.scratch,
+            gx: &mut self.gx,
+            wishes: &mut self.wishes,
+            budget: &self.budget,
             now,
             stamp: &self.stamp,
             draining: self.drained_by.is_some(),
@@ -451,7 +482,7 @@ impl<N: Net> Server<N> {
         let idle_client = |(id, peer): (PeerId, &Peer)| match peer {
             Peer::Client(_) if self.peers.is_queued(id) => None,
             Peer::Client(client) => client.idle_since().map(|since| (since, id)),
-            Peer::Listener(_) => None,
+            Peer::Listener(_) | Peer::Gateway(_) => None,
         };
         let mut idle: Vec<(Millis, PeerId)> = self.peers.iter().filter_map(idle_client).collect();
         if idle.len() > count {
@@ -465,18 +496,28 @@ impl<N: Net> Server<N> {
     }
 
     fn close(&mut self, id: PeerId) {
-        self.timers.clear(id.key);
         self.net.close(id);
-        if let Some(Peer::Client(client)) = self.peers.remove(id)
-            && let Some(work) = client.work
-        {
-            if let Some(draft) = &work.exchange.draft {
-                self.log.add_draft(draft, work.exchange.body_sent);
+        self.forget(id);
+    }
+
+    /// Forgets a peer whose descriptor is closed, and what it had.
+    fn forget(&mut self, id: PeerId) {
+        self.timers.clear(id.key);
+        match self.peers.remove(id) {
+            Some(Peer::Client(Client { work: Some(mut work), .. })) => {
+                if let Some(draft) = &work.exchange.draft {
+                    self.log.add_draft(draft, work.exchange.body_sent);
+                }
+                if let Pending::Gateway(relay) = &mut work.exchange.pending {
+                    self.dismiss(id, relay);
+                }
+                // With it goes what a handler gave, and that may have a bug in its end.
+                if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
+                    log::error!("letting go of an answer panicked");
+                }
             }
-            // With it goes what a handler gave, and that may have a bug in its end.
-            if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
-                log::error!("letting go of an answer panicked");
-            }
+            Some(Peer::Gateway(link)) => self.bury(id, &link),
+            Some(Peer::Client(_) | Peer::Listener(_)) | None => {}
         }
     }
 }
@@ -495,6 +536,6 @@ impl<N: Net> Drop for Server<N> {
 fn as_listener((id, peer): (PeerId, &Peer)) -> Option<(PeerId, &Listener)> {
     match peer {
         Peer::Listener(listener) => Some((id, listener)),
-        Peer::Client(_) => None,
+        Peer::Client(_) | Peer::Gateway(_) => None,
     }
 }

@@ -3,6 +3,7 @@
 use slab::Slab;
 
 use super::client::Client;
+use super::gateways::Link;
 use super::listener::Listener;
 
 /// Names one peer for as long as it lives. Its slot's next tenant has another name, so an event
@@ -29,6 +30,8 @@ pub enum Peer {
     Listener(Listener),
     /// A client.
     Client(Client),
+    /// A connection to a program, or a process.
+    Gateway(Link),
 }
 
 // Nearly all slots hold idle clients: what they cost is what this costs.
@@ -72,6 +75,14 @@ impl Peers {
     pub fn get_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         let slot = self.slots.get_mut(id.key as usize)?;
         (slot.generation == id.generation).then_some(&mut slot.peer)
+    }
+
+    /// The client of this name, if it is one and still lives.
+    pub fn client_mut(&mut self, id: PeerId) -> Option<&mut Client> {
+        match self.get_mut(id)? {
+            Peer::Client(client) => Some(client),
+            Peer::Listener(_) | Peer::Gateway(_) => None,
+        }
     }
 
     /// Notes whether the peer stands in the loop's queue. Returns whether that is news.

@@ -239,11 +239,10 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// Gives the answer up. The connection is closed without its end, so that the client notices.
-    fn cut_body(&mut self) -> Step {
+    pub(super) fn cut_body(&mut self) -> Step {
         // What was made before that goes out; if it cannot, it is cut with the rest.
         self.flush(false);
-        self.client.connection.cut();
-        Step::Broken
+        if self.client.connection.cut() { Step::Reset } else { Step::Broken }
     }
 }
 

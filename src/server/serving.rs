@@ -8,11 +8,13 @@ use std::io;
 use std::ops::Range;
 
 use super::access_log::AccessLog;
-use super::client::{Client, Exchange, Fate, Phase, Work};
+use super::client::{Client, Exchange, Fate, Pending, Phase, Work};
 use super::desk::Desk;
+use super::dialing::Wish;
 use super::limits::Limits;
 use super::net::Net;
 use super::peers::PeerId;
+use super::spool::Budget;
 use super::timers::Millis;
 use crate::http::date::Stamp;
 use crate::site::Site;
@@ -33,6 +35,12 @@ pub(super) struct Cx<'a, N> {
     pub(super) tx: &'a mut Vec<u8>,
     /// Where produced content is made before it is framed.
     pub(super) scratch: &'a mut Vec<u8>,
+    /// Where what programs say is received. Empty until one does.
+    pub(super) gx: &'a mut Vec<u8>,
+    /// What the loop is to do for clients once this one was served.
+    pub(super) wishes: &'a mut Vec<Wish>,
+    /// How much request content may be kept.
+    pub(super) budget: &'a Budget,
     pub(super) now: Millis,
     pub(super) stamp: &'a Stamp,
     /// The server ends: every answer is its connection's last.
@@ -69,12 +77,14 @@ pub(super) enum Step {
     NeedsInput,
     /// The client must take some of what waits for it.
     NeedsRoom,
-    /// Another thread or a producer must say more.
+    /// Another thread, a program or a producer must say more.
     NeedsOther,
     /// All is said; the connection ends when what was written is out.
     Over,
     /// The connection is broken.
     Broken,
+    /// The answer is cut, and only a reset tells the client.
+    Reset,
 }
 
 /// Why a client is served.
@@ -116,7 +126,11 @@ pub(super) fn serve<N: Net>(
         asked: 0,
     };
     if occasion == Occasion::Due {
-        serving.time_out(phase);
+        match serving.time_out(phase) {
+            Step::Broken => return (Fate::Close, Millis::NEVER),
+            Step::Reset => return (Fate::Reset, Millis::NEVER),
+            Step::Moved | Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther | Step::Over => {}
+        }
     }
     let fate = serving.run();
     (fate, serving.keep())
@@ -129,7 +143,7 @@ fn ends_silently(client: &Client) -> bool {
         Phase::Idle | Phase::Send | Phase::Linger => true,
         // At most it has sent the line end that old clients send behind a form.
         Phase::Head => client.connection.is_idle(),
-        Phase::Content | Phase::Later | Phase::Pause => false,
+        Phase::Content | Phase::Later | Phase::Gateway | Phase::Pause => false,
     }
 }
 
@@ -183,11 +197,12 @@ impl<N: Net> Serving<'_, '_, N> {
                 Step::Moved => {}
                 Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther => return Fate::Wait,
                 Step::Over | Step::Broken => return Fate::Close,
+                Step::Reset => return Fate::Reset,
             }
             if self.is_spent() {
                 return match self.flush(false) {
                     Step::Moved => Fate::Yield,
-                    Step::Broken | Step::Over => Fate::Close,
+                    Step::Broken | Step::Over | Step::Reset => Fate::Close,
                     Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther => Fate::Wait,
                 };
             }
@@ -212,7 +227,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// Whether this client has had its share of the turn.
-    fn is_spent(&self) -> bool {
+    pub(super) fn is_spent(&self) -> bool {
         self.answered >= self.cx.limits.turn_requests
             || self.asked >= self.cx.limits.turn_requests
             || self.moved >= self.cx.limits.turn_bytes
@@ -272,7 +287,15 @@ impl<N: Net> Serving<'_, '_, N> {
         client.work = (!is_idle && client.clock.phase != Phase::Linger)
             .then(|| Box::new(Work { input, output, sent: output_sent, exchange }));
         let phase = client.phase();
-        if let Some(until) = self.paused_until {
+        if phase == Phase::Gateway
+            && let Some(work) = &mut client.work
+            && let Pending::Gateway(relay) = &mut work.exchange.pending
+        {
+            if client.clock.phase != Phase::Gateway {
+                relay.begin_wait(self.cx.now);
+            }
+            client.clock.relay(relay.due(self.cx.limits));
+        } else if let Some(until) = self.paused_until {
             client.clock.pause(until);
         } else if self.answered > 0 {
             client.clock.restart(phase, self.cx.now);

@@ -1,33 +1,109 @@
-//! A request kept until it can be answered: its head, and content as it comes in.
+//! A request kept until it can be answered: its head, and content as it comes in. Much content
+//! goes into a file that has no name, so that it is gone with the server, however that ends.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::rc::Rc;
+
+use rustix::fs::{MemfdFlags, memfd_create};
 
 use crate::http::Refusal;
 use crate::http::status::Status;
 
+/// How much content may be kept, of all requests together.
+#[derive(Clone, Debug)]
+pub(super) struct Budget(Rc<Cell<u64>>);
+
+impl Budget {
+    /// Room for so many bytes.
+    pub(super) fn new(bytes: u64) -> Self {
+        Budget(Rc::new(Cell::new(bytes)))
+    }
+
+    fn take(&self, bytes: u64) -> bool {
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(left.unwrap_or(self.0.get()));
+        left.is_some()
+    }
+
+    fn give_back(&self, bytes: u64) {
+        self.0.set(self.0.get() + bytes);
+    }
+}
+
 /// The copy of one request.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Spool {
     head: Vec<u8>,
     content: Vec<u8>,
+    /// Where the content is once it is more than may stay in memory.
+    file: Option<File>,
+    /// Bytes of content.
+    length: u64,
     limit: u64,
+    in_memory: usize,
+    budget: Budget,
 }
 
 impl Spool {
-    /// Keeps `head`, the bytes of a whole head, and room for up to `limit` bytes of content.
+    /// Keeps `head`, the bytes of a whole head, and up to `limit` bytes of content in memory.
     #[must_use]
-    pub(super) fn new(head: &[u8], limit: u64) -> Self {
-        Spool { head: head.to_vec(), content: Vec::new(), limit }
+    pub(super) fn new(head: &[u8], limit: u64, budget: &Budget) -> Self {
+        Spool {
+            head: head.to_vec(),
+            content: Vec::new(),
+            file: None,
+            length: 0,
+            limit,
+            in_memory: usize::MAX,
+            budget: budget.clone(),
+        }
+    }
+
+    /// Lets content that is more than `bytes` go into a file.
+    #[must_use]
+    pub(super) fn in_memory(mut self, bytes: usize) -> Self {
+        self.in_memory = bytes;
+        self
     }
 
     /// Keeps more content.
     ///
     /// # Errors
-    /// 413 once it is more than the limit.
+    /// 413 once it is more than the limit; 503 where there is no room for it.
     pub(super) fn push(&mut self, content: &[u8]) -> Result<(), Refusal> {
-        if (self.content.len() + content.len()) as u64 > self.limit {
+        let more = content.len() as u64;
+        if self.length + more > self.limit {
             return Err(too_large());
         }
-        self.content.extend_from_slice(content);
-        Ok(())
+        if !self.budget.take(more) {
+            log::warn!("no room to keep more request content: limits.spool.total is reached");
+            return Err(no_room());
+        }
+        self.length += more;
+        let result = if self.file.is_none() && self.content.len() + content.len() <= self.in_memory
+        {
+            self.content.extend_from_slice(content);
+            Ok(())
+        } else {
+            self.write(content)
+        };
+        result.map_err(|error| {
+            log::error!("cannot keep request content in a file: {error}");
+            no_room()
+        })
+    }
+
+    fn write(&mut self, content: &[u8]) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(tempfile::tempfile()?),
+        };
+        file.write_all(&self.content)?;
+        self.content = Vec::new();
+        file.write_all(content)
     }
 
     /// The head's bytes.
@@ -36,10 +112,61 @@ impl Spool {
         &self.head
     }
 
-    /// The content so far.
+    /// The content so far, where all of it stays in memory.
     #[must_use]
     pub(super) fn content(&self) -> &[u8] {
+        debug_assert!(self.file.is_none(), "the content is in a file");
         &self.content
+    }
+
+    /// How much content there may be, in bytes.
+    #[must_use]
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// How much content there is so far, in bytes.
+    #[must_use]
+    pub(super) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Copies content from byte `at` on to `buffer`: how much; 0 at its end.
+    ///
+    /// # Errors
+    /// Those of pread(2).
+    pub(super) fn read_at(&self, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(file) = &self.file {
+            return file.read_at(buffer, at);
+        }
+        let at = usize::try_from(at).map_or(self.content.len(), |at| at.min(self.content.len()));
+        let count = buffer.len().min(self.content.len() - at);
+        buffer[..count].copy_from_slice(&self.content[at..at + count]);
+        Ok(count)
+    }
+
+    /// All content as a file, at its start; `None` where there is none.
+    ///
+    /// # Errors
+    /// Those of `memfd_create(2)`, dup(2) and write(2).
+    pub(super) fn as_file(&self) -> io::Result<Option<File>> {
+        let mut file = match &self.file {
+            _ if self.length == 0 => return Ok(None),
+            Some(file) => file.try_clone()?,
+            None => {
+                let mut file = File::from(memfd_create("content", MemfdFlags::CLOEXEC)?);
+                file.write_all(&self.content)?;
+                file
+            }
+        };
+        file.seek(SeekFrom::Start(0))?;
+        Ok(Some(file))
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        self.budget.give_back(self.length);
     }
 }
 
@@ -47,4 +174,53 @@ impl Spool {
 #[must_use]
 pub(super) fn too_large() -> Refusal {
     Refusal { status: Status::CONTENT_TOO_LARGE, why: "the content is larger than is taken here" }
+}
+
+fn no_room() -> Refusal {
+    Refusal { status: Status::SERVICE_UNAVAILABLE, why: "there is no room to keep the content" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(spool: &Spool) -> Vec<u8> {
+        let mut all = Vec::new();
+        let mut buffer = [0; 3];
+        while let count @ 1.. = spool.read_at(all.len() as u64, &mut buffer).unwrap() {
+            all.extend_from_slice(&buffer[..count]);
+        }
+        all
+    }
+
+    #[test]
+    fn content_is_the_same_in_memory_and_in_a_file() {
+        let budget = Budget::new(100);
+        for in_memory in [0, 4, 5, 100] {
+            let mut spool = Spool::new(b"head", 10, &budget).in_memory(in_memory);
+            assert!(spool.as_file().unwrap().is_none());
+            for piece in ["ab", "", "cde", "fghij"] {
+                spool.push(piece.as_bytes()).unwrap();
+            }
+            assert_eq!(spool.file.is_some(), in_memory < 10);
+            assert_eq!(read(&spool), b"abcdefghij");
+            for _ in 0..2 {
+                let file = spool.as_file().unwrap().expect("there is content");
+                assert_eq!(io::read_to_string(file).unwrap(), "abcdefghij");
+            }
+            assert_eq!(spool.push(b"k"), Err(too_large()));
+        }
+    }
+
+    #[test]
+    fn all_together_have_one_budget() {
+        let budget = Budget::new(5);
+        let mut one = Spool::new(b"", 10, &budget);
+        let mut other = Spool::new(b"", 10, &budget);
+        one.push(b"abc").unwrap();
+        other.push(b"de").unwrap();
+        assert_eq!(other.push(b"f"), Err(no_room()));
+        drop(one);
+        other.push(b"fgh").unwrap();
+    }
 }

@@ -117,6 +117,7 @@ fn every_option_is_heard() {
         linger_timeout: Duration::from_secs(13),
         drain_timeout: Duration::ZERO,
         loop_lag: Duration::from_millis(15),
+        ..Limits::default()
     };
     assert_eq!(config.limits, limits);
     let cache = config.cache;

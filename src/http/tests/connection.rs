@@ -98,7 +98,8 @@ fn content_is_invited_once_and_not_beside_the_answer() {
         assert!(!connection.awaits_continue() && !invited(&mut connection), "{fields}");
     }
 
-    for end in [Connection::close_reading, Connection::refuse, Connection::cut] {
+    let cut = |connection: &mut Connection| assert!(!connection.cut(), "no content has begun");
+    for end in [Connection::close_reading, Connection::refuse, cut] {
         let (mut connection, _) = told(EXPECTANT);
         end(&mut connection);
         assert!(!connection.awaits_continue() && !invited(&mut connection));

@@ -1,0 +1,379 @@
+//! What the loop does for those who want a program: it gives them a connection or a process, or
+//! lets them stand in line, and takes back what they are done with.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::Server;
+use super::client::{Client, Fate, Pending};
+use super::gateway::{Failure, Gateway, Relay, Stage, Upload};
+use super::gateways::{Link, LinkState, Seat, Verdict};
+use super::listener::is_exhausted;
+use super::net::{Net, Ready};
+use super::peers::{Peer, PeerId};
+use super::relay::complain;
+use super::serving::Occasion;
+use super::spawner::Job;
+use super::timers::Millis;
+use crate::gateway::{Call, Codec, cgi, fastcgi, origin, scgi, variables};
+use crate::http::head::{Head, HeadSpace};
+use crate::http::status::Status;
+use crate::site::program::{Cgi, Endpoint, HostField, Kind, Plan, Proxy};
+
+/// Where programs are looked for by scripts that begin with `#!/usr/bin/env`, unless the server's
+/// own environment says otherwise.
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// What a client that is served wants the loop to do for it.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// A gateway, for this client.
+    Gateway(PeerId),
+    /// This gateway is not needed any more.
+    Part(PeerId, Parting),
+}
+
+/// What becomes of a gateway that is not needed any more.
+#[derive(Debug)]
+pub(super) enum Parting {
+    /// It can carry another exchange.
+    Keep,
+    /// It may come to its end by itself: a process that has answered as this plan wants.
+    Leave(Rc<Plan>),
+    /// It goes.
+    Close,
+    /// It goes, and could not be reached.
+    Unreachable,
+}
+
+/// How a gateway is opened, and what is said first.
+enum Opening {
+    /// By starting a process, which is told everything at its start.
+    Spawn(Box<Job>),
+    /// By connecting.
+    Connect(Endpoint),
+}
+
+impl<N: Net> Server<N> {
+    /// Does what those who were served have wished for.
+    pub(super) fn grant_wishes(&mut self, now: Millis) {
+        while !self.wishes.is_empty() {
+            for wish in std::mem::take(&mut self.wishes) {
+                match wish {
+                    Wish::Gateway(client) => self.dial(client, now),
+                    Wish::Part(gateway, parting) => self.part(gateway, parting, now),
+                }
+            }
+        }
+    }
+
+    /// Gives a client the gateway it wants.
+    fn dial(&mut self, client: PeerId, now: Millis) {
+        let Some(relay) = self.relay(client) else { return };
+        let (program, fresh) = (Rc::clone(&relay.plan.program), relay.fresh);
+        relay.attempts += 1;
+        match self.gateways.ask(&program, client, fresh, now) {
+            Verdict::Seat(seat, idle) => self.open(client, seat, idle, now),
+            Verdict::Waits => {
+                if let Some(relay) = self.relay(client) {
+                    relay.attempts -= 1;
+                }
+            }
+            Verdict::Full => {
+                let why = "it has no process or connection to spare, and its queue is full";
+                self.turn_away(client, Failure::new(Status::SERVICE_UNAVAILABLE, why));
+            }
+        }
+    }
+
+    fn relay(&mut self, client: PeerId) -> Option<&mut Relay> {
+        match &mut self.peers.client_mut(client)?.work.as_mut()?.exchange.pending {
+            Pending::Gateway(relay) => Some(relay),
+            Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => None,
+        }
+    }
+
+    fn turn_away(&mut self, client: PeerId, failure: Failure) {
+        if let Some(relay) = self.relay(client) {
+            relay.stage = Stage::Failed(failure);
+            self.enqueue(client);
+        }
+    }
+
+    /// Opens a gateway on `seat`, or takes up the `idle` connection.
+    fn open(&mut self, client: PeerId, seat: Seat, idle: Option<PeerId>, now: Millis) {
+        let address = self.gateways.address(seat).cloned();
+        let (opening, mut gateway) = match self.prepare(client, address, now) {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                self.next_in_line(seat);
+                return self.turn_away(client, failure);
+            }
+        };
+        let state = LinkState::Serving(client);
+        if let Some(id) = idle {
+            if let Some(Peer::Gateway(link)) = self.peers.get_mut(id) {
+                link.state = state;
+            }
+            self.timers.clear(id.key);
+            gateway.id = id;
+            gateway.is_reused = true;
+            gateway.ready.writable = true;
+        } else {
+            let id = self.peers.insert(Peer::Gateway(Link { seat, state }));
+            gateway.id = id;
+            let opened = match opening {
+                Opening::Spawn(job) => self.net.spawn(*job, id),
+                Opening::Connect(endpoint) => self.net.connect(&endpoint, id),
+            };
+            if let Err(error) = opened {
+                let status = if is_exhausted(&error) || gateway.is_process {
+                    Status::SERVICE_UNAVAILABLE
+                } else {
+                    Status::BAD_GATEWAY
+                };
+                self.part(id, Parting::Unreachable, now);
+                let why = format!("cannot be opened: {error}");
+                return self.turn_away(client, Failure::new(status, why));
+            }
+        }
+        if let Some(relay) = self.relay(client) {
+            relay.stage = Stage::Talking(Box::new(gateway));
+            self.enqueue(client);
+        }
+    }
+
+    /// Makes up what is said to the program first.
+    fn prepare(
+        &mut self,
+        client: PeerId,
+        address: Option<Endpoint>,
+        now: Millis,
+    ) -> Result<(Opening, Gateway), Failure> {
+        let server = self.net.local_address(client);
+        let limits = self.limits.http();
+        let Some(Client { address: from, work: Some(work), .. }) = self.peers.client_mut(client)
+        else {
+            return Err(Failure::bad("its client has gone"));
+        };
+        let (Pending::Gateway(relay), Some(spool)) = (&work.exchange.pending, &work.exchange.spool)
+        else {
+            return Err(Failure::bad("its client has gone"));
+        };
+        let plan = &*relay.plan;
+        let mut space = HeadSpace::new();
+        let head = Head::parse(spool.head(), &mut space, &limits)
+            .expect("a head that was parsed can be parsed again");
+        let call = Call {
+            head: &head,
+            script: &plan.script,
+            content_length: Some(spool.length()).filter(|&length| length > 0),
+            client: *from,
+            server,
+            user: plan.user.as_deref(),
+            environment: &plan.program.environment,
+        };
+        let id = client;
+        let mut output = Vec::new();
+        let upload = if spool.length() > 0 { Upload::Spooled(0) } else { Upload::Done };
+        let (codec, upload, is_process) = match &plan.program.kind {
+            Kind::Cgi(cgi) => {
+                let input = spool
+                    .as_file()
+                    .map_err(|error| Failure::bad(format!("cannot be given content: {error}")))?;
+                let job = job(cgi, plan, &call, input)?;
+                let mut gateway = Gateway::new(id, script_codec(plan, &head), output, now);
+                gateway.is_process = true;
+                return Ok((Opening::Spawn(Box::new(job)), gateway));
+            }
+            Kind::FastCgi(application) => {
+                let mut exchange = fastcgi::Exchange::new(application.upstream.persistent > 0);
+                exchange.request(&call, &mut output);
+                // The end of content is said even where there is none.
+                (Codec::FastCgi(exchange), Upload::Spooled(0), false)
+            }
+            Kind::Scgi(_) => {
+                scgi::request(&call, &mut output);
+                (Codec::Script(cgi::Answer::new()), upload, false)
+            }
+            Kind::Proxy(proxy) => {
+                let exchange = ask_origin(proxy, plan, &call, address.as_ref(), &mut output);
+                let streams = head.length.is_some();
+                let upload = if streams { Upload::Streamed } else { Upload::Done };
+                (Codec::Origin(exchange), upload, false)
+            }
+        };
+        let endpoint = address.ok_or_else(|| Failure::bad("it has no address"))?;
+        let gateway = Gateway { upload, is_process, ..Gateway::new(id, codec, output, now) };
+        Ok((Opening::Connect(endpoint), gateway))
+    }
+
+    /// Takes a gateway back.
+    fn part(&mut self, id: PeerId, parting: Parting, now: Millis) {
+        let Some(Peer::Gateway(link)) = self.peers.get_mut(id) else { return };
+        let seat = link.seat;
+        match parting {
+            Parting::Keep => {
+                self.gateways.up(seat);
+                let (is_kept, next) = self.gateways.keep(seat, id);
+                if is_kept {
+                    link.state = LinkState::Idle;
+                    self.timers.set(id.key, now + self.gateways.idle_timeout(seat));
+                } else {
+                    self.peers.remove(id);
+                    self.net.close(id);
+                }
+                self.wishes.extend(next.map(Wish::Gateway));
+            }
+            Parting::Leave(plan) => {
+                link.state = LinkState::Leaving(plan, Vec::new());
+                self.timers.set(id.key, now + self.gateways.timeout(seat));
+                self.enqueue(id);
+            }
+            Parting::Close => self.close(id),
+            Parting::Unreachable => {
+                self.gateways.down(seat, now);
+                self.close(id);
+            }
+        }
+    }
+
+    /// Notes what has happened to a gateway, and says who is to be served for it.
+    pub(super) fn note_gateway(&mut self, id: PeerId, event: &Ready) -> PeerId {
+        let Some(Peer::Gateway(Link { state: LinkState::Serving(client), .. })) =
+            self.peers.get_mut(id)
+        else {
+            return id;
+        };
+        let client = *client;
+        if let Some(gateway) = self.relay(client).and_then(Relay::gateway) {
+            gateway.note(event);
+        }
+        client
+    }
+
+    /// A client has gone, and with it what it was waiting for.
+    pub(super) fn dismiss(&mut self, client: PeerId, relay: &mut Relay) {
+        match relay.gateway() {
+            Some(gateway) => self.close(gateway.id),
+            None => self.gateways.give_up(client),
+        }
+    }
+
+    /// Closes the gateways of a client that cannot say any more which they are.
+    pub(super) fn close_gateways_of(&mut self, client: PeerId) {
+        let is_its = |(id, peer): (PeerId, &Peer)| match peer {
+            Peer::Gateway(Link { state: LinkState::Serving(served), .. }) if *served == client => {
+                Some(id)
+            }
+            Peer::Gateway(_) | Peer::Client(_) | Peer::Listener(_) => None,
+        };
+        let orphans: Vec<PeerId> = self.peers.iter().filter_map(is_its).collect();
+        for id in orphans {
+            self.close(id);
+        }
+        self.gateways.give_up(client);
+    }
+
+    /// A gateway has gone: whoever is next may have one.
+    pub(super) fn bury(&mut self, id: PeerId, link: &Link) {
+        match link.state {
+            LinkState::Idle => self.gateways.forget(link.seat, id),
+            LinkState::Serving(_) | LinkState::Leaving(..) => self.next_in_line(link.seat),
+        }
+    }
+
+    fn next_in_line(&mut self, seat: Seat) {
+        let next = self.gateways.leave(seat);
+        self.wishes.extend(next.map(Wish::Gateway));
+    }
+
+    /// Serves a gateway that has no client.
+    pub(super) fn serve_gateway(&mut self, id: PeerId, occasion: Occasion) -> Fate {
+        let Some(Peer::Gateway(link)) = self.peers.get_mut(id) else { return Fate::Wait };
+        match &mut link.state {
+            // Whatever happens to an idle connection, it is its end: nobody has asked anything.
+            LinkState::Idle => Fate::Close,
+            LinkState::Serving(client) => {
+                // What happened to it while it was idle concerns its client now.
+                let client = *client;
+                if let Some(gateway) = self.relay(client).and_then(Relay::gateway) {
+                    gateway.ready.readable = true;
+                }
+                self.enqueue(client);
+                Fate::Wait
+            }
+            LinkState::Leaving(..) if occasion == Occasion::Due => Fate::Close,
+            LinkState::Leaving(plan, complaint) => {
+                while let Ok(1..) = self.net.read(id, &mut self.rx) {}
+                while let Ok(count @ 1..) = self.net.read_complaints(id, &mut self.rx) {
+                    complain(complaint, &self.rx[..count], plan);
+                }
+                if self.net.ended(id).is_some() { Fate::Close } else { Fate::Wait }
+            }
+        }
+    }
+}
+
+/// How a script's output is read: one whose name begins with `nph-` writes its whole head itself
+/// (RFC 3875 §5).
+fn script_codec(plan: &Plan, head: &Head<'_>) -> Codec {
+    let name = plan.script.file.as_deref().and_then(Path::file_name);
+    let is_nph = name.is_some_and(|name| name.as_encoded_bytes().starts_with(b"nph-"));
+    if is_nph {
+        Codec::Origin(origin::Exchange::of_script(head.method))
+    } else {
+        Codec::Script(cgi::Answer::new())
+    }
+}
+
+/// The process that answers.
+fn job(
+    cgi: &Cgi,
+    plan: &Plan,
+    call: &Call<'_>,
+    input: Option<std::fs::File>,
+) -> Result<Job, Failure> {
+    let program = plan.script.file.clone().ok_or_else(|| Failure::bad("it has no file"))?;
+    let mut environment: Vec<(OsString, OsString)> = Vec::new();
+    variables::variables(call, |name, value| {
+        let [name, value] = [name, value].map(|bytes| OsString::from_vec(bytes.to_vec()));
+        environment.push((name, value));
+    });
+    if !environment.iter().any(|(name, _)| name == "PATH") {
+        let path = std::env::var_os("PATH").unwrap_or_else(|| DEFAULT_PATH.into());
+        environment.push(("PATH".into(), path));
+    }
+    Ok(Job {
+        directory: program.parent().unwrap_or(Path::new("/")).to_owned(),
+        program,
+        arguments: Vec::new(),
+        environment,
+        input,
+        memory: cgi.memory,
+        cpu: cgi.cpu,
+    })
+}
+
+/// What an origin server is asked.
+fn ask_origin(
+    proxy: &Proxy,
+    plan: &Plan,
+    call: &Call<'_>,
+    address: Option<&Endpoint>,
+    output: &mut Vec<u8>,
+) -> origin::Exchange {
+    let mut target = Vec::new();
+    let query = call.head.target.query();
+    origin::target(&plan.path, query, proxy.strip.as_deref(), &mut target);
+    let own = address.map(Endpoint::to_string).unwrap_or_default();
+    let host = match proxy.host {
+        HostField::Keep => call.head.authority,
+        HostField::Replace => &own,
+    };
+    let mut exchange = origin::Exchange::new(call.head.method);
+    exchange.request(call, &origin::Forward { target: &target, host }, output);
+    exchange
+}

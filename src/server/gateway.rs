@@ -1,0 +1,229 @@
+//! One program behind one client: where their conversation stands, and the bytes neither side has
+//! taken yet. How it goes on is told in `relay.rs`.
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::client::Readiness;
+use super::limits::Limits;
+use super::net::Ready;
+use super::peers::PeerId;
+use super::spawner::Ending;
+use super::timers::Millis;
+use crate::gateway::Codec;
+use crate::http::status::Status;
+use crate::site::program::Plan;
+
+/// How long a process that has closed its output may take to say how it ended. One that was killed
+/// has said it by then.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// An exchange that a program answers.
+#[derive(Debug)]
+pub(super) struct Relay {
+    pub(super) plan: Rc<Plan>,
+    pub(super) stage: Stage,
+    /// How often a gateway was asked for.
+    pub(super) attempts: usize,
+    /// An idle connection has failed: the next one is to be new.
+    pub(super) fresh: bool,
+    /// Since when it is known that the client will say no more. It may have gone.
+    pub(super) left_at: Option<Millis>,
+}
+
+/// How far it has come.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// All of the request's content is kept first.
+    Gathering,
+    /// The loop is to give it a gateway; since when.
+    Waiting(Millis),
+    /// There is none.
+    Failed(Failure),
+    /// It has one.
+    Talking(Box<Gateway>),
+}
+
+/// Why a program does not answer.
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// 502, 503 or 504.
+    pub(super) status: Status,
+    /// As a clause without its full stop, for the log.
+    pub(super) why: Cow<'static, str>,
+}
+
+/// A connection to a program, or a process, and what was said over it.
+#[derive(Debug)]
+pub(super) struct Gateway {
+    pub(super) id: PeerId,
+    pub(super) codec: Codec,
+    pub(super) ready: Readiness,
+    /// Something has happened to it since it was last looked at.
+    pub(super) is_news: bool,
+    /// It is connected, or runs.
+    pub(super) is_open: bool,
+    /// It has carried another exchange before.
+    pub(super) is_reused: bool,
+    /// How it is reached: as a process of our own.
+    pub(super) is_process: bool,
+    /// What the program has yet to take: `output[sent..]`.
+    pub(super) output: Vec<u8>,
+    pub(super) sent: usize,
+    /// What it has said that is nothing whole yet.
+    pub(super) input: Vec<u8>,
+    pub(super) upload: Upload,
+    /// Bytes of request content that the client was asked for, and are kept nowhere.
+    pub(super) streamed: u64,
+    /// Bytes it has said.
+    pub(super) heard: u64,
+    /// Its head has announced how much content there will be.
+    pub(super) announced: bool,
+    /// The part of a complaint that is no whole line yet.
+    pub(super) complaint: Vec<u8>,
+    /// When it closed its output.
+    pub(super) closed_at: Option<Millis>,
+    pub(super) ending: Option<Ending>,
+    /// When something last moved, either way.
+    pub(super) moved_at: Millis,
+}
+
+/// How the request's content goes to the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Upload {
+    /// From the spool, from this byte on.
+    Spooled(u64),
+    /// As the client sends it.
+    Streamed,
+    /// As the client sends it, in another protocol than HTTP.
+    Tunnel,
+    /// All is said.
+    Done,
+}
+
+impl Relay {
+    /// One that has just begun.
+    pub(super) fn new(plan: Box<Plan>, stage: Stage) -> Self {
+        Relay { plan: Rc::from(plan), stage, attempts: 0, fresh: false, left_at: None }
+    }
+
+    /// The gateway, if it has one.
+    pub(super) fn gateway(&mut self) -> Option<&mut Gateway> {
+        match &mut self.stage {
+            Stage::Talking(gateway) => Some(gateway),
+            Stage::Gathering | Stage::Waiting(_) | Stage::Failed(_) => None,
+        }
+    }
+
+    /// Whether it is the client that has to go on: its content is wanted.
+    pub(super) fn awaits_client(&self) -> bool {
+        match &self.stage {
+            Stage::Gathering => true,
+            Stage::Waiting(_) | Stage::Failed(_) => false,
+            Stage::Talking(gateway) => {
+                gateway.is_open && gateway.upload == Upload::Streamed && !gateway.has_output()
+            }
+        }
+    }
+
+    /// Now it is the program again that is waited for: the time its client has taken is not its
+    /// fault.
+    pub(super) fn begin_wait(&mut self, now: Millis) {
+        if let Some(gateway) = self.gateway() {
+            gateway.moved_at = now;
+        }
+    }
+
+    /// When the program will have taken too long, or the client will have been gone for too long.
+    pub(super) fn due(&self, limits: &Limits) -> Millis {
+        let program = &self.plan.program;
+        let due = match &self.stage {
+            Stage::Gathering => Millis::NEVER,
+            Stage::Waiting(since) => *since + program.timeout,
+            Stage::Failed(_) => Millis(0),
+            Stage::Talking(gateway) if !gateway.is_open => {
+                let upstream = program.kind.upstream();
+                gateway.moved_at
+                    + upstream.map_or(program.timeout, |upstream| upstream.connect_timeout)
+            }
+            Stage::Talking(gateway) if gateway.upload == Upload::Tunnel => {
+                gateway.moved_at + limits.tunnel_timeout
+            }
+            Stage::Talking(gateway) => {
+                let due = gateway.moved_at + program.timeout;
+                gateway.closed_at.map_or(due, |at| due.min(at + LAST_WORDS))
+            }
+        };
+        self.left_at.map_or(due, |at| due.min(at + limits.half_closed))
+    }
+}
+
+impl Gateway {
+    /// A gateway that was just asked for (or a connection that was kept), for a conversation in
+    /// `codec`; `output` is what is to be said first.
+    pub(super) fn new(id: PeerId, codec: Codec, output: Vec<u8>, now: Millis) -> Self {
+        Gateway {
+            id,
+            codec,
+            ready: Readiness::default(),
+            is_news: false,
+            is_open: false,
+            is_reused: false,
+            is_process: false,
+            output,
+            sent: 0,
+            input: Vec::new(),
+            upload: Upload::Done,
+            streamed: 0,
+            heard: 0,
+            announced: false,
+            complaint: Vec::new(),
+            closed_at: None,
+            ending: None,
+            moved_at: now,
+        }
+    }
+
+    /// Notes what it has become able to do.
+    pub(super) fn note(&mut self, event: &Ready) {
+        self.is_news = true;
+        self.ready.writable |= event.writable;
+        self.ready.read_closed |= event.read_closed;
+        self.ready.broken |= event.broken;
+        // Whatever has ended it, reading says what it said before, and then that it has ended.
+        self.ready.readable |= event.readable || event.read_closed || event.broken;
+    }
+
+    /// Whether the program has yet to take something.
+    pub(super) fn has_output(&self) -> bool {
+        self.sent < self.output.len()
+    }
+
+    /// Whether it may carry another exchange: nothing is left over from this one.
+    pub(super) fn is_reusable(&self) -> bool {
+        self.codec.is_reusable()
+            && self.input.is_empty()
+            && !self.has_output()
+            && !self.ready.read_closed
+            && !self.ready.broken
+    }
+
+    /// Whether its response may end here: what it was to say was announced, or it closed its
+    /// output of its own will.
+    pub(super) fn ended_well(&self) -> bool {
+        !self.is_process || self.announced || !matches!(self.ending, Some(Ending::Killed(_)))
+    }
+}
+
+impl Failure {
+    /// A failure with a status and a reason.
+    pub(super) fn new(status: Status, why: impl Into<Cow<'static, str>>) -> Self {
+        Failure { status, why: why.into() }
+    }
+
+    /// 502: the program has not said what it should.
+    pub(super) fn bad(why: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(Status::BAD_GATEWAY, why)
+    }
+}

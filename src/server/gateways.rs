@@ -1,0 +1,284 @@
+//! Who may have a gateway, and which: how many exchanges each program has, which connections to it
+//! are idle, who waits. Peers are known by name only; what they say is not known here.
+
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::peers::PeerId;
+use super::timers::Millis;
+use crate::site::program::{Endpoint, Plan, Program};
+
+/// How long an endpoint that could not be reached is left alone, as long as there are others.
+const DOWN: Duration = Duration::from_secs(10);
+
+/// A gateway as the slab knows it: whom an event for it concerns.
+#[derive(Debug)]
+pub struct Link {
+    pub(super) seat: Seat,
+    pub(super) state: LinkState,
+}
+
+/// What a gateway is there for.
+#[derive(Debug)]
+pub(super) enum LinkState {
+    /// It answers this client.
+    Serving(PeerId),
+    /// A connection kept for the next exchange.
+    Idle,
+    /// A process that has answered as this plan wants, until it ends; with what it complains of,
+    /// as far as that is no whole line yet.
+    Leaving(Rc<Plan>, Vec<u8>),
+}
+
+/// One of the exchanges that a program may have at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Seat {
+    program: usize,
+    endpoint: usize,
+}
+
+/// What becomes of a wish for a gateway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Granted, on this idle connection if there is one.
+    Seat(Seat, Option<PeerId>),
+    /// It stands in the queue.
+    Waits,
+    /// The queue is full.
+    Full,
+}
+
+/// All programs that were ever asked for.
+#[derive(Debug, Default)]
+pub(super) struct Gateways {
+    programs: Vec<Standing>,
+}
+
+/// How one program stands.
+#[derive(Debug)]
+struct Standing {
+    program: Rc<Program>,
+    /// One for each endpoint; one alone for a program that is started here.
+    endpoints: Vec<Occupancy>,
+    /// Clients, the first in line first.
+    waiting: VecDeque<PeerId>,
+    /// Where the search for the least busy endpoint begins, so that ties go round.
+    next: usize,
+}
+
+/// How one endpoint stands.
+#[derive(Clone, Debug, Default)]
+struct Occupancy {
+    /// Exchanges under way.
+    active: usize,
+    /// Connections kept for the next ones; the latest used last.
+    idle: Vec<PeerId>,
+    /// Until then it is left alone.
+    down_until: Millis,
+}
+
+impl Gateways {
+    /// Asks for a gateway to `program` for `client`. If it is to be `fresh`, no idle connection
+    /// will do.
+    pub(super) fn ask(
+        &mut self,
+        program: &Rc<Program>,
+        client: PeerId,
+        fresh: bool,
+        now: Millis,
+    ) -> Verdict {
+        let number = self.number(program);
+        let standing = &mut self.programs[number];
+        let Some(at) = standing.choose(now) else {
+            if standing.waiting.len() >= program.queue {
+                return Verdict::Full;
+            }
+            standing.waiting.push_back(client);
+            return Verdict::Waits;
+        };
+        let endpoint = &mut standing.endpoints[at];
+        endpoint.active += 1;
+        standing.next = at + 1;
+        let idle = if fresh { None } else { endpoint.idle.pop() };
+        Verdict::Seat(Seat { program: number, endpoint: at }, idle)
+    }
+
+    fn number(&mut self, program: &Rc<Program>) -> usize {
+        let known = |standing: &Standing| Rc::ptr_eq(&standing.program, program);
+        self.programs.iter().position(known).unwrap_or_else(|| {
+            let count = program.kind.upstream().map_or(1, |upstream| upstream.to.len());
+            self.programs.push(Standing {
+                program: Rc::clone(program),
+                endpoints: vec![Occupancy::default(); count],
+                waiting: VecDeque::new(),
+                next: 0,
+            });
+            self.programs.len() - 1
+        })
+    }
+
+    /// Gives a seat up; its gateway is gone. Returns who is next in line.
+    pub(super) fn leave(&mut self, seat: Seat) -> Option<PeerId> {
+        self.endpoint(seat).active -= 1;
+        self.programs[seat.program].waiting.pop_front()
+    }
+
+    /// Gives a seat up whose connection may be kept. Returns whether it is, and who is next in
+    /// line.
+    pub(super) fn keep(&mut self, seat: Seat, connection: PeerId) -> (bool, Option<PeerId>) {
+        let upstream = self.programs[seat.program].program.kind.upstream();
+        let most = upstream.map_or(0, |upstream| upstream.persistent);
+        let endpoint = self.endpoint(seat);
+        let is_kept = endpoint.idle.len() < most;
+        if is_kept {
+            endpoint.idle.push(connection);
+        }
+        (is_kept, self.leave(seat))
+    }
+
+    /// An idle connection has gone.
+    pub(super) fn forget(&mut self, seat: Seat, connection: PeerId) {
+        self.endpoint(seat).idle.retain(|&known| known != connection);
+    }
+
+    /// A client does not want a gateway any more.
+    pub(super) fn give_up(&mut self, client: PeerId) {
+        for standing in &mut self.programs {
+            standing.waiting.retain(|&waiting| waiting != client);
+        }
+    }
+
+    /// The endpoint could not be reached: others are preferred for a while.
+    pub(super) fn down(&mut self, seat: Seat, now: Millis) {
+        self.endpoint(seat).down_until = now + DOWN;
+    }
+
+    /// The endpoint has been reached.
+    pub(super) fn up(&mut self, seat: Seat) {
+        self.endpoint(seat).down_until = Millis(0);
+    }
+
+    /// Where the seat leads; `None` for a program that is started here.
+    pub(super) fn address(&self, seat: Seat) -> Option<&Endpoint> {
+        let upstream = self.programs[seat.program].program.kind.upstream()?;
+        upstream.to.get(seat.endpoint)
+    }
+
+    /// How long an idle connection of this seat is kept.
+    pub(super) fn idle_timeout(&self, seat: Seat) -> Duration {
+        let upstream = self.programs[seat.program].program.kind.upstream();
+        upstream.map_or(Duration::ZERO, |upstream| upstream.idle_timeout)
+    }
+
+    /// How long a process of this seat may go on when its answer is out.
+    pub(super) fn timeout(&self, seat: Seat) -> Duration {
+        self.programs[seat.program].program.timeout
+    }
+
+    fn endpoint(&mut self, seat: Seat) -> &mut Occupancy {
+        &mut self.programs[seat.program].endpoints[seat.endpoint]
+    }
+}
+
+impl Standing {
+    /// The endpoint with the fewest exchanges, if one may have another: one that can be reached, as
+    /// far as it is known that there is one.
+    fn choose(&self, now: Millis) -> Option<usize> {
+        let count = self.endpoints.len();
+        let all = || (0..count).map(|step| (self.next + step) % count);
+        let is_up = |&at: &usize| self.endpoints[at].down_until <= now;
+        let least = |candidates: &mut dyn Iterator<Item = usize>| {
+            candidates
+                .filter(|&at| self.endpoints[at].active < self.program.at_once)
+                .min_by_key(|&at| self.endpoints[at].active)
+        };
+        if all().any(|at| is_up(&at)) { least(&mut all().filter(is_up)) } else { least(&mut all()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::program::{FastCgi, Kind, Upstream};
+
+    fn program(endpoints: u16, at_once: usize, queue: usize) -> Rc<Program> {
+        let to = |port| Endpoint::Tcp(([127, 0, 0, 1], port).into());
+        let upstream = Upstream {
+            to: (0..endpoints).map(to).collect(),
+            persistent: 1,
+            connect_timeout: Duration::from_secs(1),
+            idle_timeout: Duration::from_secs(1),
+            health: None,
+        };
+        let kind = Kind::FastCgi(FastCgi { upstream, root: None, index: None });
+        let timeout = Duration::from_secs(1);
+        Rc::new(Program { kind, environment: Vec::new(), timeout, at_once, queue })
+    }
+
+    fn peer(key: u32) -> PeerId {
+        PeerId { key, generation: 0 }
+    }
+
+    fn seat(verdict: Verdict) -> (Seat, Option<PeerId>) {
+        match verdict {
+            Verdict::Seat(seat, idle) => (seat, idle),
+            other => panic!("no seat: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn seats_are_few_and_the_line_is_short() {
+        let program = program(1, 1, 1);
+        let mut gateways = Gateways::default();
+        let (first, idle) = seat(gateways.ask(&program, peer(1), false, Millis(0)));
+        assert_eq!(idle, None);
+        assert_eq!(gateways.ask(&program, peer(2), false, Millis(0)), Verdict::Waits);
+        assert_eq!(gateways.ask(&program, peer(3), false, Millis(0)), Verdict::Full);
+        assert_eq!(gateways.leave(first), Some(peer(2)));
+        seat(gateways.ask(&program, peer(2), false, Millis(0)));
+        assert_eq!(gateways.ask(&program, peer(4), false, Millis(0)), Verdict::Waits);
+        gateways.give_up(peer(4));
+        assert_eq!(gateways.leave(first), None);
+    }
+
+    #[test]
+    fn a_connection_is_kept_and_used_again() {
+        let program = program(1, 9, 1);
+        let mut gateways = Gateways::default();
+        let (one, _) = seat(gateways.ask(&program, peer(1), false, Millis(0)));
+        let (two, _) = seat(gateways.ask(&program, peer(2), false, Millis(0)));
+        assert_eq!(gateways.keep(one, peer(11)), (true, None));
+        assert_eq!(gateways.keep(two, peer(12)), (false, None), "one is enough");
+        let (again, idle) = seat(gateways.ask(&program, peer(3), true, Millis(0)));
+        assert_eq!(idle, None, "a fresh one was asked for");
+        let (_, idle) = seat(gateways.ask(&program, peer(4), false, Millis(0)));
+        assert_eq!(idle, Some(peer(11)));
+        assert_eq!(gateways.keep(again, peer(13)), (true, None));
+        gateways.forget(again, peer(13));
+        let (_, idle) = seat(gateways.ask(&program, peer(5), false, Millis(0)));
+        assert_eq!(idle, None);
+    }
+
+    #[test]
+    fn the_least_busy_endpoint_that_can_be_reached_is_asked() {
+        let program = program(3, 2, 0);
+        let mut gateways = Gateways::default();
+        let ask =
+            |gateways: &mut Gateways, now| seat(gateways.ask(&program, peer(1), false, now)).0;
+        let seats = [(); 3].map(|()| ask(&mut gateways, Millis(0)));
+        assert_eq!(seats.map(|seat| seat.endpoint), [0, 1, 2]);
+        gateways.leave(seats[1]);
+        assert_eq!(ask(&mut gateways, Millis(0)).endpoint, 1);
+        gateways.leave(seats[1]);
+        gateways.down(seats[1], Millis(0));
+        assert_eq!([0, 0].map(|now| ask(&mut gateways, Millis(now)).endpoint), [2, 0]);
+        assert_eq!(gateways.ask(&program, peer(1), false, Millis(0)), Verdict::Full);
+        assert_eq!(ask(&mut gateways, Millis(10_000)).endpoint, 1, "it has rested enough");
+        gateways.leave(seats[1]);
+        gateways.down(seats[0], Millis(10_000));
+        gateways.down(seats[1], Millis(10_000));
+        gateways.down(seats[2], Millis(10_000));
+        assert_eq!(ask(&mut gateways, Millis(10_001)).endpoint, 1, "none is better");
+    }
+}
