@@ -8,12 +8,12 @@ use std::rc::Rc;
 
 use super::Server;
 use super::client::{Client, Fate, Pending};
+use super::conversation::complain;
 use super::gateway::{Failure, Gateway, Relay, Stage, Upload};
 use super::gateways::{Link, LinkState, Seat, Verdict};
 use super::listener::is_exhausted;
 use super::net::{Net, Ready};
 use super::peers::{Peer, PeerId};
-use super::relay::complain;
 use super::serving::Occasion;
 use super::spawner::Job;
 use super::timers::Millis;
@@ -242,12 +242,17 @@ impl<N: Net> Server<N> {
 
     /// Notes what has happened to a gateway, and says who is to be served for it.
     pub(super) fn note_gateway(&mut self, id: PeerId, event: &Ready) -> PeerId {
-        let Some(Peer::Gateway(Link { state: LinkState::Serving(client), .. })) =
-            self.peers.get_mut(id)
-        else {
-            return id;
+        let Some(Peer::Gateway(link)) = self.peers.get_mut(id) else { return id };
+        let client = match &mut link.state {
+            LinkState::Serving(client) => *client,
+            LinkState::Monitoring(monitor) => {
+                if let Some(question) = monitor.question() {
+                    question.note(event);
+                }
+                return id;
+            }
+            LinkState::Idle | LinkState::Leaving(..) => return id,
         };
-        let client = *client;
         if let Some(gateway) = self.relay(client).and_then(Relay::gateway) {
             gateway.note(event);
         }
@@ -282,6 +287,7 @@ impl<N: Net> Server<N> {
         match link.state {
             LinkState::Idle => self.gateways.forget(link.seat, id),
             LinkState::Serving(_) | LinkState::Leaving(..) => self.next_in_line(link.seat),
+            LinkState::Monitoring(_) => {}
         }
     }
 
@@ -291,7 +297,7 @@ impl<N: Net> Server<N> {
     }
 
     /// Serves a gateway that has no client.
-    pub(super) fn serve_gateway(&mut self, id: PeerId, occasion: Occasion) -> Fate {
+    pub(super) fn serve_gateway(&mut self, id: PeerId, now: Millis, occasion: Occasion) -> Fate {
         let Some(Peer::Gateway(link)) = self.peers.get_mut(id) else { return Fate::Wait };
         match &mut link.state {
             // Whatever happens to an idle connection, it is its end: nobody has asked anything.
@@ -305,6 +311,7 @@ impl<N: Net> Server<N> {
                 self.enqueue(client);
                 Fate::Wait
             }
+            LinkState::Monitoring(_) => self.serve_monitor(id, now, occasion),
             LinkState::Leaving(..) if occasion == Occasion::Due => Fate::Close,
             LinkState::Leaving(plan, complaint) => {
                 while let Ok(1..) = self.net.read(id, &mut self.rx) {}

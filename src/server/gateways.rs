@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::health::Monitor;
 use super::peers::PeerId;
 use super::timers::Millis;
 use crate::site::program::{Endpoint, Plan, Program};
@@ -29,6 +30,8 @@ pub(super) enum LinkState {
     /// A process that has answered as this plan wants, until it ends; with what it complains of,
     /// as far as that is no whole line yet.
     Leaving(Rc<Plan>, Vec<u8>),
+    /// Whoever asks the endpoint how it is. It takes up no seat.
+    Monitoring(Box<Monitor>),
 }
 
 /// One of the exchanges that a program may have at once.
@@ -76,6 +79,8 @@ struct Occupancy {
     idle: Vec<PeerId>,
     /// Until then it is left alone.
     down_until: Millis,
+    /// It has said itself that it is not well, or nothing at all.
+    is_ill: bool,
 }
 
 impl Gateways {
@@ -159,6 +164,19 @@ impl Gateways {
         self.endpoint(seat).down_until = Millis(0);
     }
 
+    /// Notes what the endpoint says of itself. Returns whether that is news.
+    pub(super) fn set_well(&mut self, seat: Seat, is_well: bool) -> bool {
+        let endpoint = self.endpoint(seat);
+        std::mem::replace(&mut endpoint.is_ill, !is_well) == is_well
+    }
+
+    /// The endpoints of `program`.
+    pub(super) fn seats(&mut self, program: &Rc<Program>) -> impl Iterator<Item = Seat> + use<> {
+        let number = self.number(program);
+        let count = self.programs[number].endpoints.len();
+        (0..count).map(move |endpoint| Seat { program: number, endpoint })
+    }
+
     /// Where the seat leads; `None` for a program that is started here.
     pub(super) fn address(&self, seat: Seat) -> Option<&Endpoint> {
         let upstream = self.programs[seat.program].program.kind.upstream()?;
@@ -187,7 +205,10 @@ impl Standing {
     fn choose(&self, now: Millis) -> Option<usize> {
         let count = self.endpoints.len();
         let all = || (0..count).map(|step| (self.next + step) % count);
-        let is_up = |&at: &usize| self.endpoints[at].down_until <= now;
+        let is_up = |&at: &usize| {
+            let endpoint = &self.endpoints[at];
+            !endpoint.is_ill && endpoint.down_until <= now
+        };
         let least = |candidates: &mut dyn Iterator<Item = usize>| {
             candidates
                 .filter(|&at| self.endpoints[at].active < self.program.at_once)

@@ -6,11 +6,13 @@
 
 pub mod access_log;
 pub mod client;
+mod conversation;
 mod desk;
 mod dialing;
 mod exchange;
 mod gateway;
 pub mod gateways;
+mod health;
 pub mod limits;
 pub mod listener;
 pub mod net;
@@ -202,7 +204,7 @@ impl<N: Net> Server<N> {
         limits.turn_bytes = limits.turn_bytes.max(1);
         let stamp = Stamp::new(net.unix_time());
         let desk = Desk::new(net.waker());
-        Server {
+        let mut server = Server {
             peers: Peers::default(),
             timers: Timers::default(),
             queue: VecDeque::new(),
@@ -223,7 +225,9 @@ impl<N: Net> Server<N> {
             drained_by: None,
             limits,
             net,
-        }
+        };
+        server.watch_health();
+        server
     }
 
     /// Where the server listens, with the ports it was given.
@@ -378,7 +382,7 @@ impl<N: Net> Server<N> {
             None => return,
             Some(Peer::Listener(listener)) if listener.is_resting(now) => return,
             Some(Peer::Listener(_)) => self.accept(id, now),
-            Some(Peer::Gateway(_)) => self.serve_gateway(id, occasion),
+            Some(Peer::Gateway(_)) => self.serve_gateway(id, now, occasion),
             Some(Peer::Client(_)) => {
                 let served =
                     catch_unwind(AssertUnwindSafe(|| self.serve_client(id, now, occasion)));

@@ -358,7 +358,7 @@ fn an_answer_that_is_cut_ends_the_connection() {
     let mut out = Vec::new();
     let mut cut = begin(None);
     cut.send(b"four", &mut out);
-    cut.cut();
+    assert!(!cut.cut(), "its length was announced");
     cut.finish(&mut out);
     assert_eq!(out, b"4\r\nfour\r\n", "an end, though there is more");
     assert_eq!(cut.turn(), Turn::Close);
