@@ -178,7 +178,11 @@ impl Client {
         };
         match &work.exchange.pending {
             _ if work.sent < work.output.len() => Phase::Send,
-            Pending::Gateway(relay) if relay.awaits_client() && self.connection.owes_answer() => {
+            Pending::Gateway(relay)
+                if relay.awaits_client()
+                    && self.connection.owes_answer()
+                    && !self.connection.awaits_continue() =>
+            {
                 Phase::Content
             }
             Pending::Gateway(_) => Phase::Gateway,

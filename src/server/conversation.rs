@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::access_log::Entry;
 use super::exchange::entry_of;
 use super::gateway::{Failure, Gateway, Upload};
+use super::listener::is_exhausted;
 use super::net::Net;
 use super::relay::name;
 use super::serving::{Serving, Step};
@@ -29,7 +30,7 @@ const RECEIVE: usize = 64 << 10;
 pub(super) const BUFFER: usize = MAX_HEAD_BYTES + RECEIVE;
 
 /// Bytes of spooled content that are framed at once.
-const PIECE: usize = 32 << 10;
+const PIECE: usize = 16 << 10;
 
 /// Bytes of a complaint without a line end that are logged as one.
 const COMPLAINT: usize = 4 << 10;
@@ -71,23 +72,29 @@ impl<N: Net> Serving<'_, '_, N> {
             gateway.is_open = true;
             gateway.moved_at = self.cx.now;
         }
-        if gateway.is_process && std::mem::take(&mut gateway.is_news) {
+        if gateway.is_process() && gateway.is_news {
             self.look_after(gateway, plan);
         }
         let pushed = self.push(gateway, rx, window)?;
         let pulled = self.pull(gateway, plan)?;
         if pushed || pulled {
             gateway.moved_at = self.cx.now;
-            return Ok(Step::Moved);
         }
         let wants_content = matches!(gateway.upload, Upload::Streamed | Upload::Tunnel);
-        Ok(if wants_content && !gateway.has_output() { Step::NeedsInput } else { Step::NeedsOther })
+        Ok(match () {
+            () if pushed || pulled || gateway.is_news => Step::Moved,
+            () if wants_content && !gateway.has_output() => Step::NeedsInput,
+            () => Step::NeedsOther,
+        })
     }
 
     /// Why a gateway could not be opened.
     fn why_closed(&mut self, gateway: &Gateway) -> Failure {
         match self.cx.net.error(gateway.id) {
-            Some(error) if gateway.is_process => Failure::bad(format!("cannot be run: {error}")),
+            Some(error) if is_exhausted(&error) => {
+                Failure::new(Status::SERVICE_UNAVAILABLE, format!("cannot be had: {error}"))
+            }
+            Some(error) if gateway.is_process() => Failure::bad(format!("cannot be run: {error}")),
             Some(error) => Failure::bad(format!("cannot be reached: {error}")),
             None => Failure::bad("cannot be reached"),
         }
@@ -96,10 +103,11 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Hears a process's complaints, and whether it has ended.
     pub(super) fn look_after(&mut self, gateway: &mut Gateway, plan: &Plan) {
         let mut buffer = self.take_buffer();
-        while let Ok(count @ 1..) = self.cx.net.read_complaints(gateway.id, &mut buffer) {
-            complain(&mut gateway.complaint, &buffer[..count], plan);
-        }
+        let said = self.cx.net.read_complaints(gateway.id, &mut buffer).unwrap_or(0);
+        complain(&mut gateway.complaint, &buffer[..said], plan);
+        self.moved += said;
         *self.cx.gx = buffer;
+        gateway.is_news = said > 0;
         gateway.ending = gateway.ending.or_else(|| self.cx.net.ended(gateway.id));
         if gateway.ending.is_some() && !gateway.complaint.is_empty() {
             complain(&mut gateway.complaint, b"\n", plan);
@@ -114,7 +122,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// Gives the program some of the request. Returns whether anything has moved.
-    fn push(
+    pub(super) fn push(
         &mut self,
         gateway: &mut Gateway,
         rx: &[u8],
@@ -321,15 +329,15 @@ impl<N: Net> Serving<'_, '_, N> {
         if gateway.upload == Upload::Tunnel {
             return Err(Stop::Over);
         }
-        let waits = gateway.is_process && gateway.ending.is_none();
+        let waits = gateway.is_process() && gateway.ending.is_none();
         if waits && !gateway.announced {
             return Ok(());
         }
-        Err(self.end_of(gateway))
+        Err(Self::end_of(gateway))
     }
 
     /// How a conversation ends whose program says no more.
-    pub(super) fn end_of(&self, gateway: &mut Gateway) -> Stop {
+    pub(super) fn end_of(gateway: &mut Gateway) -> Stop {
         let closed = gateway.codec.close();
         match (closed, gateway.ending) {
             (Err(BadGateway(why)), Some(Ending::Killed(signal))) => {
@@ -368,7 +376,7 @@ impl<N: Net> Serving<'_, '_, N> {
     fn draft(&mut self, plan: &Plan, status: Status) {
         self.exchange.draft = self.with_head(|serving, head| {
             let user = plan.user.as_deref();
-            let entry = Entry { status, user, ..entry_of(head, serving.client) };
+            let entry = Entry { user, status, ..entry_of(head, serving.client) };
             serving.cx.log.draft(&entry, serving.cx.stamp)
         });
     }

@@ -9,7 +9,7 @@ use std::rc::Rc;
 use super::Server;
 use super::client::{Client, Fate, Pending};
 use super::conversation::complain;
-use super::gateway::{Failure, Gateway, Relay, Stage, Upload};
+use super::gateway::{Failure, Gateway, Origin, Relay, Stage, Upload};
 use super::gateways::{Link, LinkState, Seat, Verdict};
 use super::listener::is_exhausted;
 use super::net::{Net, Ready};
@@ -119,7 +119,7 @@ impl<N: Net> Server<N> {
             }
             self.timers.clear(id.key);
             gateway.id = id;
-            gateway.is_reused = true;
+            gateway.origin = Origin::Kept;
             gateway.ready.writable = true;
         } else {
             let id = self.peers.insert(Peer::Gateway(Link { seat, state }));
@@ -129,7 +129,7 @@ impl<N: Net> Server<N> {
                 Opening::Connect(endpoint) => self.net.connect(&endpoint, id),
             };
             if let Err(error) = opened {
-                let status = if is_exhausted(&error) || gateway.is_process {
+                let status = if is_exhausted(&error) || gateway.is_process() {
                     Status::SERVICE_UNAVAILABLE
                 } else {
                     Status::BAD_GATEWAY
@@ -178,35 +178,35 @@ impl<N: Net> Server<N> {
         let id = client;
         let mut output = Vec::new();
         let upload = if spool.length() > 0 { Upload::Spooled(0) } else { Upload::Done };
-        let (codec, upload, is_process) = match &plan.program.kind {
+        let (codec, upload) = match &plan.program.kind {
             Kind::Cgi(cgi) => {
                 let input = spool
                     .as_file()
                     .map_err(|error| Failure::bad(format!("cannot be given content: {error}")))?;
                 let job = job(cgi, plan, &call, input)?;
                 let mut gateway = Gateway::new(id, script_codec(plan, &head), output, now);
-                gateway.is_process = true;
+                gateway.origin = Origin::Started;
                 return Ok((Opening::Spawn(Box::new(job)), gateway));
             }
             Kind::FastCgi(application) => {
                 let mut exchange = fastcgi::Exchange::new(application.upstream.persistent > 0);
                 exchange.request(&call, &mut output);
                 // The end of content is said even where there is none.
-                (Codec::FastCgi(exchange), Upload::Spooled(0), false)
+                (Codec::FastCgi(exchange), Upload::Spooled(0))
             }
             Kind::Scgi(_) => {
                 scgi::request(&call, &mut output);
-                (Codec::Script(cgi::Answer::new()), upload, false)
+                (Codec::Script(cgi::Answer::new()), upload)
             }
             Kind::Proxy(proxy) => {
                 let exchange = ask_origin(proxy, plan, &call, address.as_ref(), &mut output);
                 let streams = head.length.is_some();
                 let upload = if streams { Upload::Streamed } else { Upload::Done };
-                (Codec::Origin(exchange), upload, false)
+                (Codec::Origin(exchange), upload)
             }
         };
         let endpoint = address.ok_or_else(|| Failure::bad("it has no address"))?;
-        let gateway = Gateway { upload, is_process, ..Gateway::new(id, codec, output, now) };
+        let gateway = Gateway { upload, ..Gateway::new(id, codec, output, now) };
         Ok((Opening::Connect(endpoint), gateway))
     }
 
@@ -314,11 +314,15 @@ impl<N: Net> Server<N> {
             LinkState::Monitoring(_) => self.serve_monitor(id, now, occasion),
             LinkState::Leaving(..) if occasion == Occasion::Due => Fate::Close,
             LinkState::Leaving(plan, complaint) => {
-                while let Ok(1..) = self.net.read(id, &mut self.rx) {}
-                while let Ok(count @ 1..) = self.net.read_complaints(id, &mut self.rx) {
-                    complain(complaint, &self.rx[..count], plan);
+                // What it still says to its client is of no use to anybody.
+                let heard = self.net.read(id, &mut self.rx).unwrap_or(0);
+                let said = self.net.read_complaints(id, &mut self.rx).unwrap_or(0);
+                complain(complaint, &self.rx[..said], plan);
+                match self.net.ended(id) {
+                    _ if heard + said > 0 => Fate::Yield,
+                    Some(_) => Fate::Close,
+                    None => Fate::Wait,
                 }
-                if self.net.ended(id).is_some() { Fate::Close } else { Fate::Wait }
             }
         }
     }

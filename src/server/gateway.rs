@@ -64,10 +64,7 @@ pub(super) struct Gateway {
     pub(super) is_news: bool,
     /// It is connected, or runs.
     pub(super) is_open: bool,
-    /// It has carried another exchange before.
-    pub(super) is_reused: bool,
-    /// How it is reached: as a process of our own.
-    pub(super) is_process: bool,
+    pub(super) origin: Origin,
     /// What the program has yet to take: `output[sent..]`.
     pub(super) output: Vec<u8>,
     pub(super) sent: usize,
@@ -87,6 +84,17 @@ pub(super) struct Gateway {
     pub(super) ending: Option<Ending>,
     /// When something last moved, either way.
     pub(super) moved_at: Millis,
+}
+
+/// How a gateway came about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// A process was started.
+    Started,
+    /// A connection was made.
+    Connected,
+    /// A connection was kept from another exchange. The program may have closed it since.
+    Kept,
 }
 
 /// How the request's content goes to the program.
@@ -122,7 +130,8 @@ impl Relay {
             Stage::Gathering => true,
             Stage::Waiting(_) | Stage::Failed(_) => false,
             Stage::Talking(gateway) => {
-                gateway.is_open && gateway.upload == Upload::Streamed && !gateway.has_output()
+                let is_wanted = matches!(gateway.upload, Upload::Streamed | Upload::Tunnel);
+                gateway.is_open && is_wanted && !gateway.has_output()
             }
         }
     }
@@ -139,9 +148,8 @@ impl Relay {
     pub(super) fn due(&self, limits: &Limits) -> Millis {
         let program = &self.plan.program;
         let due = match &self.stage {
-            Stage::Gathering => Millis::NEVER,
+            Stage::Gathering | Stage::Failed(_) => Millis::NEVER,
             Stage::Waiting(since) => *since + program.timeout,
-            Stage::Failed(_) => Millis(0),
             Stage::Talking(gateway) if !gateway.is_open => {
                 let upstream = program.kind.upstream();
                 gateway.moved_at
@@ -169,8 +177,7 @@ impl Gateway {
             ready: Readiness::default(),
             is_news: false,
             is_open: false,
-            is_reused: false,
-            is_process: false,
+            origin: Origin::Connected,
             output,
             sent: 0,
             input: Vec::new(),
@@ -195,6 +202,11 @@ impl Gateway {
         self.ready.readable |= event.readable || event.read_closed || event.broken;
     }
 
+    /// Whether it is a process of our own.
+    pub(super) fn is_process(&self) -> bool {
+        self.origin == Origin::Started
+    }
+
     /// Whether the program has yet to take something.
     pub(super) fn has_output(&self) -> bool {
         self.sent < self.output.len()
@@ -212,7 +224,7 @@ impl Gateway {
     /// Whether its response may end here: what it was to say was announced, or it closed its
     /// output of its own will.
     pub(super) fn ended_well(&self) -> bool {
-        !self.is_process || self.announced || !matches!(self.ending, Some(Ending::Killed(_)))
+        !self.is_process() || self.announced || !matches!(self.ending, Some(Ending::Killed(_)))
     }
 }
 

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use super::client::Pending;
 use super::conversation::Stop;
 use super::dialing::{Parting, Wish};
-use super::gateway::{Failure, Relay, Stage};
+use super::gateway::{Failure, Origin, Relay, Stage};
 use super::net::Net;
 use super::serving::{Serving, Step};
 use super::spool::Spool;
@@ -23,7 +23,7 @@ impl<N: Net> Serving<'_, '_, N> {
     /// A program is to answer the request with this head. What is started here has its content kept
     /// first, since it must know how much there is; an origin server gets it as it comes.
     pub(super) fn engage(&mut self, plan: Box<Plan>, head: &[u8]) {
-        let spool = Spool::new(head, plan.content_limit, &self.cx.budget);
+        let spool = Spool::new(head, plan.content_limit, self.cx.budget);
         self.exchange.spool = Some(spool.in_memory(self.cx.limits.spool_memory));
         let streams = matches!(plan.program.kind, Kind::Proxy(_));
         let relay = if !streams && self.client.connection.is_in_content() {
@@ -72,12 +72,33 @@ impl<N: Net> Serving<'_, '_, N> {
         }
     }
 
+    /// Gives the program more of the request, and asks it nothing.
+    pub(super) fn push_on(&mut self, rx: &[u8], window: &mut Range<usize>) -> Step {
+        let pending = std::mem::take(&mut self.exchange.pending);
+        let Pending::Gateway(mut relay) = pending else {
+            self.exchange.pending = pending;
+            return Step::NeedsRoom;
+        };
+        let pushed = match relay.gateway() {
+            Some(gateway) if gateway.is_open => self.push(gateway, rx, window),
+            Some(_) | None => Ok(false),
+        };
+        let step = match pushed {
+            Err(stop) => return self.stop(relay, stop),
+            Ok(true) => Step::Moved,
+            Ok(false) if relay.awaits_client() => Step::NeedsInput,
+            Ok(false) => Step::NeedsRoom,
+        };
+        self.exchange.pending = Pending::Gateway(relay);
+        step
+    }
+
     /// Acts on the end of a conversation.
     fn stop(&mut self, mut relay: Box<Relay>, stop: Stop) -> Step {
         if let Stage::Talking(gateway) = &relay.stage {
             let parting = match stop {
                 Stop::Over if gateway.is_reusable() => Parting::Keep,
-                Stop::Over | Stop::Redirect(_) if gateway.is_process => {
+                Stop::Over | Stop::Redirect(_) if gateway.is_process() => {
                     Parting::Leave(Rc::clone(&relay.plan))
                 }
                 Stop::Fail(_) if !gateway.is_open => Parting::Unreachable,
@@ -124,7 +145,7 @@ impl<N: Net> Serving<'_, '_, N> {
             let upstream = relay.plan.program.kind.upstream();
             return relay.attempts < upstream.map_or(0, |upstream| upstream.to.len());
         }
-        gateway.is_reused && self.with_head(|_, head| head.method.is_idempotent())
+        gateway.origin == Origin::Kept && self.with_head(|_, head| head.method.is_idempotent())
     }
 
     /// Answers for a program that has failed; where its answer has begun, it is cut.
@@ -188,7 +209,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Stage::Talking(gateway) if !gateway.is_open => {
                 Stop::Fail(Failure::new(status, "cannot be reached in time"))
             }
-            Stage::Talking(gateway) if gateway.closed_at.is_some() => self.end_of(gateway),
+            Stage::Talking(gateway) if gateway.closed_at.is_some() => Self::end_of(gateway),
             Stage::Talking(_) | Stage::Gathering | Stage::Failed(_) => {
                 Stop::Fail(Failure::new(status, "it has said nothing for too long"))
             }

@@ -195,7 +195,8 @@ impl<N: Net> Serving<'_, '_, N> {
         loop {
             match step {
                 Step::Moved => {}
-                Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther => return Fate::Wait,
+                Step::NeedsInput | Step::NeedsOther => return Fate::Wait,
+                Step::NeedsRoom => return self.upload(rx, window),
                 Step::Over | Step::Broken => return Fate::Close,
                 Step::Reset => return Fate::Reset,
             }
@@ -223,6 +224,24 @@ impl<N: Net> Serving<'_, '_, N> {
                 },
                 step => step,
             };
+        }
+    }
+
+    /// A client that takes nothing of its answer may still be giving: some give all of their
+    /// content before they look at what comes back.
+    fn upload(&mut self, rx: &mut [u8], window: &mut Range<usize>) -> Fate {
+        loop {
+            let step = match self.push_on(rx, window) {
+                Step::NeedsInput => self.read(rx, window),
+                step => step,
+            };
+            match step {
+                Step::Moved if self.is_spent() => return Fate::Yield,
+                Step::Moved => {}
+                Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther => return Fate::Wait,
+                Step::Over | Step::Broken => return Fate::Close,
+                Step::Reset => return Fate::Reset,
+            }
         }
     }
 
