@@ -241,7 +241,7 @@ impl<N: Net> Serving<'_, '_, N> {
     /// moved.
     fn pull(&mut self, gateway: &mut Gateway, plan: &Plan) -> Result<bool, Stop> {
         if gateway.closed_at.is_some() {
-            return self.hear_end(gateway).map(|()| false);
+            return Self::hear_end(gateway).map(|()| false);
         }
         if !gateway.ready.readable {
             return Ok(false);
@@ -254,7 +254,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Ok(0) => {
                 gateway.closed_at = Some(self.cx.now);
                 gateway.ready.readable = false;
-                self.hear_end(gateway).map(|()| true)
+                Self::hear_end(gateway).map(|()| true)
             }
             Ok(count) => {
                 gateway.ready.readable = count == room || gateway.ready.read_closed;
@@ -325,7 +325,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// What the end of its output means. A process has its last words first: whether it was killed.
-    fn hear_end(&mut self, gateway: &mut Gateway) -> Result<(), Stop> {
+    fn hear_end(gateway: &mut Gateway) -> Result<(), Stop> {
         if gateway.upload == Upload::Tunnel {
             return Err(Stop::Over);
         }
