@@ -1,0 +1,89 @@
+//! Taking clients in, and making room for them where there is none.
+
+use std::io;
+use std::net::SocketAddr;
+
+use super::Server;
+use super::client::{Client, Fate};
+use super::listener::{REST, is_exhausted};
+use super::net::Net;
+use super::peers::{Peer, PeerId};
+use super::timers::Millis;
+
+/// Connections that one listener may accept before the others have their turn.
+const ACCEPTS: usize = 64;
+
+/// Idle clients let go at once where there is no room for a new one.
+const LET_GO: usize = 32;
+
+impl<N: Net> Server<N> {
+    /// Takes in whoever waits, up to a bound. Where there is no room, idle clients are let go;
+    /// where that does not help, the listener rests, so that the loop does not spin.
+    pub(super) fn accept(&mut self, listener: PeerId, now: Millis) -> Fate {
+        for _ in 0..ACCEPTS {
+            if self.peers.clients() >= self.limits.connections {
+                if !self.net.has_visitor(listener) {
+                    return Fate::Wait;
+                }
+                if !self.let_go_idle() {
+                    return self.rest(listener, now, "limits.connections is reached");
+                }
+            }
+            let id = self.peers.next_id();
+            match self.net.accept(listener, id) {
+                Ok(address) => self.admit(address, now),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fate::Wait,
+                Err(error) if is_exhausted(&error) => {
+                    // accept(2) says so even where nobody waits.
+                    if !self.net.has_visitor(listener) {
+                        return Fate::Wait;
+                    }
+                    if !self.let_go_idle() {
+                        let why = format!("no descriptors left to accept with: {error}");
+                        return self.rest(listener, now, &why);
+                    }
+                }
+                // The client was gone before it was taken in (accept(2)): on with the next.
+                Err(error) => log::debug!("accept: {error}"),
+            }
+        }
+        Fate::Yield
+    }
+
+    /// There is no room: the listener tries again later. Until then no arrival wakes it.
+    fn rest(&mut self, id: PeerId, now: Millis, why: &str) -> Fate {
+        if let Some(Peer::Listener(listener)) = self.peers.get_mut(id)
+            && listener.rest(now)
+        {
+            log::warn!("{why}, and nobody is idle: new clients wait");
+        }
+        self.timers.set(id.key, now + REST);
+        Fate::Wait
+    }
+
+    fn admit(&mut self, address: Option<SocketAddr>, now: Millis) {
+        let id = self.peers.insert(Peer::Client(Client::new(address, now)));
+        self.timers.set(id.key, now + self.limits.head_timeout);
+    }
+
+    /// Closes a few clients that are between requests, those first that have been for longest.
+    /// Returns whether there was one.
+    fn let_go_idle(&mut self) -> bool {
+        // More than one where there are many, since finding the oldest costs a look at all.
+        let count = LET_GO.min(1 + self.peers.clients() / 64);
+        let idle_client = |(id, peer): (PeerId, &Peer)| match peer {
+            Peer::Client(_) if self.peers.is_queued(id) => None,
+            Peer::Client(client) => client.idle_since().map(|since| (since, id)),
+            Peer::Listener(_) | Peer::Gateway(_) => None,
+        };
+        let mut idle: Vec<(Millis, PeerId)> = self.peers.iter().filter_map(idle_client).collect();
+        if idle.len() > count {
+            idle.select_nth_unstable(count);
+            idle.truncate(count);
+        }
+        for &(_, id) in &idle {
+            self.close(id);
+        }
+        !idle.is_empty()
+    }
+}
