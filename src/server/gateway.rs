@@ -221,6 +221,11 @@ impl Gateway {
             && !self.ready.broken
     }
 
+    /// Whether it has said nothing, though it had no reason to be gone.
+    pub(super) fn is_mute(&self) -> bool {
+        self.heard == 0 && self.origin != Origin::Kept
+    }
+
     /// Whether its response may end here: what it was to say was announced, or it closed its
     /// output of its own will.
     pub(super) fn ended_well(&self) -> bool {

@@ -101,7 +101,10 @@ impl<N: Net> Serving<'_, '_, N> {
                 Stop::Over | Stop::Redirect(_) if gateway.is_process() => {
                     Parting::Leave(Rc::clone(&relay.plan))
                 }
-                Stop::Fail(_) if !gateway.is_open => Parting::Unreachable,
+                // It may be ill; others are asked first for a while.
+                Stop::Fail(_) if gateway.is_mute() && relay.left_at.is_none() => {
+                    Parting::Unreachable
+                }
                 Stop::Over | Stop::Redirect(_) | Stop::Fail(_) | Stop::Refuse(_) => Parting::Close,
             };
             self.cx.wishes.push(Wish::Part(gateway.id, parting));
