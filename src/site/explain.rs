@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use super::access::Access;
 use super::files::Found;
 use super::rule::{Acting, Compiled, Place, Rule};
+use super::script::Finder;
 use super::{Answer, Inquiry, Site};
+use crate::gateway::Script;
 use crate::http::Refusal;
 use crate::http::status::Status;
 use crate::http::target::Target;
@@ -26,11 +28,15 @@ pub struct Explanation {
     pub routes: Vec<Matched>,
     /// Where the path leads, if it is files that answer.
     pub file: Option<PathBuf>,
-    /// Why nothing is served from there.
+    /// The program that answers, in words, if it is one.
+    pub program: Option<String>,
+    /// What the program is asked for; `None` where there is no such script.
+    pub script: Option<Script>,
+    /// Why nothing is served from there, or no program is asked.
     pub missing: Option<&'static str>,
     /// The path of the same host whose file answers instead: a fallback, or the page for an error.
     pub instead: Option<String>,
-    /// How it is answered; `None` where a handler or a password decides.
+    /// How it is answered; `None` where a program, a handler or a password decides.
     pub status: Option<Status>,
     /// The field lines of the answer.
     pub fields: Vec<String>,
@@ -50,7 +56,8 @@ pub struct Matched {
 }
 
 impl Site {
-    /// Why `inquiry` is answered as it is. No handler is asked; files are looked for.
+    /// Why `inquiry` is answered as it is. No handler and no program is
+    /// asked; files and scripts are looked for.
     #[must_use]
     pub fn explain(&self, inquiry: &Inquiry<'_>) -> Explanation {
         let head = inquiry.head;
@@ -63,6 +70,8 @@ impl Site {
             path: resolved.map(|path| String::from_utf8_lossy(path).into_owned()),
             routes: Vec::new(),
             file: None,
+            program: None,
+            script: None,
             missing: None,
             instead: None,
             status: None,
@@ -72,10 +81,9 @@ impl Site {
         let rule = path.map(|path| self.hosts[host].table.rule(path));
         if let (Some(rule), Some(path)) = (&rule, path) {
             explanation.routes = matched(rule);
-            if let Some((file, missing)) = file(rule, path) {
-                explanation.file = Some(file);
-                explanation.missing = missing;
-            }
+            let Whereabouts { file, program, script, missing } = self.whereabouts(host, path);
+            explanation =
+                Explanation { file, program, script, missing, ..explanation };
             if matches!(rule.action(), Some(Acting::Handlers(_))) {
                 return explanation;
             }
@@ -96,8 +104,35 @@ impl Site {
 
     /// Whether the host can answer with a file at `path`.
     fn has_file(&self, host: usize, path: &str) -> bool {
-        let rule = self.hosts[host].table.rule(path.as_bytes());
-        matches!(file(&rule, path.as_bytes()), Some((_, None)))
+        let found = self.whereabouts(host, path.as_bytes());
+        found.file.is_some() && found.missing.is_none()
+    }
+
+    /// Where `path` leads, if files or a program answer.
+    fn whereabouts(&self, host: usize, path: &[u8]) -> Whereabouts {
+        let rule = self.hosts[host].table.rule(path);
+        let mut found = Whereabouts::default();
+        if let Some((finder, pattern)) = rule.program() {
+            found.program = Some(finder.to_string());
+            match finder.find(path, pattern) {
+                Ok(script) => found.script = Some(script),
+                Err(absence) => found.missing = Some(Finder::why(&absence)),
+            }
+        }
+        if let Some((files, below)) = rule.files(path) {
+            let mut at = below;
+            let sought = files.find(below, |name| self.is_program(host, path, name));
+            match &sought {
+                Ok(Found::Program(name)) => {
+                    return self.whereabouts(host, &[path, name.as_bytes()].concat());
+                }
+                Ok(Found::File(sighting)) => at = &sighting.path,
+                Ok(Found::Directory(_) | Found::WithoutSlash) => {}
+                Err(absence) => found.missing = Some(files.why(below, absence)),
+            }
+            found.file = Some(files.directory().join(OsStr::from_bytes(at)));
+        }
+        found
     }
 }
 
@@ -118,6 +153,7 @@ fn says(route: &Compiled) -> Vec<String> {
         Acting::Redirect { status, .. } => format!("redirect with {status}"),
         Acting::Respond { status, .. } => format!("respond with {status}"),
         Acting::Handlers(table) => format!("handlers for {}", table.allow()),
+        Acting::Program(finder) => finder.to_string(),
     });
     let settings = &route.settings;
     let access = settings.access.iter().map(|access| match &**access {
@@ -138,15 +174,13 @@ fn says(route: &Compiled) -> Vec<String> {
         .collect()
 }
 
-/// Where `path` leads, if files answer, and why nothing is served from there.
-fn file(rule: &Rule, path: &[u8]) -> Option<(PathBuf, Option<&'static str>)> {
-    let (files, below) = rule.files(path)?;
-    let at = |below: &[u8]| files.directory().join(OsStr::from_bytes(below));
-    Some(match files.find(below) {
-        Ok(Found::File(sighting)) => (at(&sighting.path), None),
-        Ok(Found::Directory(_) | Found::WithoutSlash) => (at(below), None),
-        Err(absence) => (at(below), Some(files.why(below, &absence))),
-    })
+/// Where a path leads.
+#[derive(Default)]
+struct Whereabouts {
+    file: Option<PathBuf>,
+    program: Option<String>,
+    script: Option<Script>,
+    missing: Option<&'static str>,
 }
 
 impl fmt::Display for Explanation {
@@ -169,6 +203,7 @@ impl fmt::Display for Explanation {
                 writeln!(f, "          {what}")?;
             }
         }
+        self.write_program(f)?;
         match (&self.file, self.missing) {
             (Some(file), None) => writeln!(f, "file    {}", file.display())?,
             (Some(file), Some(why)) => writeln!(f, "file    none at {}: {why}", file.display())?,
@@ -179,10 +214,34 @@ impl fmt::Display for Explanation {
         }
         match self.status {
             Some(status) => writeln!(f, "answer  {status}")?,
+            None if self.script.is_some() => writeln!(f, "answer  by the program")?,
             None => writeln!(f, "answer  by a handler, or after a password has been verified")?,
         }
         for line in &self.fields {
             writeln!(f, "          {line}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Explanation {
+    fn write_program(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(program) = &self.program else { return Ok(()) };
+        writeln!(f, "program {program}")?;
+        if let Some(why) = self.missing {
+            writeln!(f, "script  none: {why}")?;
+        }
+        let Some(Script { name, path_info, file, root }) = &self.script else { return Ok(()) };
+        if let Some(file) = file {
+            writeln!(f, "script  {}", file.display())?;
+        }
+        let variables = [
+            ("SCRIPT_NAME", String::from_utf8_lossy(name)),
+            ("PATH_INFO", String::from_utf8_lossy(path_info)),
+            ("DOCUMENT_ROOT", root.as_ref().map_or("".into(), |root| root.to_string_lossy())),
+        ];
+        for (name, value) in variables.iter().filter(|(_, value)| !value.is_empty()) {
+            writeln!(f, "          {name}={value}")?;
         }
         Ok(())
     }

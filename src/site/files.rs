@@ -107,14 +107,19 @@ impl Files {
     }
 
     /// Finds what `below`, a path relative to the root, means. It ends in `/` or is empty where a
-    /// directory is meant.
-    pub(super) fn find(&self, below: &[u8]) -> Result<Found, Absence> {
+    /// directory is meant. Of the names that may stand for a directory, those that `is_program`
+    /// says yes to are not files to be read.
+    pub(super) fn find(
+        &self,
+        below: &[u8],
+        is_program: impl Fn(&str) -> bool,
+    ) -> Result<Found, Absence> {
         if !self.dotfiles && is_hidden(below) {
             return Err(Absence::Missing);
         }
         let mut sighted = Vec::new();
         if below.is_empty() || below.ends_with(b"/") {
-            return self.find_in_directory(below, sighted);
+            return self.find_in_directory(below, sighted, is_program);
         }
         let opened = self.root.open(below)?;
         if opened.facts.kind == Kind::Directory {
@@ -124,9 +129,25 @@ impl Files {
         Ok(Found::File(Sighting { path: below.into(), variants, sighted }))
     }
 
-    fn find_in_directory(&self, below: &[u8], mut sighted: Vec<Sighted>) -> Result<Found, Absence> {
+    fn find_in_directory(
+        &self,
+        below: &[u8],
+        mut sighted: Vec<Sighted>,
+        is_program: impl Fn(&str) -> bool,
+    ) -> Result<Found, Absence> {
         for name in &self.index {
             let path = [below, name.as_bytes()].concat();
+            if is_program(name) {
+                match self.root.facts(&path) {
+                    Ok(facts) if facts.kind == Kind::Regular => {
+                        return Ok(Found::Program(name.clone()));
+                    }
+                    Ok(facts) => sighted.push(Sighted::new(&path, Some(facts))),
+                    Err(Absence::Missing) => sighted.push(Sighted::new(&path, None)),
+                    Err(absence) => return Err(absence),
+                }
+                continue;
+            }
             match self.root.open(&path) {
                 Ok(opened) if opened.facts.kind == Kind::Regular => {
                     let variants = self.with_siblings(&path, opened, &mut sighted);
@@ -266,6 +287,8 @@ pub(super) enum Found {
     WithoutSlash,
     /// A directory that is to be listed.
     Directory(Opened),
+    /// A directory for which a program stands, by this name in it.
+    Program(String),
 }
 
 /// A file that was found, and all that had a part in finding it.
@@ -293,7 +316,7 @@ impl Sighted {
 }
 
 /// Whether a path has a name in it that begins with a dot.
-fn is_hidden(below: &[u8]) -> bool {
+pub(super) fn is_hidden(below: &[u8]) -> bool {
     let mut names = below.split(|&byte| byte == b'/');
     let first = names.next().unwrap_or_default();
     (first.starts_with(b".") && first != WELL_KNOWN) || names.any(|name| name.starts_with(b"."))

@@ -26,6 +26,7 @@ pub(crate) mod root;
 pub(crate) mod route_fields;
 pub mod router;
 pub mod rule;
+mod script;
 mod serve;
 #[cfg(test)]
 mod tests;
@@ -51,7 +52,7 @@ use cache::{Cache, CacheLimits, Entry};
 use handler::{Content, Handler, Later, Request};
 use host::Names;
 use media_type::MediaTypes;
-use program::Plan;
+use program::{Plan, Program};
 use router::{Router, Table};
 use rule::{Acting, Place, Rule};
 
@@ -232,6 +233,11 @@ impl Site {
         })
     }
 
+    /// All programs that may answer.
+    pub fn programs(&self) -> impl Iterator<Item = &Rc<Program>> {
+        self.hosts.iter().flat_map(|host| host.table.programs())
+    }
+
     /// What to answer. Never blocks, but for opening and reading small files. A panic of a handler
     /// comes out of it.
     #[must_use]
@@ -258,10 +264,11 @@ impl Site {
         };
         let mut answer = self.act(&errand, known);
         match &mut answer {
-            Answer::Reply(reply) => reply.user = user,
+            Answer::Reply(reply) => reply.user = reply.user.take().or(user),
             Answer::Later(later) => later.belong(&rule, user),
             Answer::Content { .. } => {}
-            Answer::Gateway(plan) => plan.user = user,
+            // Behind a directory, its index may have been guarded once more.
+            Answer::Gateway(plan) => plan.user = plan.user.take().or(user),
         }
         answer
     }
@@ -312,10 +319,17 @@ impl Site {
         };
         let head = errand.inquiry.head;
         if !action.takes(head.method) {
+            // A form that is sent to its own directory is for the program that stands for it.
+            if let Acting::Files(files) = action
+                && let Some(answer) = self.enter_by(errand, files)
+            {
+                return answer;
+            }
             return Answer::Reply(self.wrong_method(errand, action));
         }
         Answer::Reply(match action {
-            Acting::Files(files) => self.serve(errand, files, known),
+            Acting::Files(files) => return self.serve(errand, files, known),
+            Acting::Program(_) => return self.call(errand),
             Acting::Redirect { to, status } => {
                 let reference = to.fill(&errand.rule.captures(errand.path), head.target.query());
                 redirect_to(&reference, *status, errand.rule)

@@ -130,6 +130,23 @@ impl Pattern {
         }
     }
 
+    /// What of `path`, which this pattern matches, stands before the slash and the `*`; all of a
+    /// path that is matched without one.
+    pub(crate) fn prefix<'p>(&self, path: &'p [u8]) -> &'p [u8] {
+        match self.end {
+            End::Nothing => path,
+            End::Rest(_) => &path[..path.len() - self.rest(path).len() - 1],
+        }
+    }
+
+    /// What every path that this pattern matches ends in, if it ends in a `*` and more.
+    pub(crate) fn suffix(&self) -> &[u8] {
+        match &self.end {
+            End::Nothing => b"",
+            End::Rest(suffix) => suffix,
+        }
+    }
+
     /// What the parameters stand for in `path`, which this pattern matches.
     pub(crate) fn captures<'a>(&'a self, path: &'a [u8]) -> Captures<'a> {
         let segments = path[1..].split(|&byte| byte == b'/');
@@ -146,6 +163,11 @@ impl Pattern {
             captures.push(("*", self.rest(path)));
         }
         captures
+    }
+
+    /// Whether it matches every path.
+    pub(crate) fn is_everything(&self) -> bool {
+        self.segments.is_empty() && matches!(&self.end, End::Rest(suffix) if suffix.is_empty())
     }
 
     /// Whether `self` matches the same paths as `other`: they may differ in parameters' names

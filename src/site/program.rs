@@ -5,11 +5,27 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::str::FromStr;
 use std::time::Duration;
 
 use super::rule::Rule;
 use crate::gateway::Script;
 use crate::http::status::Status;
+
+/// `sockaddr_un` has room for so many bytes and a NUL (unix(7)).
+const MAX_SOCKET_PATH: usize = 107;
+
+/// Why a text is no endpoint: a sentence about it without its full stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadEndpoint(pub &'static str);
+
+impl fmt::Display for BadEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for BadEndpoint {}
 
 /// A program behind a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +162,84 @@ impl fmt::Display for Endpoint {
             Endpoint::Name(name, port) => write!(f, "{name}:{port}"),
             Endpoint::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = BadEndpoint;
+
+    /// `127.0.0.1:3000`, `[::1]:3000`, `name:3000` or `unix:/path`.
+    fn from_str(text: &str) -> Result<Endpoint, BadEndpoint> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let is_path = path.starts_with('/') && path.len() <= MAX_SOCKET_PATH;
+            let path = Some(path).filter(|path| is_path && !path.contains('\0'));
+            return path.map(|path| Endpoint::Unix(path.into())).ok_or(BadEndpoint(
+                "behind unix: comes the path of a socket, from / on, of 107 bytes at most",
+            ));
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return match address.port() {
+                0 => Err(BadEndpoint("nobody can be reached at port 0")),
+                _ => Ok(Endpoint::Tcp(address)),
+            };
+        }
+        let (name, port) = text.rsplit_once(':').ok_or(BadEndpoint("it has no port"))?;
+        let is_number = port.bytes().all(|byte| byte.is_ascii_digit());
+        let port = port.parse().ok().filter(|port| *port != 0 && is_number);
+        let port = port.ok_or(BadEndpoint("its port is not a number from 1 to 65535"))?;
+        let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_letter);
+        // What looks like a number and is no address is a slip, whatever a resolver makes of it.
+        let is_numeric = name.rsplit('.').next().is_some_and(|last| last.parse::<u64>().is_ok());
+        if name.len() > 253 || is_numeric || !name.split('.').all(is_label) {
+            return Err(BadEndpoint("it is neither an IP address nor a name"));
+        }
+        Ok(Endpoint::Name(name.to_owned(), port))
+    }
+}
+
+impl Program {
+    /// A program of this kind, with the limits that hold where nothing else is said: 60 seconds,
+    /// 64 waiting, and 16 processes or 256 connections.
+    #[must_use]
+    pub fn new(kind: Kind) -> Program {
+        let at_once = match kind {
+            Kind::Cgi(_) => 16,
+            Kind::FastCgi(_) | Kind::Scgi(_) | Kind::Proxy(_) => 256,
+        };
+        let timeout = Duration::from_secs(60);
+        Program { kind, environment: Vec::new(), timeout, at_once, queue: 64 }
+    }
+
+    /// The CGI scripts below a directory.
+    #[must_use]
+    pub fn cgi(directory: impl Into<PathBuf>) -> Program {
+        Program::new(Kind::Cgi(Cgi::new(Scripts::Below(directory.into()))))
+    }
+
+    /// An origin server, asked for the host that the client has asked for.
+    #[must_use]
+    pub fn proxy(to: Endpoint) -> Program {
+        let upstream = Upstream { persistent: 32, ..Upstream::new(vec![to]) };
+        Program::new(Kind::Proxy(Proxy { upstream, strip: None, host: HostField::default() }))
+    }
+}
+
+impl Cgi {
+    /// Responses up to 1 GiB, and no limit of memory and processor time.
+    #[must_use]
+    pub fn new(scripts: Scripts) -> Cgi {
+        Cgi { scripts, output: 1 << 30, memory: None, cpu: None }
+    }
+}
+
+impl Upstream {
+    /// 8 idle connections kept to each for 60 seconds; 5 seconds to connect; nobody asks how the
+    /// endpoints are.
+    #[must_use]
+    pub fn new(to: Vec<Endpoint>) -> Upstream {
+        let (connect_timeout, idle_timeout) = (Duration::from_secs(5), Duration::from_secs(60));
+        Upstream { to, persistent: 8, connect_timeout, idle_timeout, health: None }
     }
 }
 

@@ -4,11 +4,13 @@
 //! The kernel keeps the promise where it can, by `openat2(2)`; where it cannot (Linux before 5.6,
 //! or a sandbox that forbids the call), [`super::walk`] does, one component at a time.
 
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
@@ -146,6 +148,25 @@ impl Root {
     pub(super) fn facts(&self, path: &[u8]) -> Result<Facts, Absence> {
         let file = self.lookup(path, OFlags::PATH | OFlags::CLOEXEC)?;
         Facts::of_file(file)
+    }
+
+    /// Where the file at `path` really is: an absolute path without links, if the kernel says it;
+    /// `None` for a directory. Nothing is read; the promise of this root holds as in
+    /// [`Root::open`].
+    pub(super) fn locate(&self, path: &[u8]) -> Result<Option<PathBuf>, Absence> {
+        let path = if path.is_empty() { b"." } else { path };
+        let file = self.lookup(path, OFlags::PATH | OFlags::CLOEXEC)?;
+        match Facts::of_file(&file)?.kind {
+            Kind::Regular => {}
+            Kind::Directory => return Ok(None),
+            Kind::Special => return Err(Absence::Forbidden),
+        }
+        let name = format!("/proc/self/fd/{}", file.as_raw_fd());
+        Ok(Some(match fs::readlink(name, Vec::new()) {
+            Ok(real) => PathBuf::from(OsString::from_vec(real.into_bytes())),
+            // Without `/proc`, as it was asked for.
+            Err(_) => self.path.join(OsStr::from_bytes(path)),
+        }))
     }
 
     /// What is at `path` right now, for one call to the kernel and without this root's promise:

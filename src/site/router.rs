@@ -3,14 +3,17 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::files::Files;
 use super::handler::{Handler, MethodTable};
 use super::pattern::{End, Pattern, Segment};
+use super::program::Program;
 use super::redirect::Target;
 use super::route_fields;
 use super::rule::{Acting, Action, Compiled, Place, Route, Rule, Settings};
+use super::script::Finder;
 use super::{Site, SiteError, SiteOptions};
 use crate::http::fields;
 use crate::http::status::Status;
@@ -98,6 +101,12 @@ impl Router {
         self.act(pattern, Action::Files(files))
     }
 
+    /// A program answers every method but CONNECT and TRACE.
+    #[must_use]
+    pub fn program(self, pattern: &str, program: Program) -> Router {
+        self.act(pattern, Action::Program(program))
+    }
+
     /// 301 to `to`. For another status, and for what `to` may hold, see [`Action::Redirect`].
     #[must_use]
     pub fn redirect(self, pattern: &str, to: &str) -> Router {
@@ -156,11 +165,12 @@ impl Router {
             }
         }
         routes.sort_by(|(one, _), (other, _)| one.specificity(other));
+        let documents = documents(&routes);
         let mut trie = Node::default();
         let mut compiled = Vec::new();
         for (pattern, route) in routes {
             trie.insert(&pattern, compiled.len());
-            compiled.push(Rc::new(compile(pattern, route)?));
+            compiled.push(Rc::new(compile(pattern, route, documents.as_deref())?));
         }
         Ok(Table { routes: compiled, trie, rules: RefCell::default(), content_limit })
     }
@@ -208,7 +218,28 @@ fn join(known: &mut Route, route: Route) -> Result<(), SiteError> {
     Ok(())
 }
 
-fn compile(pattern: Pattern, route: Route) -> Result<Compiled, SiteError> {
+/// Where the documents of the host are: what answers with files where nothing else answers.
+fn documents(routes: &[(Pattern, Route)]) -> Option<PathBuf> {
+    let (pattern, route) = routes.last()?;
+    match &route.action {
+        Some(Action::Files(files)) if pattern.is_everything() => Some(files.directory().to_owned()),
+        Some(
+            Action::Files(_)
+            | Action::Redirect { .. }
+            | Action::Respond { .. }
+            | Action::Handlers(_)
+            | Action::Program(_),
+        )
+        | None => None,
+    }
+}
+
+/// `documents`: where the host's documents are.
+fn compile(
+    pattern: Pattern,
+    route: Route,
+    documents: Option<&Path>,
+) -> Result<Compiled, SiteError> {
     let Route { settings, place, action, .. } = route;
     let bad = |what: String| SiteError::new(what, place.as_ref());
     let fields = &settings.fields;
@@ -238,6 +269,9 @@ fn compile(pattern: Pattern, route: Route) -> Result<Compiled, SiteError> {
         Some(Action::Respond { status, fields, content }) => {
             let fields = respond_fields(&fields, !content.is_empty()).map_err(bad)?;
             Some(Acting::Respond { status, fields, content })
+        }
+        Some(Action::Program(program)) => {
+            Some(Acting::Program(Finder::new(program, documents).map_err(bad)?))
         }
     };
     Ok(Compiled { pattern, action, settings, place })
@@ -274,6 +308,20 @@ pub(super) struct Table {
 }
 
 impl Table {
+    /// The programs of all routes.
+    pub(super) fn programs(&self) -> impl Iterator<Item = &Rc<Program>> {
+        self.routes.iter().filter_map(|route| match &route.action {
+            Some(Acting::Program(finder)) => Some(finder.program()),
+            Some(
+                Acting::Files(_)
+                | Acting::Redirect { .. }
+                | Acting::Respond { .. }
+                | Acting::Handlers(_),
+            )
+            | None => None,
+        })
+    }
+
     /// What holds for `path`, which begins with `/`.
     pub(super) fn rule(&self, path: &[u8]) -> Rc<Rule> {
         let mut matching = Vec::new();

@@ -12,8 +12,10 @@ use super::error_page::ErrorPages;
 use super::files::Files;
 use super::handler::MethodTable;
 use super::pattern::{Captures, Pattern};
+use super::program::Program;
 use super::redirect::Target;
 use super::route_fields::RouteFields;
+use super::script::Finder;
 use crate::http::method::Method;
 use crate::http::status::Status;
 
@@ -93,6 +95,8 @@ pub enum Action {
     },
     /// With Rust code.
     Handlers(MethodTable),
+    /// With a program: every method but CONNECT and TRACE.
+    Program(Program),
 }
 
 /// A route that can be used: its pattern and its redirect have been read.
@@ -111,6 +115,7 @@ pub(super) enum Acting {
     Redirect { to: Target, status: Status },
     Respond { status: Status, fields: Vec<u8>, content: Rc<[u8]> },
     Handlers(MethodTable),
+    Program(Finder),
 }
 
 impl Acting {
@@ -118,7 +123,7 @@ impl Acting {
     pub(super) fn allow(&self) -> &str {
         match self {
             Acting::Files(_) => "GET, HEAD, OPTIONS",
-            Acting::Redirect { .. } | Acting::Respond { .. } => KNOWN_METHODS,
+            Acting::Redirect { .. } | Acting::Respond { .. } | Acting::Program(_) => KNOWN_METHODS,
             Acting::Handlers(table) => table.allow(),
         }
     }
@@ -137,6 +142,8 @@ impl Acting {
                 Method::Connect | Method::Options | Method::Trace | Method::Other(_) => false,
             },
             Acting::Handlers(table) => table.find(method).is_some(),
+            // Which methods it has, the program knows.
+            Acting::Program(_) => !matches!(method, Method::Connect | Method::Trace),
         }
     }
 }
@@ -194,7 +201,21 @@ impl Rule {
     pub(super) fn files<'p>(&self, path: &'p [u8]) -> Option<(&Files, &'p [u8])> {
         match self.action()? {
             Acting::Files(files) => Some((files, self.route()?.pattern.rest(path))),
-            Acting::Redirect { .. } | Acting::Respond { .. } | Acting::Handlers(_) => None,
+            Acting::Redirect { .. }
+            | Acting::Respond { .. }
+            | Acting::Handlers(_)
+            | Acting::Program(_) => None,
+        }
+    }
+
+    /// The program that answers, if it is one, with the pattern it answers for.
+    pub(super) fn program(&self) -> Option<(&Finder, &Pattern)> {
+        match self.action()? {
+            Acting::Program(finder) => Some((finder, &self.route()?.pattern)),
+            Acting::Files(_)
+            | Acting::Redirect { .. }
+            | Acting::Respond { .. }
+            | Acting::Handlers(_) => None,
         }
     }
 

@@ -10,7 +10,7 @@ use super::listing::{self, Listing};
 use super::representation::{Circumstances, Denial, Representation};
 use super::root::{Absence, Opened};
 use super::rule::Rule;
-use super::{Block, Errand, Now, Reply, Site, redirect, redirect_to};
+use super::{Answer, Block, Errand, Now, Reply, Site, redirect, redirect_to};
 use crate::http::negotiation::{self, Coding};
 use crate::http::status::Status;
 
@@ -19,6 +19,8 @@ enum Loaded {
     File(Rc<Entry>),
     WithoutSlash,
     Directory(Opened),
+    /// A program, by this name in the directory.
+    Program(String),
 }
 
 impl Site {
@@ -28,8 +30,8 @@ impl Site {
         errand: &Errand<'_>,
         files: &Files,
         known: Option<Rc<Entry>>,
-    ) -> Reply {
-        match self.load(errand.host, errand.path, errand.rule, known, errand.inquiry.now) {
+    ) -> Answer {
+        Answer::Reply(match self.load(errand.host, errand.path, errand.rule, known, errand.inquiry.now) {
             Ok(Loaded::File(entry)) => self.represent(errand, &entry),
             Ok(Loaded::WithoutSlash) => {
                 let query = errand.inquiry.head.target.query();
@@ -38,8 +40,9 @@ impl Site {
             }
             Ok(Loaded::Directory(directory)) => list(errand, files, &directory)
                 .unwrap_or_else(|absence| self.absent(errand, absence)),
+            Ok(Loaded::Program(name)) => return self.enter(errand, &name),
             Err(absence) => self.absent(errand, absence),
-        }
+        })
     }
 
     /// The page at `path` of the same host, whatever guards it; its fields are added to `fields`.
@@ -63,7 +66,7 @@ impl Site {
         let rule = self.hosts[host].table.rule(path);
         match self.load(host, path, &rule, known, errand.inquiry.now) {
             Ok(Loaded::File(entry)) => Some(entry),
-            Ok(Loaded::WithoutSlash | Loaded::Directory(_)) | Err(_) => {
+            Ok(Loaded::WithoutSlash | Loaded::Directory(_) | Loaded::Program(_)) | Err(_) => {
                 let path = String::from_utf8_lossy(path);
                 log::warn!("{path:?} is to answer for other paths, but there is no such file");
                 None
@@ -85,33 +88,30 @@ impl Site {
             return Ok(Loaded::File(entry));
         }
         let (files, below) = rule.files(path).ok_or(Absence::Missing)?;
-        let found = match self.find_and_read(files, below, rule, now) {
+        let find = || {
+            let found = files.find(below, |name| self.is_program(host, path, name))?;
+            self.read(found, rule, now)
+        };
+        let found = match find() {
             // The cache holds descriptors that this request needs more.
-            Err(Absence::Busy) if self.cache.close_files() => {
-                self.find_and_read(files, below, rule, now)
-            }
+            Err(Absence::Busy) if self.cache.close_files() => find(),
             other => other,
         };
         match &found {
             Ok(Loaded::File(entry)) => self.cache.keep(host, path, Rc::clone(entry)),
-            Ok(Loaded::WithoutSlash | Loaded::Directory(_)) | Err(_) => {
+            Ok(Loaded::WithoutSlash | Loaded::Directory(_) | Loaded::Program(_)) | Err(_) => {
                 self.cache.forget(host, path);
             }
         }
         found
     }
 
-    fn find_and_read(
-        &self,
-        files: &Files,
-        below: &[u8],
-        rule: &Rc<Rule>,
-        now: Now,
-    ) -> Result<Loaded, Absence> {
-        let Sighting { path, mut variants, sighted } = match files.find(below)? {
+    fn read(&self, found: Found, rule: &Rc<Rule>, now: Now) -> Result<Loaded, Absence> {
+        let Sighting { path, mut variants, sighted } = match found {
             Found::File(sighting) => sighting,
             Found::WithoutSlash => return Ok(Loaded::WithoutSlash),
             Found::Directory(opened) => return Ok(Loaded::Directory(opened)),
+            Found::Program(name) => return Ok(Loaded::Program(name)),
         };
         if rule.fields.says("Content-Encoding") {
             // It speaks of the file as it lies there.

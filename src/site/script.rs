@@ -1,0 +1,279 @@
+//! Which script a path means to the program behind a route, and the plan that a program answers by.
+//! Who carries the plan out is not known here.
+
+use std::ffi::OsStr;
+use std::fmt;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{self, Path, PathBuf};
+use std::rc::Rc;
+
+use rustix::fs::{self, Access, AtFlags, CWD};
+use rustix::io::Errno;
+
+use super::files::{Files, Found, is_hidden};
+use super::pattern::Pattern;
+use super::program::{Cgi, FastCgi, Kind, Plan, Program, Scgi, Scripts};
+use super::root::{Absence, Root};
+use super::{Answer, Errand, Site};
+use crate::gateway::Script;
+use crate::http::framing::Length;
+use crate::http::method::Method;
+use crate::http::status::Status;
+
+/// A program that answers, and how its scripts are found.
+#[derive(Debug)]
+pub(super) struct Finder {
+    program: Rc<Program>,
+    /// Where scripts are looked for, if they are.
+    scripts: Option<Root>,
+    /// Absolute: what stands for the host's documents where the program names nothing else.
+    documents: Option<PathBuf>,
+}
+
+impl Finder {
+    /// `documents`: where the documents of the host are.
+    ///
+    /// # Errors
+    /// In words, if the program cannot be used.
+    pub(super) fn new(mut program: Program, documents: Option<&Path>) -> Result<Finder, String> {
+        let mut scripts = None;
+        match &mut program.kind {
+            Kind::Cgi(Cgi { scripts: Scripts::Below(root), .. }) => {
+                let opened = path::absolute(&*root).and_then(|at| {
+                    *root = at;
+                    Root::open_directory(root)
+                });
+                let cannot = |error: io::Error| {
+                    format!("cannot open the directory {}: {error}", root.display())
+                };
+                scripts = Some(opened.map_err(cannot)?);
+            }
+            Kind::Cgi(Cgi { scripts: Scripts::One(file), .. }) => {
+                let cannot = |file: &Path, error: io::Error| {
+                    format!("the program {} cannot be run: {error}", file.display())
+                };
+                *file = path::absolute(&*file).map_err(|error| cannot(file, error))?;
+                if let Err(error) = may_be_run(file) {
+                    return Err(cannot(file, error.into()));
+                }
+            }
+            Kind::FastCgi(_) | Kind::Scgi(_) | Kind::Proxy(_) => {}
+        }
+        if program.kind.upstream().is_some_and(|upstream| upstream.to.is_empty()) {
+            return Err("the program is nowhere: it has no endpoint".to_owned());
+        }
+        let documents = documents.and_then(|documents| path::absolute(documents).ok());
+        Ok(Finder { program: Rc::new(program), scripts, documents })
+    }
+
+    pub(super) fn program(&self) -> &Rc<Program> {
+        &self.program
+    }
+
+    /// The script that is meant by `path`, which `pattern` matches.
+    pub(super) fn find(&self, path: &[u8], pattern: &Pattern) -> Result<Script, Absence> {
+        let mounted = || Script {
+            name: pattern.prefix(path).to_vec(),
+            path_info: path[pattern.prefix(path).len()..].to_vec(),
+            file: None,
+            root: self.documents.clone(),
+        };
+        Ok(match &self.program.kind {
+            Kind::Cgi(Cgi { scripts: Scripts::One(file), .. }) => {
+                Script { file: Some(file.clone()), ..mounted() }
+            }
+            Kind::Cgi(Cgi { scripts: Scripts::Below(_), .. }) => self.first(path, pattern)?,
+            Kind::FastCgi(FastCgi { root: Some(root), index, .. }) => {
+                elsewhere(root, index.as_deref(), path, pattern)?
+            }
+            Kind::FastCgi(FastCgi { root: None, .. }) | Kind::Scgi(Scgi { root: None, .. }) => {
+                mounted()
+            }
+            Kind::Scgi(Scgi { root: Some(root), .. }) => {
+                Script { root: Some(root.clone()), ..mounted() }
+            }
+            Kind::Proxy(_) => Script::default(),
+        })
+    }
+
+    /// The first file on the way below the root. What stands behind it is for the script to read.
+    fn first(&self, path: &[u8], pattern: &Pattern) -> Result<Script, Absence> {
+        let root = self.scripts.as_ref().ok_or(Absence::Missing)?;
+        let below = pattern.rest(path);
+        let start = path.len() - below.len();
+        for end in memchr::memchr_iter(b'/', below).chain([below.len()]) {
+            let lead = &below[..end];
+            if is_hidden(lead) {
+                break;
+            }
+            let Some(file) = root.locate(lead)? else { continue };
+            // `/notes.txt/x.py` is no reason to run the notes.
+            if !lead.ends_with(pattern.suffix()) {
+                break;
+            }
+            may_be_run(&file)?;
+            let (name, path_info) = path.split_at(start + end);
+            let documents = self.documents.as_deref().unwrap_or(root.path());
+            return Ok(Script {
+                name: name.to_vec(),
+                path_info: path_info.to_vec(),
+                file: Some(file),
+                root: Some(documents.to_owned()),
+            });
+        }
+        Err(Absence::Missing)
+    }
+
+    /// Why [`Finder::find`] has found nothing, in words.
+    pub(super) fn why(absence: &Absence) -> &'static str {
+        match absence {
+            Absence::Missing => "there is no such script, or it is hidden",
+            Absence::Forbidden => "the server may not run it",
+            Absence::Busy => "there are no descriptors left to look for it with",
+            Absence::Failed(_) => "the file system has failed",
+        }
+    }
+}
+
+/// Whether `file` is a file that this process may execute.
+fn may_be_run(file: &Path) -> Result<(), Errno> {
+    if !file.is_file() {
+        return Err(Errno::NOENT);
+    }
+    fs::accessat(CWD, file, Access::EXEC_OK, AtFlags::empty())
+}
+
+/// The script of an application that may see other files than we do: nothing has to be there.
+fn elsewhere(
+    root: &Path,
+    index: Option<&str>,
+    path: &[u8],
+    pattern: &Pattern,
+) -> Result<Script, Absence> {
+    let below = pattern.rest(path);
+    let start = path.len() - below.len();
+    let end = script_end(below, index, pattern.suffix());
+    let (lead, path_info) = below.split_at(end);
+    let mut lead = lead.to_vec();
+    if lead.is_empty() || lead.ends_with(b"/") {
+        lead.extend_from_slice(index.unwrap_or_default().as_bytes());
+    }
+    if is_hidden(&lead) {
+        return Err(Absence::Missing);
+    }
+    let file = root.join(OsStr::from_bytes(&lead));
+    // PHP runs `/picture.jpg` when it is asked for `/picture.jpg/x.php` (`cgi.fix_pathinfo`). Where
+    // we see the same files, nobody gets to ask.
+    if fs::accessat(CWD, &file, Access::EXISTS, AtFlags::empty()) == Err(Errno::NOTDIR) {
+        return Err(Absence::Missing);
+    }
+    Ok(Script {
+        name: [&path[..start], &lead].concat(),
+        path_info: path_info.to_vec(),
+        file: Some(file),
+        root: Some(root.to_owned()),
+    })
+}
+
+/// Where the script ends in `below`: behind the first segment with the ending that scripts have, or
+/// nowhere before the path's own end. Scripts end as the index does, else as the pattern.
+fn script_end(below: &[u8], index: Option<&str>, suffix: &[u8]) -> usize {
+    let own = index.and_then(|index| index.rfind('.').map(|dot| &index.as_bytes()[dot..]));
+    let ending = own.unwrap_or(suffix);
+    let ends = memchr::memchr_iter(b'/', below).chain([below.len()]);
+    let mut ends = ends.filter(|&end| !ending.is_empty() && below[..end].ends_with(ending));
+    ends.next().unwrap_or(below.len())
+}
+
+impl Site {
+    /// What a program needs to know to answer.
+    pub(super) fn call(&self, errand: &Errand<'_>) -> Answer {
+        let Errand { inquiry, path, rule, .. } = *errand;
+        let Some((finder, pattern)) = rule.program() else {
+            return Answer::Reply(self.error(errand, Status::NOT_FOUND, &[]));
+        };
+        let content_limit = rule.content_limit;
+        if matches!(inquiry.head.length, Some(Length::Known(length)) if length > content_limit) {
+            return Answer::Reply(self.error(errand, Status::CONTENT_TOO_LARGE, &[]));
+        }
+        let found = match finder.find(path, pattern) {
+            // The cache holds descriptors that this request needs more.
+            Err(Absence::Busy) if self.cache.close_files() => finder.find(path, pattern),
+            other => other,
+        };
+        match found {
+            Ok(script) => Answer::Gateway(Box::new(Plan {
+                program: Rc::clone(finder.program()),
+                script,
+                path: path.to_vec(),
+                content_limit,
+                user: None,
+                rule: Rc::clone(rule),
+            })),
+            Err(absence) => {
+                let why = Finder::why(&absence);
+                log::debug!("no script at {:?}: {why}", String::from_utf8_lossy(path));
+                Answer::Reply(self.absent(errand, absence))
+            }
+        }
+    }
+
+    /// Whether it is a program that answers for `name` in the directory at `path`.
+    pub(super) fn is_program(&self, host: usize, path: &[u8], name: &str) -> bool {
+        let path = [path, name.as_bytes()].concat();
+        self.hosts[host].table.rule(&path).program().is_some()
+    }
+
+    /// The answer of the program that stands for the directory at the path, if one does, where
+    /// files themselves do not answer the method.
+    pub(super) fn enter_by(&self, errand: &Errand<'_>, files: &Files) -> Option<Answer> {
+        if matches!(errand.inquiry.head.method, Method::Connect | Method::Trace) {
+            return None;
+        }
+        let (_, below) = errand.rule.files(errand.path)?;
+        match files.find(below, |name| self.is_program(errand.host, errand.path, name)) {
+            Ok(Found::Program(name)) => Some(self.enter(errand, &name)),
+            Ok(Found::File(_) | Found::Directory(_) | Found::WithoutSlash) | Err(_) => None,
+        }
+    }
+
+    /// The answer of the program that stands for the directory at the path by `name`. What guards
+    /// that name guards it here too.
+    pub(super) fn enter(&self, errand: &Errand<'_>, name: &str) -> Answer {
+        let path = [errand.path, name.as_bytes()].concat();
+        let rule = self.hosts[errand.host].table.rule(&path);
+        let inner = Errand { path: &path, rule: &rule, ..*errand };
+        let user = match self.admit(&inner) {
+            Ok(user) => user,
+            Err(answer) => return answer,
+        };
+        let mut answer = self.call(&inner);
+        match &mut answer {
+            Answer::Reply(reply) => reply.user = user,
+            Answer::Gateway(plan) => plan.user = user,
+            Answer::Content { .. } | Answer::Later(_) => {}
+        }
+        answer
+    }
+}
+
+/// In words, for `oneloop explain`: what it is, and where.
+impl fmt::Display for Finder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match &self.program.kind {
+            Kind::Cgi(Cgi { scripts: Scripts::Below(root), .. }) => {
+                return write!(f, "CGI scripts below {}", root.display());
+            }
+            Kind::Cgi(Cgi { scripts: Scripts::One(file), .. }) => {
+                return write!(f, "the CGI program {}", file.display());
+            }
+            Kind::FastCgi(_) => "FastCGI",
+            Kind::Scgi(_) => "SCGI",
+            Kind::Proxy(_) => "proxy",
+        };
+        let to = self.program.kind.upstream().map_or(&[][..], |upstream| &upstream.to);
+        let to: Vec<String> = to.iter().map(ToString::to_string).collect();
+        write!(f, "{what} to {}", to.join(", "))
+    }
+}
