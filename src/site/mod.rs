@@ -413,11 +413,6 @@ impl Site {
         Reply { status, fields: Block::Made(fields), body, user: None }
     }
 
-    /// All programs that answer somewhere.
-    pub fn programs(&self) -> impl Iterator<Item = &Rc<program::Program>> {
-        std::iter::empty()
-    }
-
     /// The answer where a program has none, or none that can be passed on: the page that the route
     /// has for `status`. `own`: fields of its own.
     #[must_use]
