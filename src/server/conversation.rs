@@ -82,7 +82,7 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         let wants_content = matches!(gateway.upload, Upload::Streamed | Upload::Tunnel);
         Ok(match () {
-            () if pushed || pulled || gateway.is_news => Step::Moved,
+            () if pushed || pulled || (gateway.is_process() && gateway.is_news) => Step::Moved,
             () if wants_content && !gateway.has_output() => Step::NeedsInput,
             () => Step::NeedsOther,
         })
@@ -257,7 +257,9 @@ impl<N: Net> Serving<'_, '_, N> {
                 Self::hear_end(gateway).map(|()| true)
             }
             Ok(count) => {
-                gateway.ready.readable = count == room || gateway.ready.read_closed;
+                // A process has several descriptors: what was told of one may be about another.
+                gateway.ready.readable =
+                    count == room || gateway.ready.read_closed || gateway.is_process();
                 gateway.heard += count as u64;
                 self.moved += count;
                 self.hear(gateway, plan, &buffer[..kept + count]).map(|()| true)

@@ -189,14 +189,14 @@ impl<N: Net> Server<N> {
                 return Ok((Opening::Spawn(Box::new(job)), gateway));
             }
             Kind::FastCgi(application) => {
-                let mut exchange = fastcgi::Exchange::new(application.upstream.persistent > 0);
+                let mut exchange = fastcgi::Exchange::new(head.method, application.upstream.persistent > 0);
                 exchange.request(&call, &mut output);
                 // The end of content is said even where there is none.
                 (Codec::FastCgi(exchange), Upload::Spooled(0))
             }
             Kind::Scgi(_) => {
                 scgi::request(&call, &mut output);
-                (Codec::Script(cgi::Answer::new()), upload)
+                (Codec::Script(cgi::Answer::new(head.method)), upload)
             }
             Kind::Proxy(proxy) => {
                 let exchange = ask_origin(proxy, plan, &call, address.as_ref(), &mut output);
@@ -336,7 +336,7 @@ fn script_codec(plan: &Plan, head: &Head<'_>) -> Codec {
     if is_nph {
         Codec::Origin(origin::Exchange::of_script(head.method))
     } else {
-        Codec::Script(cgi::Answer::new())
+        Codec::Script(cgi::Answer::new(head.method))
     }
 }
 
