@@ -1,45 +1,289 @@
-//! Skeleton.
-use super::{BadGateway, Call, Inbound};
+//! FastCGI 1.0, the side of the server: one request to a responder, in records, and its response,
+//! which inside STDOUT is that of a script (`cgi.rs`). Connections are not known here.
 
-/// One exchange.
+use super::cgi::Answer;
+use super::variables::variables;
+use super::{BadGateway, Call, Inbound};
+use crate::http::method::Method;
+
+#[cfg(test)]
+mod tests;
+
+/// The only version there is.
+const VERSION: u8 = 1;
+
+/// The id of the one request that a connection carries at a time. 0 is for the connection itself.
+const ID: u16 = 1;
+
+/// Bytes of a record's header.
+const HEADER: usize = 8;
+
+/// Bytes of content in one record: the most that is a multiple of eight, so that full records need
+/// no padding.
+const MAX_CONTENT: usize = 65_528;
+
+const BEGIN_REQUEST: u8 = 1;
+const END_REQUEST: u8 = 3;
+const PARAMS: u8 = 4;
+const STDIN: u8 = 5;
+const STDOUT: u8 = 6;
+const STDERR: u8 = 7;
+
+/// The role of an application that answers requests.
+const RESPONDER: u8 = 1;
+
+/// The connection is to persist behind the request.
+const KEEP_CONN: u8 = 1;
+
+/// One request and its response.
 #[derive(Debug)]
-pub struct Exchange {}
+pub struct Exchange {
+    keep: bool,
+    answer: Answer,
+    at: At,
+    /// What the record that comes in is.
+    record: Record,
+    /// Bytes of its content still to come.
+    left: usize,
+    /// Bytes of its padding still to come.
+    padding: usize,
+    /// As much of a header, or of what `END_REQUEST` says, as is there: `small[..filled]`.
+    small: [u8; HEADER],
+    filled: usize,
+    /// The end of STDIN has been written.
+    is_sent: bool,
+    /// STDOUT has come to its end.
+    is_silent: bool,
+}
+
+/// What the next byte is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum At {
+    Header,
+    Content,
+    Padding,
+    /// Nothing: the response is whole.
+    Over,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Record {
+    Output,
+    Complaint,
+    End,
+    /// Of no interest: about the connection, or of a type that is not known.
+    Other,
+}
 
 impl Exchange {
-    /// One of which nothing is there yet.
+    /// One of which nothing is there yet: a request with this method. `keep`: the application is
+    /// not to close the connection behind it.
     #[must_use]
-    pub fn new(_keep: bool) -> Exchange {
-        Exchange {}
+    pub fn new(method: Method<'_>, keep: bool) -> Exchange {
+        Exchange {
+            keep,
+            answer: Answer::new(method),
+            at: At::Header,
+            record: Record::Other,
+            left: 0,
+            padding: 0,
+            small: [0; HEADER],
+            filled: 0,
+            is_sent: false,
+            is_silent: false,
+        }
     }
 
-    /// Appends the request.
-    pub fn request(&mut self, _call: &Call<'_>, _out: &mut Vec<u8>) {}
-
-    /// See [`super::Codec::receive`].
-    ///
-    /// # Errors
-    /// See [`super::Codec::receive`].
-    pub fn receive<'a>(&mut self, _input: &'a [u8]) -> Result<(usize, Inbound<'a>), BadGateway> {
-        Err(BadGateway("not yet"))
-    }
-
-    /// See [`super::Codec::close`].
-    ///
-    /// # Errors
-    /// See [`super::Codec::close`].
-    pub fn close(&mut self) -> Result<(), BadGateway> {
-        Err(BadGateway("not yet"))
+    /// Appends the request, up to its content.
+    pub fn request(&mut self, call: &Call<'_>, out: &mut Vec<u8>) {
+        let flags = if self.keep { KEEP_CONN } else { 0 };
+        write_record(out, BEGIN_REQUEST, &[0, RESPONDER, flags, 0, 0, 0, 0, 0]);
+        let mut pairs = Vec::new();
+        variables(call, |name, value| {
+            write_length(&mut pairs, name.len());
+            write_length(&mut pairs, value.len());
+            pairs.extend_from_slice(name);
+            pairs.extend_from_slice(value);
+        });
+        write_stream(out, PARAMS, &pairs);
+        write_record(out, PARAMS, &[]);
     }
 
     /// See [`super::Codec::send`].
-    pub fn send(&mut self, _content: &[u8], _out: &mut Vec<u8>) {}
+    pub fn send(&mut self, content: &[u8], out: &mut Vec<u8>) {
+        write_stream(out, STDIN, content);
+    }
 
     /// See [`super::Codec::finish`].
-    pub fn finish(&mut self, _out: &mut Vec<u8>) {}
+    pub fn finish(&mut self, out: &mut Vec<u8>) {
+        write_record(out, STDIN, &[]);
+        self.is_sent = true;
+    }
 
-    /// See [`super::Codec::is_reusable`].
+    /// See [`super::Codec::receive`]. Takes all of `input`, but for what stands behind a piece that
+    /// it returns.
+    ///
+    /// # Errors
+    /// See [`super::Codec::receive`].
+    pub fn receive<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Inbound<'a>), BadGateway> {
+        let mut used = 0;
+        loop {
+            if self.at == At::Over {
+                return Ok((used, Inbound::End));
+            }
+            let rest = &input[used..];
+            if rest.is_empty() {
+                return Ok((used, Inbound::Nothing));
+            }
+            match self.at {
+                At::Header => {
+                    used += self.fill(rest);
+                    if self.filled == HEADER {
+                        self.begin_record()?;
+                    }
+                }
+                At::Content => {
+                    let (count, inbound) = self.receive_content(rest)?;
+                    used += count;
+                    if inbound != Inbound::Nothing {
+                        return Ok((used, inbound));
+                    }
+                }
+                At::Padding => {
+                    let count = self.padding.min(rest.len());
+                    self.padding -= count;
+                    used += count;
+                    self.advance();
+                }
+                At::Over => {}
+            }
+        }
+    }
+
+    /// See [`super::Codec::close`].
+    ///
+    /// # Errors
+    /// See [`super::Codec::close`]: whenever the application has not ended the request.
+    pub fn close(&mut self) -> Result<(), BadGateway> {
+        match self.at {
+            At::Over => Ok(()),
+            At::Header | At::Content | At::Padding => {
+                Err(BadGateway("it closed the connection before the end of its response"))
+            }
+        }
+    }
+
+    /// See [`super::Codec::is_reusable`]. An application may answer before it has been told all;
+    /// what it is still owed then would be taken for part of the next request.
     #[must_use]
     pub fn is_reusable(&self) -> bool {
-        false
+        self.keep && self.is_sent && self.at == At::Over
+    }
+
+    /// Gathers up to eight bytes. Returns how many were taken.
+    fn fill(&mut self, input: &[u8]) -> usize {
+        let count = input.len().min(HEADER - self.filled);
+        self.small[self.filled..][..count].copy_from_slice(&input[..count]);
+        self.filled += count;
+        count
+    }
+
+    /// Reads the header of a record.
+    fn begin_record(&mut self) -> Result<(), BadGateway> {
+        let [version, kind, id_high, id_low, length_high, length_low, padding, _] = self.small;
+        self.filled = 0;
+        self.left = usize::from(u16::from_be_bytes([length_high, length_low]));
+        self.padding = usize::from(padding);
+        if version != VERSION {
+            return Err(BadGateway("it does not speak FastCGI"));
+        }
+        self.record = match (u16::from_be_bytes([id_high, id_low]), kind) {
+            (ID, STDOUT) => Record::Output,
+            (ID, STDERR) => Record::Complaint,
+            (ID, END_REQUEST) => Record::End,
+            (0 | ID, _) => Record::Other,
+            _ => return Err(BadGateway("it answers a request that was not asked")),
+        };
+        match self.record {
+            Record::Output if self.left > 0 && self.is_silent => {
+                return Err(BadGateway("its output goes on behind its end"));
+            }
+            Record::Output => self.is_silent |= self.left == 0,
+            Record::End if self.left != HEADER => {
+                return Err(BadGateway("it ends its response in a malformed record"));
+            }
+            Record::End | Record::Complaint | Record::Other => {}
+        }
+        self.advance();
+        Ok(())
+    }
+
+    /// Takes some of a record's content from the front of `input`.
+    fn receive_content<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Inbound<'a>), BadGateway> {
+        let piece = &input[..self.left.min(input.len())];
+        let (count, inbound) = match self.record {
+            Record::Output => self.answer.receive(piece)?,
+            Record::Complaint => (piece.len(), Inbound::Complaint(piece)),
+            Record::End => (self.fill(piece), Inbound::Nothing),
+            Record::Other => (piece.len(), Inbound::Nothing),
+        };
+        self.left -= count;
+        if self.record == Record::End && self.left == 0 {
+            self.check_end()?;
+        }
+        self.advance();
+        Ok((count, inbound))
+    }
+
+    /// Reads what `END_REQUEST` says. What the application's own status means, only it knows.
+    fn check_end(&mut self) -> Result<(), BadGateway> {
+        self.filled = 0;
+        match self.small[4] {
+            0 => self.answer.close(),
+            1 => Err(BadGateway("it takes no further request on this connection")),
+            2 => Err(BadGateway("it is overloaded")),
+            3 => Err(BadGateway("it is no FastCGI responder")),
+            _ => Err(BadGateway("it ends its response with an unknown status")),
+        }
+    }
+
+    /// Goes on to what comes next, where what was coming is whole.
+    fn advance(&mut self) {
+        self.at = match self.record {
+            _ if self.left > 0 => At::Content,
+            _ if self.padding > 0 => At::Padding,
+            Record::End => At::Over,
+            Record::Output | Record::Complaint | Record::Other => At::Header,
+        };
+    }
+}
+
+/// Appends `content` as records of a stream. No content makes no record: that would be its end.
+fn write_stream(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
+    for piece in content.chunks(MAX_CONTENT) {
+        write_record(out, kind, piece);
+    }
+}
+
+/// Appends one record, padded to a multiple of eight bytes, as the specification recommends.
+fn write_record(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
+    let length = u16::try_from(content.len()).expect("nobody writes more than MAX_CONTENT");
+    let padding = content.len().next_multiple_of(8) - content.len();
+    let [id_high, id_low] = ID.to_be_bytes();
+    let [length_high, length_low] = length.to_be_bytes();
+    let padding_length = u8::try_from(padding).expect("it is less than eight");
+    out.extend([VERSION, kind, id_high, id_low, length_high, length_low, padding_length, 0]);
+    out.extend_from_slice(content);
+    out.extend_from_slice(&[0; 7][..padding]);
+}
+
+/// Appends the length of a name or value: in one byte, or in four that begin with a one bit.
+fn write_length(out: &mut Vec<u8>, length: usize) {
+    match u8::try_from(length) {
+        Ok(short @ ..0x80) => out.push(short),
+        Ok(_) | Err(_) => {
+            let long = u32::try_from(length).expect("a head's limit fits in 31 bits");
+            out.extend_from_slice(&(long | 1 << 31).to_be_bytes());
+        }
     }
 }
