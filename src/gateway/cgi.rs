@@ -1,5 +1,5 @@
 //! The output of a script (RFC 3875 §6): a head in lines, then content. CGI and SCGI programs write
-//! it as it is, FastCGI applications into records.
+//! it as it is, `FastCGI` applications into records.
 //!
 //! How it gets here, and what becomes of the script, is not known here.
 

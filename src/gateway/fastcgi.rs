@@ -1,4 +1,4 @@
-//! FastCGI 1.0, the side of the server: one request to a responder, in records, and its response,
+//! `FastCGI` 1.0, the side of the server: one request to a responder, in records, and its response,
 //! which inside STDOUT is that of a script (`cgi.rs`). Connections are not known here.
 
 use super::cgi::Answer;
@@ -279,11 +279,9 @@ fn write_record(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
 
 /// Appends the length of a name or value: in one byte, or in four that begin with a one bit.
 fn write_length(out: &mut Vec<u8>, length: usize) {
-    match u8::try_from(length) {
-        Ok(short @ ..0x80) => out.push(short),
-        Ok(_) | Err(_) => {
-            let long = u32::try_from(length).expect("a head's limit fits in 31 bits");
-            out.extend_from_slice(&(long | 1 << 31).to_be_bytes());
-        }
+    if let Ok(short @ ..0x80) = u8::try_from(length) {
+        return out.push(short);
     }
+    let long = u32::try_from(length).expect("a head's limit fits in 31 bits");
+    out.extend_from_slice(&(long | 1 << 31).to_be_bytes());
 }

@@ -85,14 +85,12 @@ fn server<F: FnMut(&[u8], &[u8])>(call: &Call<'_>, teller: &mut Teller<'_, F>) {
     if let Some(address) = address {
         teller.tell("SERVER_ADDR", address.to_string());
     }
-    match (call.head.host, address) {
-        ("", Some(address)) if address.is_ipv6() => {
-            teller.tell("SERVER_NAME", format!("[{address}]"))
-        }
-        ("", Some(address)) => teller.tell("SERVER_NAME", address.to_string()),
-        ("", None) => teller.tell("SERVER_NAME", "localhost"),
-        (host, _) => teller.tell("SERVER_NAME", host),
-    }
+    let own = match address {
+        Some(address) if address.is_ipv6() => format!("[{address}]"),
+        Some(address) => address.to_string(),
+        None => "localhost".to_owned(),
+    };
+    teller.tell("SERVER_NAME", if call.head.host.is_empty() { &own } else { call.head.host });
     // A Unix-domain socket has no port of its own: what the client has asked for is all there is.
     let asked = split_authority(call.head.authority).and_then(|(_, port)| port);
     match call.server.map(|server| server.port()) {
