@@ -8,6 +8,7 @@
 pub mod cgi;
 pub mod fastcgi;
 pub mod origin;
+mod response_fields;
 pub mod scgi;
 pub mod variables;
 
