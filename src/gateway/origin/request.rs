@@ -1,0 +1,323 @@
+//! A request's head as an origin gets it: the client's own, without what held for the client's
+//! connection alone, and with word of where it has come from.
+//!
+//! Of the fields that say who the client is, an origin may trust what this server has written:
+//! `X-Forwarded-Host` and `X-Forwarded-Proto`, and the *last* member of `Forwarded`,
+//! `X-Forwarded-For` and `Via`. The members before it are what the client, or a proxy before this
+//! server, has said. All other `X-Forwarded-` fields of the client are left out, since an origin
+//! could not tell who wrote them.
+
+use std::cmp::Ordering;
+use std::io::Write as _;
+use std::net::IpAddr;
+
+use httparse::Header;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::gateway::Call;
+use crate::http::fields::{self, Fields, Name};
+use crate::http::framing::{Encoder, Length};
+use crate::http::head::Head;
+
+/// How a request is passed on.
+#[derive(Clone, Copy, Debug)]
+pub struct Forward<'a> {
+    /// Path, percent-encoded, and query: what [`target`] makes.
+    pub target: &'a [u8],
+    /// The value of Host.
+    pub host: &'a str,
+}
+
+/// Fields that are not passed on: those that hold for one connection (RFC 9110 §7.6.1), those that
+/// are written anew, and two that nobody behind a proxy may hear of. `HTTP2-Settings` belongs to an
+/// upgrade that is not offered, and `Proxy` becomes the variable `HTTP_PROXY` of a program that
+/// takes it for its own.
+const LEFT_OUT: [&str; 16] = [
+    "Connection",
+    "Content-Length",
+    "Expect",
+    "Forwarded",
+    "Host",
+    "HTTP2-Settings",
+    "Keep-Alive",
+    "Proxy",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Via",
+    FORWARDED_FOR,
+];
+
+const FORWARDED_FOR: &str = "X-Forwarded-For";
+
+/// What the names of all fields begin with that say where a request has come from.
+const FORWARDED_PREFIX: &str = "X-Forwarded-";
+
+/// Fields that are passed on even where Connection names them. RFC 9110 §7.6.1 would have them
+/// removed; but then a client could strip what a proxy before this server has added, and what the
+/// origin relies on. (The other fields of that kind are written anew in any case.)
+const NEVER_NAMED: [&str; 3] = ["Authorization", "Cookie", "X-Real-IP"];
+
+/// Protocols that are not offered to an origin: requests in them would reach it past all that this
+/// server checks.
+const NEVER_OFFERED: [&[u8]; 4] = [b"h2", b"h2c", b"HTTP", b"TLS"];
+
+/// What must be escaped in a path: all that is no `pchar` (RFC 3986 §3.3), but the slash.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b'!')
+    .remove(b'$')
+    .remove(b'&')
+    .remove(b'\'')
+    .remove(b'(')
+    .remove(b')')
+    .remove(b'*')
+    .remove(b'+')
+    .remove(b',')
+    .remove(b';')
+    .remove(b'=')
+    .remove(b':')
+    .remove(b'@');
+
+/// Appends the target that an origin is asked for: `path`, decoded and without dot segments, is
+/// escaped again; `query` stays as it is. `strip` is taken off the front of the path, where the
+/// path goes on with `/` or ends there: `/api` off `/api/x` leaves `/x`, off `/api` it leaves `/`,
+/// and `/apix` stays.
+///
+/// It is made from the path that routes and access checks have seen, and not from the one that the
+/// client has written: so there is no spelling that means one thing here and another there.
+pub fn target(path: &[u8], query: Option<&str>, strip: Option<&str>, out: &mut Vec<u8>) {
+    let strip = strip.unwrap_or("").trim_end_matches('/').as_bytes();
+    let path = match path.strip_prefix(strip) {
+        Some(b"") => b"/",
+        Some(rest) if rest.starts_with(b"/") => rest,
+        Some(_) | None => path,
+    };
+    for piece in percent_encode(path, PATH) {
+        out.extend_from_slice(piece.as_bytes());
+    }
+    if let Some(query) = query {
+        out.push(b'?');
+        out.extend_from_slice(query.as_bytes());
+    }
+}
+
+/// The protocols that `head` offers to change to (RFC 9110 §7.8), as a list, in its order; empty if
+/// there are none, or none that an origin may be offered. A request with content offers nothing: it
+/// would have to be sent before the connection can change.
+pub(super) fn offered(head: &Head<'_>) -> Vec<u8> {
+    let mut offered = Vec::new();
+    let asks = fields_name(&head.fields, b"upgrade");
+    if head.minor_version == 0 || head.length.is_some() || !asks {
+        return offered;
+    }
+    for protocol in values(&head.fields, "Upgrade").flat_map(fields::list) {
+        let (name, version) = match memchr::memchr(b'/', protocol) {
+            Some(slash) => (&protocol[..slash], Some(&protocol[slash + 1..])),
+            None => (protocol, None),
+        };
+        let is_valid = fields::is_name(name) && version.is_none_or(fields::is_name);
+        if is_valid && !NEVER_OFFERED.iter().any(|never| never.eq_ignore_ascii_case(name)) {
+            append_member(&mut offered, protocol);
+        }
+    }
+    offered
+}
+
+/// Whether Connection names `option`.
+fn fields_name(fields: &Fields<'_>, option: &[u8]) -> bool {
+    fields.members(Name::Connection).any(|member| member.eq_ignore_ascii_case(option))
+}
+
+/// The values of all lines of `name`.
+fn values<'a>(fields: &Fields<'a>, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    let lines = fields.lines().iter().filter(move |line| line.name.eq_ignore_ascii_case(name));
+    lines.map(|line| line.value)
+}
+
+/// Appends `member` to `list`.
+fn append_member(list: &mut Vec<u8>, member: &[u8]) {
+    if !list.is_empty() && !member.is_empty() {
+        list.extend_from_slice(b", ");
+    }
+    list.extend_from_slice(member);
+}
+
+/// Appends the request's head to `out`. Returns what frames the content that is to follow.
+pub(super) fn write(
+    call: &Call<'_>,
+    forward: &Forward<'_>,
+    offered: &[u8],
+    out: &mut Vec<u8>,
+) -> Option<Encoder> {
+    let head = call.head;
+    debug_assert!(forward.target.iter().all(u8::is_ascii_graphic), "the target would be two");
+    out.extend_from_slice(head.method.as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(forward.target);
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    fields::write(out, "Host", forward.host.as_bytes());
+    write_end_to_end(&head.fields, out);
+    write_forwarding(call, out);
+    if !offered.is_empty() {
+        fields::write(out, "Connection", b"upgrade");
+        fields::write(out, "Upgrade", offered);
+    }
+    let encoder = write_framing(call, out);
+    if encoder.is_some() && head.expects_continue {
+        fields::write(out, "Expect", b"100-continue");
+    }
+    out.extend_from_slice(b"\r\n");
+    encoder
+}
+
+/// Appends the fields that are passed on, in their order.
+fn write_end_to_end(fields: &Fields<'_>, out: &mut Vec<u8>) {
+    // Sorted, so that a Connection of thousands of members costs no more than reading it.
+    let mut named: Vec<&[u8]> = fields.members(Name::Connection).collect();
+    named.sort_unstable_by(|a, b| compare(a, b));
+    for line in fields.lines().iter().filter(|line| is_passed(line.name, &named, fields.lines())) {
+        fields::write(out, line.name, line.value);
+    }
+}
+
+/// Whether the field `name`, one of `lines`, is passed on; `named` are the names that Connection
+/// lists, sorted.
+fn is_passed(name: &str, named: &[&[u8]], lines: &[Header<'_>]) -> bool {
+    let prefix = name.get(..FORWARDED_PREFIX.len()).unwrap_or("");
+    if LEFT_OUT.iter().any(|other| is_alias(name, other)) || is_alias(prefix, FORWARDED_PREFIX) {
+        return false;
+    }
+    let is_named = named.binary_search_by(|other| compare(other, name.as_bytes())).is_ok();
+    if is_named && !NEVER_NAMED.iter().any(|never| never.eq_ignore_ascii_case(name)) {
+        return false;
+    }
+    let is_double = |other: &str| is_alias(other, name) && !other.eq_ignore_ascii_case(name);
+    !(name.contains('_') && lines.iter().any(|line| is_double(line.name)))
+}
+
+/// Whether `a` and `b` are one name to an origin that makes variables of fields: as WSGI, Rack and
+/// CGI do, for whom `_` is as good as `-`. So `X_Forwarded_For` is left out like `X-Forwarded-For`,
+/// and a name with `_` where there is another line that it could be taken for; all others pass.
+fn is_alias(a: &str, b: &str) -> bool {
+    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| fold(a) == fold(b))
+}
+
+/// The order of names, whatever their case.
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let lower = |name| <[u8]>::iter(name).map(u8::to_ascii_lowercase);
+    lower(a).cmp(lower(b))
+}
+
+/// Appends the fields that say where the request has come from.
+fn write_forwarding(call: &Call<'_>, out: &mut Vec<u8>) {
+    let head = call.head;
+    // A client of IPv4 is one, also where it has come through a socket of IPv6.
+    let client = call.client.map(|address| address.ip().to_canonical());
+    // Behind an open quotation mark, what is appended would be a part of what the client said.
+    let is_valid = values(&head.fields, "Forwarded").all(is_forwarded);
+    let known = values(&head.fields, "Forwarded").filter(|_| is_valid);
+    write_extended("Forwarded", known, &forwarded(client, head.authority), out);
+    let known = values(&head.fields, FORWARDED_FOR);
+    let address = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
+    write_extended(FORWARDED_FOR, known, address.as_bytes(), out);
+    if !head.authority.is_empty() {
+        fields::write(out, "X-Forwarded-Host", head.authority.as_bytes());
+    }
+    fields::write(out, "X-Forwarded-Proto", b"http");
+    // RFC 9110 §7.6.3: the version is the one that the request was received in.
+    let via = if head.minor_version == 0 { &b"1.0 oneloop"[..] } else { b"1.1 oneloop" };
+    write_extended("Via", values(&head.fields, "Via"), via, out);
+}
+
+/// Writes one line of `name`: the values that were there, and `member` as the last.
+fn write_extended<'a>(
+    name: &str,
+    known: impl Iterator<Item = &'a [u8]>,
+    member: &[u8],
+    out: &mut Vec<u8>,
+) {
+    let mut value = Vec::new();
+    known.for_each(|known| append_member(&mut value, known));
+    append_member(&mut value, member);
+    fields::write(out, name, &value);
+}
+
+/// What this server has to say in Forwarded (RFC 7239 §4).
+fn forwarded(client: Option<IpAddr>, authority: &str) -> Vec<u8> {
+    let mut element = match client {
+        Some(IpAddr::V4(address)) => format!("for={address}"),
+        Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
+        None => "for=unknown".to_owned(),
+    }
+    .into_bytes();
+    // An authority has neither quotation marks nor backslashes: nothing is to be escaped.
+    if fields::is_name(authority.as_bytes()) {
+        write!(element, ";host={authority}").expect("a vector takes all bytes");
+    } else if !authority.is_empty() {
+        write!(element, ";host=\"{authority}\"").expect("a vector takes all bytes");
+    }
+    element.extend_from_slice(b";proto=http");
+    element
+}
+
+/// Whether `value` is a well-formed Forwarded (RFC 7239 §4).
+fn is_forwarded(value: &[u8]) -> bool {
+    fields::list(value).all(|element| {
+        let mut rest = Some(element);
+        while let Some(now) = rest {
+            let end = fields::outside_quotes(now, b';');
+            let pair = now[..end.unwrap_or(now.len())].trim_ascii();
+            rest = end.map(|end| &now[end + 1..]);
+            if !(pair.is_empty() || is_pair(pair)) {
+                return false;
+            }
+        }
+        true
+    })
+}
+
+/// Whether `pair` is `token=value`, the value a token or a quoted string.
+fn is_pair(pair: &[u8]) -> bool {
+    let Some(equals) = memchr::memchr(b'=', pair) else { return false };
+    let (name, value) = (&pair[..equals], &pair[equals + 1..]);
+    fields::is_name(name) && (fields::is_name(value) || is_quoted(value))
+}
+
+/// Whether `value` is one quoted string (RFC 9110 §5.6.4), closed at its very end.
+fn is_quoted(value: &[u8]) -> bool {
+    let Some(mut rest) = value.strip_prefix(b"\"") else { return false };
+    loop {
+        match rest {
+            [b'"', behind @ ..] => return behind.is_empty(),
+            [b'\\', _, behind @ ..] | [_, behind @ ..] => rest = behind,
+            [] => return false,
+        }
+    }
+}
+
+/// Appends the field that frames the content, as the client framed it; or by its length, where that
+/// has become known meanwhile.
+fn write_framing(call: &Call<'_>, out: &mut Vec<u8>) -> Option<Encoder> {
+    let head = call.head;
+    let length = match (head.length, call.content_length) {
+        (Some(Length::Known(length)), _) | (Some(Length::Chunked), Some(length)) => length,
+        (Some(Length::Chunked), None) => {
+            fields::write(out, "Transfer-Encoding", b"chunked");
+            return Some(Encoder::Chunked);
+        }
+        // Content of no bytes is said to be none, where the client has said so.
+        (None, _) if head.fields.get(Name::ContentLength).is_some() => 0,
+        (None, _) => return None,
+    };
+    fields::write(out, "Content-Length", length.to_string().as_bytes());
+    (length > 0).then_some(Encoder::Known(length))
+}
