@@ -69,7 +69,11 @@ impl Story {
     fn failure(&self) -> Option<&'static str> {
         self.events.iter().find_map(|event| match event {
             Event::Failed(BadGateway(why)) => Some(*why),
-            _ => None,
+            Event::Interim(..)
+            | Event::Head(_)
+            | Event::Switch(_)
+            | Event::Content(_)
+            | Event::End => None,
         })
     }
 
@@ -77,7 +81,11 @@ impl Story {
     fn head(&self) -> Option<&ResponseHead> {
         self.events.iter().find_map(|event| match event {
             Event::Head(head) => Some(head),
-            _ => None,
+            Event::Interim(..)
+            | Event::Switch(_)
+            | Event::Content(_)
+            | Event::End
+            | Event::Failed(_) => None,
         })
     }
 
@@ -85,7 +93,11 @@ impl Story {
     fn content(&self) -> &[u8] {
         let content = self.events.iter().find_map(|event| match event {
             Event::Content(content) => Some(&content[..]),
-            _ => None,
+            Event::Interim(..)
+            | Event::Head(_)
+            | Event::Switch(_)
+            | Event::End
+            | Event::Failed(_) => None,
         });
         content.unwrap_or(b"")
     }

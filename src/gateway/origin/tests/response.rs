@@ -13,12 +13,14 @@ pub(super) const GOOD: &[&[u8]] = &[
     b"HTTP/1.1 599 \r\ncontent-length: 1\r\n\r\nx",
     b"HTTP/1.1 200 \xe4 very  odd\treason\r\nContent-Length:1\t \r\nEmpty:\r\n\r\nx",
     b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n1;x=\"y\"\r\n\n\r\n1\r\n\0\r\n0\r\nTr: ail\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n\
+      1;x=\"y\"\r\n\n\r\n1\r\n\0\r\n0\r\nTr: ail\r\n\r\n",
     b"HTTP/1.1 200 OK\r\n\r\nuntil\r\nthe end",
     b"HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\n",
     b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok",
     b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
-    b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1",
+    b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100\r\n\r\n\
+      HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1",
 ];
 
 /// Responses that are not passed on, and a part of the reason.
