@@ -226,8 +226,8 @@ fn authority<'a>(
     })
 }
 
-/// Whether the client wants the connection to persist (RFC 9112 §9.3).
-fn persists(fields: &Fields<'_>, minor_version: u8) -> bool {
+/// Whether who has sent these fields wants the connection to persist (RFC 9112 §9.3).
+pub(crate) fn persists(fields: &Fields<'_>, minor_version: u8) -> bool {
     let mut close = false;
     let mut keep_alive = false;
     for option in fields.members(Name::Connection) {

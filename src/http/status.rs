@@ -86,6 +86,14 @@ impl Status {
         (200..=599).contains(&code).then_some(Status(code))
     }
 
+    /// The status with this code, if it is one of an interim response, which another one follows:
+    /// 100 to 199, but not 101 (RFC 9110 §15.2).
+    #[must_use]
+    pub fn interim(code: u16) -> Option<Status> {
+        let status = Status(code);
+        ((100..=199).contains(&code) && status != Status::SWITCHING_PROTOCOLS).then_some(status)
+    }
+
     /// The three digits as a number.
     #[must_use]
     pub fn code(self) -> u16 {
@@ -131,5 +139,14 @@ mod tests {
         assert_eq!(Status::from_code(299).map(Status::reason), Some(""));
         assert_eq!(Status::from_code(101), None);
         assert_eq!(Status::from_code(600), None);
+    }
+
+    #[test]
+    fn interim_codes_are_those_that_end_nothing() {
+        assert_eq!(Status::interim(100), Some(Status::CONTINUE));
+        assert_eq!(Status::interim(199).map(Status::code), Some(199));
+        for code in [0, 99, 101, 200, 404, 1100] {
+            assert_eq!(Status::interim(code), None, "{code}");
+        }
     }
 }
