@@ -82,8 +82,7 @@ impl Site {
         if let (Some(rule), Some(path)) = (&rule, path) {
             explanation.routes = matched(rule);
             let Whereabouts { file, program, script, missing } = self.whereabouts(host, path);
-            explanation =
-                Explanation { file, program, script, missing, ..explanation };
+            explanation = Explanation { file, program, script, missing, ..explanation };
             if matches!(rule.action(), Some(Acting::Handlers(_))) {
                 return explanation;
             }

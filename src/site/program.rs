@@ -48,7 +48,7 @@ pub struct Program {
 pub enum Kind {
     /// A process for each request (RFC 3875).
     Cgi(Cgi),
-    /// An application that speaks FastCGI.
+    /// An application that speaks `FastCGI`.
     FastCgi(FastCgi),
     /// An application that speaks SCGI.
     Scgi(Scgi),
@@ -79,7 +79,7 @@ pub enum Scripts {
     One(PathBuf),
 }
 
-/// A FastCGI application.
+/// A `FastCGI` application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FastCgi {
     /// Where it is.
@@ -188,7 +188,8 @@ impl FromStr for Endpoint {
         let port = port.parse().ok().filter(|port| *port != 0 && is_number);
         let port = port.ok_or(BadEndpoint("its port is not a number from 1 to 65535"))?;
         let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
-        let is_label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_letter);
+        let is_label =
+            |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(is_letter);
         // What looks like a number and is no address is a slip, whatever a resolver makes of it.
         let is_numeric = name.rsplit('.').next().is_some_and(|last| last.parse::<u64>().is_ok());
         if name.len() > 253 || is_numeric || !name.split('.').all(is_label) {
@@ -207,7 +208,7 @@ impl Program {
             Kind::Cgi(_) => 16,
             Kind::FastCgi(_) | Kind::Scgi(_) | Kind::Proxy(_) => 256,
         };
-        let timeout = Duration::from_secs(60);
+        let timeout = Duration::from_mins(1);
         Program { kind, environment: Vec::new(), timeout, at_once, queue: 64 }
     }
 
@@ -238,7 +239,7 @@ impl Upstream {
     /// endpoints are.
     #[must_use]
     pub fn new(to: Vec<Endpoint>) -> Upstream {
-        let (connect_timeout, idle_timeout) = (Duration::from_secs(5), Duration::from_secs(60));
+        let (connect_timeout, idle_timeout) = (Duration::from_secs(5), Duration::from_mins(1));
         Upstream { to, persistent: 8, connect_timeout, idle_timeout, health: None }
     }
 }

@@ -54,9 +54,10 @@ impl Finder {
                     format!("the program {} cannot be run: {error}", file.display())
                 };
                 *file = path::absolute(&*file).map_err(|error| cannot(file, error))?;
-                if let Err(error) = may_be_run(file) {
-                    return Err(cannot(file, error.into()));
+                if !file.is_file() {
+                    return Err(cannot(file, Errno::NOENT.into()));
                 }
+                may_be_run(file).map_err(|error| cannot(file, error.into()))?;
             }
             Kind::FastCgi(_) | Kind::Scgi(_) | Kind::Proxy(_) => {}
         }
@@ -136,11 +137,8 @@ impl Finder {
     }
 }
 
-/// Whether `file` is a file that this process may execute.
+/// Whether this process may execute `file`.
 fn may_be_run(file: &Path) -> Result<(), Errno> {
-    if !file.is_file() {
-        return Err(Errno::NOENT);
-    }
     fs::accessat(CWD, file, Access::EXEC_OK, AtFlags::empty())
 }
 
@@ -202,21 +200,40 @@ impl Site {
             Err(Absence::Busy) if self.cache.close_files() => finder.find(path, pattern),
             other => other,
         };
-        match found {
-            Ok(script) => Answer::Gateway(Box::new(Plan {
-                program: Rc::clone(finder.program()),
-                script,
-                path: path.to_vec(),
-                content_limit,
-                user: None,
-                rule: Rc::clone(rule),
-            })),
+        let script = match found {
+            Ok(script) => script,
             Err(absence) => {
                 let why = Finder::why(&absence);
                 log::debug!("no script at {:?}: {why}", String::from_utf8_lossy(path));
-                Answer::Reply(self.absent(errand, absence))
+                return Answer::Reply(self.absent(errand, absence));
             }
+        };
+        let user = match self.admit_to_script(errand, &script) {
+            Ok(user) => user,
+            Err(answer) => return answer,
+        };
+        Answer::Gateway(Box::new(Plan {
+            program: Rc::clone(finder.program()),
+            script,
+            path: path.to_vec(),
+            content_limit,
+            user,
+            rule: Rc::clone(rule),
+        }))
+    }
+
+    /// As [`Site::admit`], for the script that was found: what guards `/admin.py` guards it from
+    /// `/admin.py/x` too.
+    fn admit_to_script(
+        &self,
+        errand: &Errand<'_>,
+        script: &Script,
+    ) -> Result<Option<Rc<str>>, Answer> {
+        if script.path_info.is_empty() || script.name.is_empty() {
+            return Ok(None);
         }
+        let rule = self.hosts[errand.host].table.rule(&script.name);
+        self.admit(&Errand { path: &script.name, rule: &rule, ..*errand })
     }
 
     /// Whether it is a program that answers for `name` in the directory at `path`.
@@ -251,7 +268,7 @@ impl Site {
         let mut answer = self.call(&inner);
         match &mut answer {
             Answer::Reply(reply) => reply.user = user,
-            Answer::Gateway(plan) => plan.user = user,
+            Answer::Gateway(plan) => plan.user = plan.user.take().or(user),
             Answer::Content { .. } | Answer::Later(_) => {}
         }
         answer

@@ -31,18 +31,20 @@ impl Site {
         files: &Files,
         known: Option<Rc<Entry>>,
     ) -> Answer {
-        Answer::Reply(match self.load(errand.host, errand.path, errand.rule, known, errand.inquiry.now) {
-            Ok(Loaded::File(entry)) => self.represent(errand, &entry),
-            Ok(Loaded::WithoutSlash) => {
-                let query = errand.inquiry.head.target.query();
-                let reference = redirect::with_slash(errand.path, query);
-                redirect_to(&reference, Status::MOVED_PERMANENTLY, errand.rule)
-            }
-            Ok(Loaded::Directory(directory)) => list(errand, files, &directory)
-                .unwrap_or_else(|absence| self.absent(errand, absence)),
-            Ok(Loaded::Program(name)) => return self.enter(errand, &name),
-            Err(absence) => self.absent(errand, absence),
-        })
+        Answer::Reply(
+            match self.load(errand.host, errand.path, errand.rule, known, errand.inquiry.now) {
+                Ok(Loaded::File(entry)) => self.represent(errand, &entry),
+                Ok(Loaded::WithoutSlash) => {
+                    let query = errand.inquiry.head.target.query();
+                    let reference = redirect::with_slash(errand.path, query);
+                    redirect_to(&reference, Status::MOVED_PERMANENTLY, errand.rule)
+                }
+                Ok(Loaded::Directory(directory)) => list(errand, files, &directory)
+                    .unwrap_or_else(|absence| self.absent(errand, absence)),
+                Ok(Loaded::Program(name)) => return self.enter(errand, &name),
+                Err(absence) => self.absent(errand, absence),
+            },
+        )
     }
 
     /// The page at `path` of the same host, whatever guards it; its fields are added to `fields`.

@@ -4,7 +4,9 @@ mod caching;
 mod confinement;
 mod files;
 mod handlers;
+mod programs;
 mod routing;
+mod scripts;
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
