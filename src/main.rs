@@ -13,9 +13,13 @@ use oneloop::config::command_line::{Command, CommandLine, Serve};
 use oneloop::config::{self, Config, generate, question};
 use oneloop::daemon::{self, Ended};
 use oneloop::http::date::Stamp;
-use oneloop::server::{Address, Server};
+use oneloop::server::{Address, Server, limited};
 
 fn main() -> ExitCode {
+    // Started by itself, to limit a script: no command line of a person.
+    if let Some(status) = limited::run(std::env::args_os()) {
+        return status;
+    }
     // A wrong command line ends here with 2, --help and --version with 0.
     let line = CommandLine::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let done = match &line.command {

@@ -14,11 +14,14 @@ mod exchange;
 mod gateway;
 pub mod gateways;
 mod health;
+pub mod limited;
 pub mod limits;
 pub mod listener;
 pub mod net;
 pub mod peers;
+mod process;
 mod relay;
+mod resolver;
 mod sending;
 mod serving;
 #[cfg(test)]

@@ -21,6 +21,8 @@ impl PeerId {
     pub const SIGNAL: PeerId = PeerId { key: u32::MAX, generation: 0 };
     /// Not a peer: another thread has rung.
     pub const BELL: PeerId = PeerId { key: u32::MAX - 1, generation: 0 };
+    /// The key of what is no peer any more: a process that was closed and has still to end.
+    pub const DYING: u32 = u32::MAX - 2;
 }
 
 /// Whom the loop talks to.
