@@ -6,6 +6,7 @@ mod cli;
 mod corpus;
 mod cost;
 mod demo;
+mod gateways;
 mod lifecycle;
 mod mutants;
 mod real;

@@ -101,6 +101,21 @@ impl Client {
 
     /// The next answer, by RFC 9112 §6.3 and not a byte more.
     pub(crate) fn response(&mut self, head_only: bool) -> Response {
+        let mut response = self.begin();
+        let status = response.status;
+        if head_only || status < 200 || status == 204 || status == 304 {
+            return response;
+        }
+        response.content = match framing(&response) {
+            Framing::Length(length) => self.exactly(length),
+            Framing::Chunked => self.chunks(),
+            Framing::Close => self.read_to_end(),
+        };
+        response
+    }
+
+    /// The head of the next answer; its content is left where it is.
+    pub(crate) fn begin(&mut self) -> Response {
         let head = self.head();
         let mut lines = head.split("\r\n");
         let status_line = lines.next().unwrap();
@@ -112,18 +127,28 @@ impl Client {
             .map(|line| line.split_once(": ").unwrap_or_else(|| panic!("no field: {line:?}")))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let mut response = Response { status, fields, content: Vec::new() };
-        if head_only || status < 200 || status == 204 || status == 304 {
-            return response;
+        Response { status, fields, content: Vec::new() }
+    }
+
+    /// The content of an answer that has begun, or what came of it before it was cut.
+    pub(crate) fn whole_or_cut(&mut self, response: &Response) -> Result<Vec<u8>, Vec<u8>> {
+        let framing = framing(response);
+        let mut all: Vec<u8> = self.pending.drain(..).collect();
+        let end = loop {
+            let mut buffer = vec![0; 64 << 10];
+            match self.stream.read(&mut buffer) {
+                Ok(0) => break None,
+                Ok(count) => all.extend_from_slice(&buffer[..count]),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break Some(error),
+                Err(error) => panic!("after {} bytes: {error}", all.len()),
+            }
+        };
+        match framing {
+            Framing::Length(length) if all.len() == length => Ok(all),
+            Framing::Chunked => dechunk(&all),
+            Framing::Close if end.is_none() => Ok(all),
+            Framing::Length(_) | Framing::Close => Err(all),
         }
-        response.content =
-            match (response.field("Content-Length"), response.field("Transfer-Encoding")) {
-                (Some(length), None) => self.exactly(length.parse().expect("a length")),
-                (None, Some("chunked")) => self.chunks(),
-                (None, None) => self.read_to_end(),
-                framing => panic!("framed in two ways: {framing:?}"),
-            };
-        response
     }
 
     fn head(&mut self) -> String {
@@ -139,14 +164,32 @@ impl Client {
     fn chunks(&mut self) -> Vec<u8> {
         let mut content = Vec::new();
         loop {
-            let line = self.line();
-            let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
-            content.extend(self.exactly(size));
-            assert_eq!(self.line(), "");
-            if size == 0 {
+            let chunk = self.chunk();
+            if chunk.is_empty() {
                 return content;
             }
+            content.extend(chunk);
         }
+    }
+
+    /// The next chunk of content; the last one is empty.
+    pub(crate) fn chunk(&mut self) -> Vec<u8> {
+        let line = self.line();
+        let size = usize::from_str_radix(&line, 16).expect("a chunk's size");
+        let chunk = self.exactly(size);
+        assert_eq!(self.line(), "");
+        chunk
+    }
+
+    /// Chunks until there are `text`, and no more than that, in them.
+    pub(crate) fn expect_in_chunks(&mut self, text: &str) {
+        let mut content = Vec::new();
+        while content.len() < text.len() {
+            let chunk = self.chunk();
+            assert!(!chunk.is_empty(), "the end after {:?}", String::from_utf8_lossy(&content));
+            content.extend(chunk);
+        }
+        assert_eq!(String::from_utf8_lossy(&content), text);
     }
 
     fn line(&mut self) -> String {
@@ -185,5 +228,45 @@ impl Client {
     /// Whether the server has closed, with nothing more to say.
     pub(crate) fn is_closed(&mut self) -> bool {
         self.byte().is_none()
+    }
+}
+
+/// How an answer's end is found.
+enum Framing {
+    Length(usize),
+    Chunked,
+    Close,
+}
+
+fn framing(response: &Response) -> Framing {
+    match (response.field("Content-Length"), response.field("Transfer-Encoding")) {
+        (Some(length), None) => Framing::Length(length.parse().expect("a length")),
+        (None, Some("chunked")) => Framing::Chunked,
+        (None, None) => Framing::Close,
+        framing => panic!("framed in two ways: {framing:?}"),
+    }
+}
+
+/// The content of all chunks: whole if the last one is there.
+fn dechunk(mut rest: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
+    let mut content = Vec::new();
+    loop {
+        let Some(end) = rest.windows(2).position(|two| two == b"\r\n") else {
+            return Err(content);
+        };
+        let size = std::str::from_utf8(&rest[..end]).expect("ASCII");
+        let size = usize::from_str_radix(size, 16).expect("a chunk's size");
+        rest = &rest[end + 2..];
+        if rest.len() < size + 2 {
+            content.extend_from_slice(&rest[..size.min(rest.len())]);
+            return Err(content);
+        }
+        content.extend_from_slice(&rest[..size]);
+        assert_eq!(&rest[size..size + 2], b"\r\n");
+        rest = &rest[size + 2..];
+        if size == 0 {
+            assert!(rest.is_empty(), "more than an answer");
+            return Ok(content);
+        }
     }
 }
