@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
@@ -20,27 +21,98 @@ const ADDRESS: &str = "127.0.0.1:8080";
 #[test]
 fn every_link_of_the_demo_leads_somewhere() {
     let demo = Demo::start();
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    let mut open = vec!["/".to_owned()];
-    while let Some(path) = open.pop() {
-        let page = demo.get(&path, &[]);
-        let expected =
-            ERRORS.iter().find(|(error, _)| *error == path).map_or(200, |(_, code)| *code);
-        assert_eq!(page.status, expected, "{path}");
-        seen.insert(path.clone());
-        if page.field("Content-Type") == Some("text/html; charset=utf-8") {
-            for link in links(page.text()).map(|link| resolve(&path, link)) {
-                if !seen.contains(&link) && !open.contains(&link) {
-                    open.push(link);
-                }
-            }
-        }
-    }
-    for path in ["/files/tune.wav", "/read/loop.html", "/style.css", "/nowhere", "/private/"] {
+    let seen = demo.crawl();
+    for path in [
+        "/files/tune.wav",
+        "/read/loop.html",
+        "/style.css",
+        "/nowhere",
+        "/private/",
+        "/clock.html",
+        "/upload.html",
+        "/source/clock.sh",
+        "/cgi-bin/languages.sh",
+    ] {
         assert!(seen.contains(path), "nothing links to {path}");
     }
     let visitor = [("Authorization", "Basic dmlzaXRvcjpsb29w")];
     assert_eq!(demo.get("/private/", &visitor).status, 200);
+}
+
+/// The languages whose scripts draw a ring: their names, interpreters and scripts.
+const LANGUAGES: [(&str, &str, &str); 4] = [
+    ("Python", "python3", "/cgi-bin/ring.py"),
+    ("Node", "node", "/cgi-bin/ring.js"),
+    ("Ruby", "ruby", "/cgi-bin/ring.rb"),
+    ("Perl", "perl", "/cgi-bin/ring.pl"),
+];
+
+#[test]
+fn each_language_draws_its_ring() {
+    let demo = Demo::start();
+    for (name, interpreter, path) in LANGUAGES {
+        if !is_there(interpreter) {
+            continue;
+        }
+        for (query, stops) in
+            [("", 8), ("?stops=3", 3), ("?stops=0", 1), ("?stops=999", 24), ("?stops=<b>", 8)]
+        {
+            // Most of them take 0 for nothing said.
+            let stops = [stops, if stops == 1 { 8 } else { stops }];
+            let page = demo.get(&format!("{path}{query}"), &[]);
+            assert_eq!(page.status, 200, "{path}{query}");
+            assert!(page.text().contains(&format!("<h1>Drawn by {name}.</h1>")), "{path}");
+            let drawn = page.text().matches("class=\"station\"").count();
+            assert!(stops.contains(&drawn), "{path}{query}: {drawn} stops");
+        }
+    }
+}
+
+#[test]
+fn languages_that_are_not_installed_show_as_such() {
+    let folder = Folder::new();
+    let tools = ["sh", "cat", "date", "head", "sed", "sha256sum", "sleep"];
+    for tool in tools {
+        let found = ["/usr/bin", "/bin"].map(|place| Path::new(place).join(tool));
+        let found = found.iter().find(|path| path.exists()).expect("every system has it");
+        symlink(found, folder.path().join(tool)).expect("it can be linked");
+    }
+    let demo = Demo::with_path(Some(folder.path()));
+    demo.crawl();
+    for (name, interpreter, path) in LANGUAGES {
+        let page = demo.get(path, &[]);
+        let title = format!("<h1>There is no {interpreter} here.</h1>");
+        assert_eq!(page.status, 200, "{path}");
+        assert!(page.text().contains(&title), "{path}: {}", page.text());
+        let all = demo.get("/cgi-bin/languages.sh", &[]);
+        assert!(all.text().contains(&format!("<th>{name}</th><td>not installed</td>")));
+    }
+}
+
+#[test]
+fn the_clock_ticks_and_luggage_is_weighed() {
+    let demo = Demo::start();
+    let mut client = demo.daemon.connect();
+    client.send("GET /cgi-bin/clock.sh HTTP/1.1\r\nHost: a\r\n\r\n");
+    let head = client.begin();
+    assert_eq!(head.field("Content-Type"), Some("text/event-stream"));
+    for _ in 0..2 {
+        let event = String::from_utf8(client.chunk()).expect("text");
+        assert!(event.starts_with("data: ") && event.ends_with("\n\n"), "{event:?}");
+    }
+    let mut client = demo.daemon.connect();
+    let content = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"<i>.txt\"\r\n\
+                   Content-Type: text/plain\r\n\r\nhello\r\n--b--\r\n";
+    let fields = [("Content-Type", "multipart/form-data; boundary=b"), ("Accept", "text/html")];
+    let page = client.request("POST", "/cgi-bin/upload.sh", &fields, content.as_bytes());
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("<h1>&lt;i&gt;.txt, 5 bytes</h1>"), "{}", page.text());
+    let hash = "sha256 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
+    assert!(page.text().contains(hash), "{}", page.text());
+    for (content, fields) in [("", &fields[..0]), ("x", &fields[..0]), ("x", &fields[..])] {
+        let page = client.request("POST", "/cgi-bin/upload.sh", fields, content.as_bytes());
+        assert_eq!(page.status, 400, "{content:?}");
+    }
 }
 
 #[test]
@@ -97,19 +169,50 @@ struct Demo {
 impl Demo {
     /// Serves conf/demo.toml, on a free port.
     fn start() -> Self {
+        Demo::with_path(None)
+    }
+
+    /// The same, with another PATH.
+    fn with_path(path: Option<&Path>) -> Self {
         let conf = root().join("conf");
         let text = fs::read_to_string(conf.join("demo.toml")).expect("the demo is there");
         assert!(text.contains(ADDRESS), "the pages name {ADDRESS}, and the demo listens elsewhere");
         let mut text = text.replace(ADDRESS, "127.0.0.1:0");
-        for path in ["www", "demo.htpasswd"] {
+        for path in ["www", "demo.htpasswd", "cgi-bin"] {
             text = text.replace(&format!("\"{path}"), &format!("\"{}", conf.join(path).display()));
         }
         let folder = Folder::new();
         let file = folder.write("demo.toml", text);
         // Where it listens, a server with a configuration says in its log.
-        let mut command = Command::new("sh");
+        let mut command = Command::new("/bin/sh");
         command.args(["-c", "exec \"$0\" -c \"$1\" 2>&1", env!("CARGO_BIN_EXE_oneloop")]).arg(file);
+        if let Some(path) = path {
+            command.env("PATH", path);
+        }
         Demo { daemon: Daemon::spawn(command), folder }
+    }
+
+    /// Follows every link from the first page on; returns the paths that were seen.
+    fn crawl(&self) -> BTreeSet<String> {
+        let mut seen: BTreeSet<String> = BTreeSet::new();
+        let mut open = vec!["/".to_owned()];
+        while let Some(path) = open.pop() {
+            let page = self.get(&path, &[]);
+            let expected =
+                ERRORS.iter().find(|(error, _)| *error == path).map_or(200, |(_, code)| *code);
+            assert_eq!(page.status, expected, "{path}");
+            // A ring leads to rings with more stops and fewer, and these to more of them.
+            let is_one_of_many = path.contains("?stops=");
+            seen.insert(path.clone());
+            if page.field("Content-Type") == Some("text/html; charset=utf-8") && !is_one_of_many {
+                for link in links(page.text()).map(|link| resolve(&path, link)) {
+                    if !seen.contains(&link) && !open.contains(&link) {
+                        open.push(link);
+                    }
+                }
+            }
+        }
+        seen
     }
 
     /// The answer to a browser, after redirects.
