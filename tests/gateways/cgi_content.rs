@@ -127,8 +127,8 @@ fn pipelined_requests_are_answered_in_their_order() {
     for number in 0..20 {
         write!(
             requests,
-            "POST /cgi/hello.sh/{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{number:02}\
-             GET /file.txt HTTP/1.1\r\nHost: a\r\n\r\n"
+            "POST /cgi/hello.sh/{number} HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n\
+             {number:02}GET /file.txt HTTP/1.1\r\nHost: a\r\n\r\n"
         )
         .unwrap();
     }

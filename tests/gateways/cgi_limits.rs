@@ -98,7 +98,8 @@ fn output_above_the_limit_is_cut() {
         return;
     }
     let world = World::start(
-        "[[site.route]]\npath = \"/cgi/*\"\ncgi = { root = \"PROGRAMS/cgi\", output = \"64KiB\" }\n",
+        "[[site.route]]\npath = \"/cgi/*\"\n\
+         cgi = { root = \"PROGRAMS/cgi\", output = \"64KiB\" }\n",
     );
     let mut client = begin(&world, "/cgi/greedy.py?output");
     let head = client.begin();

@@ -126,8 +126,9 @@ fn prefix_and_host_are_replaced_where_it_is_asked_for() {
 #[test]
 fn a_client_sees_nothing_of_the_origins_hop() {
     let origin = Origin::answering(
-        "HTTP/1.1 404 Gone Fishing\r\nServer: secret/1.0\r\nDate: Mon, 01 Jan 2001 00:00:00 GMT\r\n\
-         Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: x\r\n\
+        "HTTP/1.1 404 Gone Fishing\r\nServer: secret/1.0\r\n\
+         Date: Mon, 01 Jan 2001 00:00:00 GMT\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
+         Keep-Alive: timeout=5\r\nProxy-Authenticate: x\r\n\
          Set-Cookie: a=1\r\nset-cookie: b=2\r\nVia: 1.1 inner\r\nX-End: 3\r\nContent-Length: 4\r\n\r\n\
          none",
     );

@@ -1,5 +1,5 @@
-//! Origins that are not there, say nothing, say what makes no sense, or end at the wrong moment: the
-//! client gets a correct answer or one that is visibly cut, and never what an origin said wrongly.
+//! Origins that are not there, say nothing, make no sense, or end at the wrong moment: the client
+//! gets a correct answer or one that is visibly cut, and never what an origin said wrongly.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::support::client::Client;
 const LENGTH: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 26\r\n\r\n\
                       abcdefghijklmnopqrstuvwxyz";
 const CHUNKED: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n\
-                       5\r\nabcde\r\n15;ext=1\r\nfghijklmnopqrstuvwxyz\r\n0\r\nX-Trailer: t\r\n\r\n";
+                       5\r\nabcde\r\n15;a=1\r\nfghijklmnopqrstuvwxyz\r\n0\r\nX-Trailer: t\r\n\r\n";
 const CLOSE: &str = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabcdefghijklmnopqrstuvwxyz";
 const INTERIM: &str = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\
                        Content-Length: 26\r\n\r\nabcdefghijklmnopqrstuvwxyz";

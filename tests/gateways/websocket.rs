@@ -1,5 +1,5 @@
-//! Connections that change their protocol, through the proxy: WebSocket between a real library and a
-//! real application, and the edges between a test and a made-up origin.
+//! Connections that change their protocol, through the proxy: WebSocket between a real library and
+//! a real application, and the edges between a test and a made-up origin.
 
 use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
