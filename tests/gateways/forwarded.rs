@@ -129,8 +129,8 @@ fn a_client_sees_nothing_of_the_origins_hop() {
         "HTTP/1.1 404 Gone Fishing\r\nServer: secret/1.0\r\n\
          Date: Mon, 01 Jan 2001 00:00:00 GMT\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\n\
          Keep-Alive: timeout=5\r\nProxy-Authenticate: x\r\n\
-         Set-Cookie: a=1\r\nset-cookie: b=2\r\nVia: 1.1 inner\r\nX-End: 3\r\nContent-Length: 4\r\n\r\n\
-         none",
+         Set-Cookie: a=1\r\nset-cookie: b=2\r\nVia: 1.1 inner\r\nX-End: 3\r\n\
+         Content-Length: 4\r\n\r\nnone",
     );
     let world = World::start(&route(&origin, ""));
     let mut client = world.connect();
