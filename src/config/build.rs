@@ -100,6 +100,7 @@ fn route(route: &Route, codings: &[Coding]) -> Result<rule::Route, ConfigError> 
             fields: fields.clone(),
             content: content.as_bytes().into(),
         }),
+        Some(Action::Program(program)) => Some(rule::Action::Program((**program).clone())),
         None => None,
     };
     let settings = Settings {

@@ -2,18 +2,18 @@
 //! silent. What the sites mean is for `sites`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use log::LevelFilter;
 use toml::Spanned;
 
 use super::address;
+use super::amounts::{any, limit, timeout};
 use super::error::Fault;
 use super::meaning::Config;
-use super::said::{self, Said, Several};
+use super::said::{self, Said, Several, Short};
 use super::sites;
 use super::source::Source;
-use super::units::{Count, Rate, Size, Time};
+use super::units::Size;
 use crate::http::head::MAX_FIELDS;
 use crate::server::access_log::{AccessLogOptions, LogFormat, LogTarget};
 use crate::server::limits::Limits;
@@ -43,9 +43,9 @@ pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
     })
 }
 
-fn listen(said: &Several<said::Listen>, source: &Source) -> Result<Vec<Address>, Fault> {
+fn listen(said: &Several<Short<said::Listen>>, source: &Source) -> Result<Vec<Address>, Fault> {
     let mut addresses = Vec::new();
-    for said::Listen { addr } in &said.0 {
+    for Short(said::Listen { addr }) in &said.0 {
         let address =
             address::parse(addr.get_ref(), source).map_err(|what| Fault::new(addr, what))?;
         let any_free = matches!(&address, Address::Tcp(address) if address.port() == 0);
@@ -61,7 +61,7 @@ fn listen(said: &Several<said::Listen>, source: &Source) -> Result<Vec<Address>,
 }
 
 fn limits(said: &said::Limits) -> Result<Limits, Fault> {
-    let said::Limits { head, content, send, persistent, turn, .. } = said;
+    let said::Limits { head, content, send, persistent, turn, spool, .. } = said;
     let default = Limits::default();
     let limits = Limits {
         connections: limit(said.connections.as_ref(), default.connections)?,
@@ -81,7 +81,10 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
         linger_timeout: timeout(said.linger.as_ref(), default.linger_timeout)?,
         drain_timeout: said.drain.as_ref().map_or(default.drain_timeout, |time| time.get_ref().0),
         loop_lag: timeout(said.loop_lag.as_ref(), default.loop_lag)?,
-        ..Limits::default()
+        spool_memory: any(spool.memory.as_ref(), default.spool_memory)?,
+        spool_total: limit(spool.total.as_ref(), default.spool_total)?,
+        half_closed: said.half_closed.as_ref().map_or(default.half_closed, |time| time.get_ref().0),
+        tunnel_timeout: timeout(said.tunnel.as_ref(), default.tunnel_timeout)?,
     };
     match (&head.fields, &head.bytes) {
         (Some(fields), _) if limits.head_fields > MAX_FIELDS => {
@@ -101,54 +104,6 @@ fn cache(said: &said::Cache) -> Result<CacheLimits, Fault> {
         descriptors: any(said.open.as_ref(), default.descriptors)?,
         content_bytes: any(said.bytes.as_ref(), default.content_bytes)?,
     })
-}
-
-/// A quantity that is a whole number of something.
-trait Amount: Copy {
-    fn amount(self) -> u64;
-}
-
-impl Amount for Count {
-    fn amount(self) -> u64 {
-        self.0
-    }
-}
-
-impl Amount for Size {
-    fn amount(self) -> u64 {
-        self.0
-    }
-}
-
-impl Amount for Rate {
-    fn amount(self) -> u64 {
-        self.0
-    }
-}
-
-/// What was said, or `default`.
-fn any<A: Amount, N: TryFrom<u64>>(said: Option<&Spanned<A>>, default: N) -> Result<N, Fault> {
-    let Some(said) = said else { return Ok(default) };
-    N::try_from(said.get_ref().amount()).map_err(|_| Fault::new(said, "this is too much"))
-}
-
-/// What was said, or `default`; nothing is no limit.
-fn limit<A: Amount, N: TryFrom<u64>>(said: Option<&Spanned<A>>, default: N) -> Result<N, Fault> {
-    match said {
-        Some(said) if said.get_ref().amount() == 0 => {
-            Err(Fault::new(said, "with a limit of 0 nothing could be served"))
-        }
-        said => any(said, default),
-    }
-}
-
-fn timeout(said: Option<&Spanned<Time>>, default: Duration) -> Result<Duration, Fault> {
-    match said {
-        Some(said) if said.get_ref().0.is_zero() => {
-            Err(Fault::new(said, "in no time at all nothing can be done"))
-        }
-        said => Ok(said.as_ref().map_or(default, |said| said.get_ref().0)),
-    }
 }
 
 fn access_log(said: &said::AccessLog, source: &Source) -> Result<AccessLogOptions, Fault> {

@@ -14,6 +14,7 @@ use crate::server::listener::Address;
 use crate::site::Symlinks;
 use crate::site::access::Network;
 use crate::site::cache::CacheLimits;
+use crate::site::program::Program;
 use crate::site::rule::Place;
 
 /// A whole configuration.
@@ -99,6 +100,8 @@ pub enum Action {
         /// Its fields.
         fields: Vec<(String, String)>,
     },
+    /// A program; its paths are absolute.
+    Program(Box<Program>),
 }
 
 /// A directory and how it is served.

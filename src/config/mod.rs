@@ -9,14 +9,17 @@
 //! *Invariant:* no other floor knows that there is a file, or a command line.
 
 mod address;
+mod amounts;
 mod announce;
 mod build;
 pub mod command_line;
 mod error;
+mod forms;
 mod general;
 pub mod generate;
 pub mod meaning;
 mod print;
+mod programs;
 pub mod question;
 mod quick;
 mod routes;

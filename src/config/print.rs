@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
+use std::path::Path;
 
 use super::meaning::{Action, Auth, Config, Files, Route, Site};
 use super::units::{Rate, Size, Time};
@@ -11,6 +12,9 @@ use crate::server::access_log::{LogFormat, LogTarget};
 use crate::server::limits::Limits;
 use crate::site::Symlinks;
 use crate::site::cache::CacheLimits;
+use crate::site::program::{
+    Cgi, Endpoint, FastCgi, Health, HostField, Kind, Program, Proxy, Scgi, Scripts, Upstream,
+};
 
 impl Display for Config {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -64,7 +68,10 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         linger_timeout,
         drain_timeout,
         loop_lag,
-        ..
+        spool_memory,
+        spool_total,
+        half_closed,
+        tunnel_timeout,
     } = limits;
     writeln!(f, "[limits]\nconnections = {connections}")?;
     writeln!(
@@ -89,6 +96,10 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
     writeln!(f, "turn = {{ requests = {turn_requests}, bytes = \"{bytes}\" }}")?;
     writeln!(f, "linger = \"{}\"", Time(*linger_timeout))?;
     writeln!(f, "drain = \"{}\"", Time(*drain_timeout))?;
+    let (memory, total) = (size(*spool_memory), Size(*spool_total));
+    writeln!(f, "spool = {{ memory = \"{memory}\", total = \"{total}\" }}")?;
+    writeln!(f, "half-closed = \"{}\"", Time(*half_closed))?;
+    writeln!(f, "tunnel = \"{}\"", Time(*tunnel_timeout))?;
     writeln!(f, "loop-lag = \"{}\"", Time(*loop_lag))
 }
 
@@ -124,6 +135,7 @@ fn write_route(f: &mut Formatter<'_>, route: &Route) -> fmt::Result {
             let content = quoted(content);
             writeln!(f, "respond = {{ status = {code}, content = {content}, fields = {fields} }}")?;
         }
+        Some(Action::Program(program)) => writeln!(f, "{}", program_table(program))?,
         None => {}
     }
     if let Some(networks) = allow {
@@ -161,6 +173,80 @@ fn files_table(files: &Files) -> String {
         "{{ root = {root}, index = {index}, listing = {listing}, symlinks = \"{symlinks}\", \
          dotfiles = {dotfiles} }}"
     )
+}
+
+/// The key of a program and its table.
+fn program_table(program: &Program) -> String {
+    let Program { kind, environment, timeout, at_once, queue } = program;
+    let mut entries = Vec::new();
+    let key = match kind {
+        Kind::Cgi(Cgi { scripts, output, memory, cpu }) => {
+            entries.push(match scripts {
+                Scripts::Below(root) => format!("root = {}", path(root)),
+                Scripts::One(program) => format!("program = {}", path(program)),
+            });
+            entries.push(format!("processes = {at_once}, output = \"{}\"", Size(*output)));
+            entries.extend(memory.map(|memory| format!("memory = \"{}\"", Size(memory))));
+            entries.extend(cpu.map(|cpu| format!("cpu = \"{}\"", Time(cpu))));
+            "cgi"
+        }
+        Kind::FastCgi(FastCgi { upstream, root, index }) => {
+            entries.push(format!("to = {}", list(&upstream.to)));
+            entries.extend(root.as_ref().map(|root| format!("root = {}", path(root))));
+            entries.extend(index.as_ref().map(|index| format!("index = {}", quoted(index))));
+            entries.push(format!("{}, connections = {at_once}", kept(upstream)));
+            "fastcgi"
+        }
+        Kind::Scgi(Scgi { upstream, root }) => {
+            entries.push(format!("to = {}", list(&upstream.to)));
+            entries.extend(root.as_ref().map(|root| format!("root = {}", path(root))));
+            let connect = Time(upstream.connect_timeout);
+            entries.push(format!("connections = {at_once}, connect-timeout = \"{connect}\""));
+            "scgi"
+        }
+        Kind::Proxy(proxy) => {
+            entries.push(origin(proxy));
+            entries.push(format!("{}, connections = {at_once}", kept(&proxy.upstream)));
+            "proxy"
+        }
+    };
+    entries.push(format!("queue = {queue}, timeout = \"{}\"", Time(*timeout)));
+    if !environment.is_empty() {
+        entries.push(format!("environment = {}", pairs(environment)));
+    }
+    format!("{key} = {{ {} }}", entries.join(", "))
+}
+
+/// Where an origin server is, and what is the proxy's alone.
+fn origin(proxy: &Proxy) -> String {
+    let Proxy { upstream, strip, host } = proxy;
+    let to = upstream.to.iter().map(|to| match to {
+        Endpoint::Tcp(_) | Endpoint::Name(..) => format!("http://{to}"),
+        Endpoint::Unix(_) => to.to_string(),
+    });
+    let mut entries = vec![format!("to = {}", list(to))];
+    entries.extend(strip.as_ref().map(|strip| format!("strip = {}", quoted(strip))));
+    let host = match host {
+        HostField::Keep => "keep",
+        HostField::Replace => "replace",
+    };
+    entries.push(format!("host = \"{host}\""));
+    if let Some(Health { path, interval }) = &upstream.health {
+        let (path, interval) = (quoted(path), Time(*interval));
+        entries.push(format!("health = {{ path = {path}, interval = \"{interval}\" }}"));
+    }
+    entries.join(", ")
+}
+
+/// How connections come about and are kept.
+fn kept(upstream: &Upstream) -> String {
+    let Upstream { to: _, persistent, connect_timeout, idle_timeout, health: _ } = upstream;
+    let (connect, idle) = (Time(*connect_timeout), Time(*idle_timeout));
+    format!("persistent = {persistent}, idle = \"{idle}\", connect-timeout = \"{connect}\"")
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 fn size(bytes: usize) -> Size {

@@ -6,7 +6,9 @@ use std::net::SocketAddr;
 use toml::Spanned;
 
 use super::command_line::{Bind, LogFlag, Quick, Serve, SymlinksFlag};
-use super::said::{AccessLog, ErrorLog, Files, Listen, Log, Route, Said, Server, Several, Site};
+use super::said::{
+    AccessLog, ErrorLog, Files, Listen, Log, Route, Said, Server, Several, Short, Site,
+};
 
 /// The page that a single-page application is.
 const SPA_PAGE: &str = "/index.html";
@@ -26,8 +28,11 @@ pub(super) fn said(serve: &Serve) -> Result<Said, String> {
         route: vec![unplaced(route(&serve.quick))],
         ..Site::default()
     };
-    let listen =
-        serve.quick.bind.iter().map(|bind| Listen { addr: word(&address(bind, serve.quick.port)) });
+    let listen = serve
+        .quick
+        .bind
+        .iter()
+        .map(|bind| Short(Listen { addr: word(&address(bind, serve.quick.port)) }));
     Ok(Said {
         server: Server { listen: Several(listen.collect()) },
         log: log(serve),

@@ -6,6 +6,7 @@ use toml::Spanned;
 
 use super::error::Fault;
 use super::meaning::{Action, Auth, Files, Route};
+use super::programs;
 use super::said::{self, Pairs, in_order};
 use super::sites::{Context, directory, errors, index, page_path};
 use super::source::Source;
@@ -93,8 +94,9 @@ fn meaning(
         pattern,
     };
     if meant.says_nothing() {
-        let known = "files, redirect, respond, allow, auth, fields, errors, content or fallback";
-        return Err(Fault::new(said, "this route says nothing").help(format!("add {known}")));
+        let known = "add files, redirect, respond, cgi, fastcgi, scgi, proxy, allow, auth, fields, \
+                     errors, content or fallback";
+        return Err(Fault::new(said, "this route says nothing").help(known));
     }
     Ok(meant)
 }
@@ -113,11 +115,15 @@ impl Route {
 }
 
 fn action(said: &said::Route, pattern: &str, site: &Context<'_>) -> Result<Option<Action>, Fault> {
-    let said::Route { files, redirect, respond, .. } = said;
+    let said::Route { files, redirect, respond, cgi, fastcgi, scgi, proxy, .. } = said;
     let spans = [
         ("files", files.as_ref().map(Spanned::span)),
         ("redirect", redirect.as_ref().map(Spanned::span)),
         ("respond", respond.as_ref().map(Spanned::span)),
+        ("cgi", cgi.as_ref().map(Spanned::span)),
+        ("fastcgi", fastcgi.as_ref().map(Spanned::span)),
+        ("scgi", scgi.as_ref().map(Spanned::span)),
+        ("proxy", proxy.as_ref().map(Spanned::span)),
     ];
     let mut said = spans.into_iter().filter_map(|(name, span)| span.map(|span| (name, span)));
     if let (Some((first, _)), Some((second, span))) = (said.next(), said.next()) {
@@ -130,7 +136,25 @@ fn action(said: &said::Route, pattern: &str, site: &Context<'_>) -> Result<Optio
     if let Some(said) = redirect {
         return self::redirect(said.get_ref(), pattern).map(Some);
     }
-    respond.as_ref().map(|said| self::respond(said.get_ref())).transpose()
+    if let Some(said) = respond {
+        return self::respond(said.get_ref()).map(Some);
+    }
+    let program = if let Some(said) = cgi {
+        let span = said.get_ref().program.as_ref().map_or(said.span(), Spanned::span);
+        Some((programs::cgi(said, site)?, span))
+    } else if let Some(said) = fastcgi {
+        Some((programs::fastcgi(said, pattern, site)?, said.span()))
+    } else if let Some(said) = scgi {
+        Some((programs::scgi(said, site)?, said.span()))
+    } else if let Some(said) = proxy {
+        Some((programs::proxy(said, site)?, said.span()))
+    } else {
+        None
+    };
+    let Some((program, span)) = program else { return Ok(None) };
+    let action = rule::Action::Program(program.clone());
+    judge(pattern, Some(action), Settings::default()).map_err(|what| Fault::at(span, &what))?;
+    Ok(Some(Action::Program(Box::new(program))))
 }
 
 fn files(said: &Spanned<said::Files>, site: &Context<'_>) -> Result<Files, Fault> {

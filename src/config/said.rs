@@ -4,14 +4,12 @@
 //! holds where nothing was said, is for `meaning`. A key that is not named here is an error.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 
 use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml::Spanned;
 
+use super::forms::Shortened;
+pub(super) use super::forms::{Several, Short};
 use super::units::{Count, Rate, Size, Time};
 
 /// A value that may be left out, with its place.
@@ -50,14 +48,25 @@ pub(super) struct Said {
 #[serde(expecting = "a table: [server]")]
 pub(super) struct Server {
     /// Addresses, each a string or `{ addr = "…" }`.
-    pub listen: Several<Listen>,
+    pub listen: Several<Short<Listen>>,
 }
 
 /// One entry of `listen`.
-#[derive(Debug)]
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(super) struct Listen {
     /// `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`
     pub addr: Spanned<String>,
+}
+
+impl From<Spanned<String>> for Listen {
+    fn from(addr: Spanned<String>) -> Self {
+        Listen { addr }
+    }
+}
+
+impl Shortened for Listen {
+    const EXPECTED: &str = "an address or a table like { addr = \"127.0.0.1:8080\" }";
 }
 
 /// `[limits]`
@@ -85,6 +94,12 @@ pub(super) struct Limits {
     pub linger: Perhaps<Time>,
     /// How long a graceful end waits for exchanges under way.
     pub drain: Perhaps<Time>,
+    /// Content of requests that waits for a program.
+    pub spool: Spool,
+    /// How long a program goes on for a client that may be gone.
+    pub half_closed: Perhaps<Time>,
+    /// How long a connection that has changed its protocol may be silent.
+    pub tunnel: Perhaps<Time>,
     /// What is kept of the files that are asked for.
     pub cache: Cache,
 }
@@ -146,6 +161,17 @@ pub(super) struct Turn {
     pub requests: Perhaps<Count>,
     /// Bytes in one turn.
     pub bytes: Perhaps<Size>,
+}
+
+/// `limits.spool`
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(expecting = "a table like { memory = \"64KiB\", total = \"1GiB\" }")]
+pub(super) struct Spool {
+    /// Bytes of one request's content in memory; more goes into a file.
+    pub memory: Perhaps<Size>,
+    /// Bytes of all requests' content.
+    pub total: Perhaps<Size>,
 }
 
 /// `limits.cache`
@@ -230,6 +256,14 @@ pub(super) struct Route {
     pub redirect: Perhaps<Redirect>,
     /// Gives a fixed answer.
     pub respond: Perhaps<Respond>,
+    /// Starts a program for each request.
+    pub cgi: Perhaps<Cgi>,
+    /// Asks a FastCGI application.
+    pub fastcgi: Perhaps<FastCgi>,
+    /// Asks an SCGI application.
+    pub scgi: Perhaps<Scgi>,
+    /// Asks another HTTP server.
+    pub proxy: Perhaps<Proxy>,
     /// Networks whose clients are let in.
     pub allow: Option<Several<Spanned<String>>>,
     /// Who is let in.
@@ -281,6 +315,126 @@ pub(super) struct Respond {
     pub fields: Pairs,
 }
 
+/// `cgi` of a route
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(expecting = "a table like { root = \"/srv/cgi-bin\" }")]
+pub(super) struct Cgi {
+    /// The directory of the scripts.
+    pub root: Perhaps<String>,
+    /// The one program for all paths.
+    pub program: Perhaps<String>,
+    /// How long it may say nothing.
+    pub timeout: Perhaps<Time>,
+    /// Processes at once.
+    pub processes: Perhaps<Count>,
+    /// Requests that wait for one.
+    pub queue: Perhaps<Count>,
+    /// Bytes of a response.
+    pub output: Perhaps<Size>,
+    /// Memory of a process.
+    pub memory: Perhaps<Size>,
+    /// Processor time of a process.
+    pub cpu: Perhaps<Time>,
+    /// More variables.
+    pub environment: Pairs,
+}
+
+/// `fastcgi` of a route
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(expecting = "a table like { to = \"unix:/run/php-fpm.sock\" }")]
+pub(super) struct FastCgi {
+    /// Where it is; any of them, if there are several.
+    pub to: Several<Spanned<String>>,
+    /// Where its scripts are, as it sees it.
+    pub root: Perhaps<String>,
+    /// The script that stands for its directory.
+    pub index: Perhaps<String>,
+    /// Idle connections that are kept to each.
+    pub persistent: Perhaps<Count>,
+    /// Connections at once to each.
+    pub connections: Perhaps<Count>,
+    /// Requests that wait for one.
+    pub queue: Perhaps<Count>,
+    /// How long it may say nothing.
+    pub timeout: Perhaps<Time>,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Perhaps<Time>,
+    /// How long an idle connection is kept.
+    pub idle: Perhaps<Time>,
+    /// More variables.
+    pub environment: Pairs,
+}
+
+/// `scgi` of a route
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(expecting = "a table like { to = \"127.0.0.1:4000\" }")]
+pub(super) struct Scgi {
+    /// Where it is; any of them, if there are several.
+    pub to: Several<Spanned<String>>,
+    /// What it is told its documents' directory is.
+    pub root: Perhaps<String>,
+    /// Connections at once to each.
+    pub connections: Perhaps<Count>,
+    /// Requests that wait for one.
+    pub queue: Perhaps<Count>,
+    /// How long it may say nothing.
+    pub timeout: Perhaps<Time>,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Perhaps<Time>,
+    /// More variables.
+    pub environment: Pairs,
+}
+
+/// `proxy` of a route
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(expecting = "a table like { to = \"http://127.0.0.1:3000\" }")]
+pub(super) struct Proxy {
+    /// Where it is; any of them, if there are several.
+    pub to: Several<Spanned<String>>,
+    /// What is taken off the front of the path.
+    pub strip: Perhaps<String>,
+    /// `keep` or `replace`
+    pub host: Perhaps<String>,
+    /// Idle connections that are kept to each.
+    pub persistent: Perhaps<Count>,
+    /// Connections at once to each.
+    pub connections: Perhaps<Count>,
+    /// Requests that wait for one.
+    pub queue: Perhaps<Count>,
+    /// How long it may say nothing.
+    pub timeout: Perhaps<Time>,
+    /// How long a connection may take to come about.
+    pub connect_timeout: Perhaps<Time>,
+    /// How long an idle connection is kept.
+    pub idle: Perhaps<Time>,
+    /// How it is found out whether it is well.
+    pub health: Option<Short<Health>>,
+}
+
+/// `health` of a proxy
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Health {
+    /// The path that is asked for.
+    pub path: Spanned<String>,
+    /// The time between two questions.
+    pub interval: Perhaps<Time>,
+}
+
+impl From<Spanned<String>> for Health {
+    fn from(path: Spanned<String>) -> Self {
+        Health { path, interval: None }
+    }
+}
+
+impl Shortened for Health {
+    const EXPECTED: &str = "a path or a table like { path = \"/healthz\", interval = \"10s\" }";
+}
+
 /// `auth` of a route
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -301,112 +455,4 @@ pub(super) struct Auth {
 pub(super) struct RouteContent {
     /// Bytes of a request's content.
     pub bytes: Spanned<Size>,
-}
-
-/// A list, or the one string that is its only entry.
-#[derive(Debug)]
-pub(super) struct Several<T>(pub Vec<T>);
-
-impl<T> Default for Several<T> {
-    fn default() -> Self {
-        Several(Vec::new())
-    }
-}
-
-impl From<Spanned<String>> for Listen {
-    fn from(addr: Spanned<String>) -> Self {
-        Listen { addr }
-    }
-}
-
-impl<'de, T> Deserialize<'de> for Several<T>
-where
-    T: Deserialize<'de> + From<Spanned<String>>,
-{
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let said: Spanned<OneOrList<T>> = Deserialize::deserialize(deserializer)?;
-        let span = said.span();
-        Ok(Several(match said.into_inner() {
-            OneOrList::One(text) => vec![T::from(Spanned::new(span, text))],
-            OneOrList::List(list) => list,
-        }))
-    }
-}
-
-/// Inside a [`Spanned`] only the value itself can be taken apart, so the one string gets its place
-/// afterwards.
-enum OneOrList<T> {
-    One(String),
-    List(Vec<T>),
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrList<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(OneOrListVisitor(PhantomData))
-    }
-}
-
-struct OneOrListVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrListVisitor<T> {
-    type Value = OneOrList<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a string or a list")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(OneOrList::One(text.to_owned()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
-        Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrList::List)
-    }
-}
-
-impl<'de> Deserialize<'de> for Listen {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let said: Spanned<Entry> = Deserialize::deserialize(deserializer)?;
-        let span = said.span();
-        Ok(match said.into_inner() {
-            Entry::Text(addr) => Listen { addr: Spanned::new(span, addr) },
-            Entry::Table { addr } => Listen { addr },
-        })
-    }
-}
-
-/// The two forms of an entry of `listen`.
-enum Entry {
-    Text(String),
-    Table { addr: Spanned<String> },
-}
-
-impl<'de> Deserialize<'de> for Entry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(EntryVisitor)
-    }
-}
-
-struct EntryVisitor;
-
-impl<'de> Visitor<'de> for EntryVisitor {
-    type Value = Entry;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address or a table like { addr = \"127.0.0.1:8080\" }")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Entry, E> {
-        Ok(Entry::Text(text.to_owned()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, table: A) -> Result<Entry, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        struct Table {
-            addr: Spanned<String>,
-        }
-        let Table { addr } = Table::deserialize(MapAccessDeserializer::new(table))?;
-        Ok(Entry::Table { addr })
-    }
 }

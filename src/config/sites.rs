@@ -106,13 +106,17 @@ pub(super) fn directory(said: &Spanned<String>, source: &Source) -> Result<PathB
 
 /// The names of files that stand for their directory.
 pub(super) fn index(said: &Several<Spanned<String>>) -> Result<Vec<String>, Fault> {
-    let name = |name: &Spanned<String>| match name.get_ref().as_str() {
+    said.0.iter().map(file_name).collect()
+}
+
+/// The name of a file, without a path.
+pub(super) fn file_name(said: &Spanned<String>) -> Result<String, Fault> {
+    match said.get_ref().as_str() {
         other if matches!(other, "" | "." | "..") || other.contains('/') => {
-            Err(Fault::new(name, format!("`{other}` is not the name of a file")))
+            Err(Fault::new(said, format!("`{other}` is not the name of a file")))
         }
         plain => Ok(plain.to_owned()),
-    };
-    said.0.iter().map(name).collect()
+    }
 }
 
 /// Pages for statuses.

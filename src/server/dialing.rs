@@ -189,7 +189,8 @@ impl<N: Net> Server<N> {
                 return Ok((Opening::Spawn(Box::new(job)), gateway));
             }
             Kind::FastCgi(application) => {
-                let mut exchange = fastcgi::Exchange::new(head.method, application.upstream.persistent > 0);
+                let mut exchange =
+                    fastcgi::Exchange::new(head.method, application.upstream.persistent > 0);
                 exchange.request(&call, &mut output);
                 // The end of content is said even where there is none.
                 (Codec::FastCgi(exchange), Upload::Spooled(0))
