@@ -22,8 +22,9 @@ use crate::http::fields;
                       oneloop -c FILE                      serve what FILE says\n       \
                       oneloop check -c FILE [--print]      say what is wrong with FILE\n       \
                       oneloop explain -c FILE METHOD URL   say what would answer, and why",
-    after_help = "Environment: ONELOOP_PORT for --port …, RUST_LOG. Exit 1: failure, 2: usage.",
-    help_template = "{about}\n\n{usage-heading} {usage}\n\n{options}{after-help}\n",
+    help_template = "{about}\n{usage-heading} {usage}\n\n{options}\n\
+                     Environment: ONELOOP_PORT for --port …, RUST_LOG. \
+                     Exit 1: failure, 2: usage.\n",
     args_conflicts_with_subcommands = true,
     disable_help_subcommand = true
 )]
@@ -185,6 +186,13 @@ pub struct Quick {
     #[arg(long, value_name = "HOW", default_value = "inside", hide_possible_values = true)]
     #[arg(env = "ONELOOP_SYMLINKS", hide_env = true)]
     pub symlinks: SymlinksFlag,
+    /// Run files like *.cgi or /cgi-bin/*; repeatable
+    #[arg(long, value_name = "PATTERN", env = "ONELOOP_CGI", hide_env = true)]
+    pub cgi: Vec<String>,
+    /// Ask another server; repeatable
+    #[arg(long, value_name = "/P=URL", value_parser = proxy)]
+    #[arg(env = "ONELOOP_PROXY", hide_env = true)]
+    pub proxy: Vec<(String, String)>,
     /// Add a field to every response; repeatable
     #[arg(long, value_name = "'K: V'", value_parser = header)]
     #[arg(env = "ONELOOP_HEADER", hide_env = true)]
@@ -247,6 +255,16 @@ fn bind(text: &str) -> Result<Bind, String> {
         };
         help.to_owned()
     })
+}
+
+fn proxy(text: &str) -> Result<(String, String), String> {
+    let Some((prefix, url)) = text.split_once('=') else {
+        return Err("it is written /prefix=http://127.0.0.1:3000".to_owned());
+    };
+    if !prefix.starts_with('/') || prefix.contains(['*', '{']) {
+        return Err(format!("{prefix:?} cannot be a path's beginning"));
+    }
+    Ok((prefix.trim_end_matches('/').to_owned(), url.to_owned()))
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -323,6 +341,17 @@ mod tests {
         assert_eq!(bind("unix:/x"), Ok(Bind::Unix("/x".to_owned())));
         for bad in ["", "*", "localhost", "unix:", "1.2.3", "127.0.0.1:99999", "http://127.0.0.1"] {
             assert!(bind(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_has_a_prefix_and_a_url() {
+        let pair = |prefix: &str, url: &str| Ok((prefix.to_owned(), url.to_owned()));
+        assert_eq!(proxy("/api=http://a:1"), pair("/api", "http://a:1"));
+        assert_eq!(proxy("/api/=http://a/?x=y"), pair("/api", "http://a/?x=y"));
+        assert_eq!(proxy("/=unix:/x"), pair("", "unix:/x"));
+        for bad in ["/api", "http://a:1", "api=http://a:1", "/*=http://a:1", "/{a}=http://a:1"] {
+            assert!(proxy(bad).is_err(), "{bad}");
         }
     }
 

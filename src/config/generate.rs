@@ -52,6 +52,18 @@ const LONGER: &[(&str, &str)] = &[
          directory (inside), or all (follow).",
     ),
     (
+        "cgi",
+        "Run the files that this pattern names in place of serving them: '*.cgi' is every file \
+         whose name ends so, '/cgi-bin/*' all files of that directory, '/hello.py' is one file. \
+         They must be executable. Can be given several times.",
+    ),
+    (
+        "proxy",
+        "Ask another HTTP server for what is below a path, as in \
+         /api=http://127.0.0.1:3000 or /=unix:/run/app.sock. The path stays as it is. Can be given \
+         several times.",
+    ),
+    (
         "header",
         "Add a field to every response, as in 'Cache-Control: no-store'. Can be given several \
          times.",
@@ -66,10 +78,10 @@ const LONGER: &[(&str, &str)] = &[
 
 const DESCRIPTION: &str = "\
 # DESCRIPTION
-oneloop serves files, fixed answers and redirects over HTTP/1.1. It is a single thread around a
-single epoll. Without arguments it serves the current directory on http://127.0.0.1:8080, lists
-directories, and prints the URLs it listens on. With --config it serves what a file says, in the
-foreground.
+oneloop serves files, fixed answers, redirects and programs (CGI, FastCGI, SCGI and HTTP servers
+behind it) over HTTP/1.1. It is a single thread around a single epoll. Without arguments it serves
+the current directory on http://127.0.0.1:8080, lists directories, and prints the URLs it listens
+on. With --config it serves what a file says, in the foreground.
 ";
 
 /// What stands behind the options. `#` begins a section, `:` is what the next paragraph is about.
@@ -104,6 +116,8 @@ Serve the current directory to this machine.
 Serve a directory to everybody.
 : oneloop --spa --header 'Cache-Control: no-store' dist
 Try out a web application.
+: oneloop --cgi '*.py' --proxy /api=http://127.0.0.1:3000
+Run the Python scripts of a directory, and leave /api/ to another server.
 : oneloop check -c /etc/oneloop.toml
 Look for mistakes before a restart.
 : oneloop explain -c /etc/oneloop.toml GET http://example.com/a.php

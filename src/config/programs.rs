@@ -19,6 +19,9 @@ use crate::site::program::{
 /// How many idle connections are kept to each origin server, if nothing is said.
 const DEFAULT_PERSISTENT: usize = 32;
 
+/// How the address of an origin server is written.
+const ORIGIN_FORMS: &str = "write it like `http://127.0.0.1:3000`, `http://name` or `unix:/path`";
+
 /// The time between two questions after an origin server's health, if nothing is said.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -231,10 +234,11 @@ fn origin(said: &Spanned<String>, source: &Source) -> Result<Endpoint, Fault> {
         return bad("a connection to an origin is not encrypted\nwrite http://");
     }
     let Some(authority) = text.strip_prefix("http://") else {
-        return bad(&format!(
-            "`{text}` is not the address of an origin\nwrite it like `http://127.0.0.1:3000`, \
-             `http://name` or `unix:/path`"
-        ));
+        let fault = Fault::new(said, format!("`{text}` is not the address of an origin"));
+        return Err(match text.parse::<Endpoint>() {
+            Ok(endpoint) => fault.help(format!("did you mean `http://{endpoint}`?")),
+            Err(_) => fault.help(ORIGIN_FORMS),
+        });
     };
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     if authority.contains(['/', '?', '#']) {
@@ -247,7 +251,7 @@ fn origin(said: &Spanned<String>, source: &Source) -> Result<Endpoint, Fault> {
     let with_port = if has_port { authority.to_owned() } else { format!("{authority}:80") };
     with_port.parse().map_err(|error| {
         let fault = Fault::new(said, format!("`{text}` is not the address of an origin: {error}"));
-        fault.help("write it like `http://127.0.0.1:3000`, `http://name` or `unix:/path`")
+        fault.help(ORIGIN_FORMS)
     })
 }
 

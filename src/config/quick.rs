@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::command_line::{Bind, LogFlag, Quick, Serve, SymlinksFlag};
 use super::said::{
-    AccessLog, ErrorLog, Files, Listen, Log, Route, Said, Server, Several, Short, Site,
+    AccessLog, Cgi, ErrorLog, Files, Listen, Log, Proxy, Route, Said, Server, Several, Short, Site,
 };
 
 /// The page that a single-page application is.
@@ -25,7 +25,7 @@ pub(super) fn said(serve: &Serve) -> Result<Said, String> {
     let site = Site {
         root: Some(word(root)),
         index: Some(Several(serve.quick.index.iter().map(|name| word(name)).collect())),
-        route: vec![unplaced(route(&serve.quick))],
+        route: routes(&serve.quick, root).into_iter().map(unplaced).collect(),
         ..Site::default()
     };
     let listen = serve
@@ -41,8 +41,8 @@ pub(super) fn said(serve: &Serve) -> Result<Said, String> {
     })
 }
 
-/// The one route, which is for every path.
-fn route(quick: &Quick) -> Route {
+/// The route for every path, and those of programs. What is said of fields holds for all of them.
+fn routes(quick: &Quick, root: &str) -> Vec<Route> {
     let symlinks = match quick.symlinks {
         SymlinksFlag::Deny => "deny",
         SymlinksFlag::Inside => "inside",
@@ -55,11 +55,42 @@ fn route(quick: &Quick) -> Route {
         ..Files::default()
     };
     let fields = quick.header.iter().map(|(name, value)| (word(name), word(value)));
-    Route {
+    let mut routes = vec![Route {
         files: Some(unplaced(files)),
         fields: fields.collect(),
         fallback: quick.spa.then(|| word(SPA_PAGE)),
         ..Route::default()
+    }];
+    let cgi = quick.cgi.iter().map(|pattern| Route {
+        path: Some(word(pattern)),
+        cgi: Some(unplaced(cgi(pattern, root))),
+        ..Route::default()
+    });
+    let proxies = quick.proxy.iter().map(|(prefix, url)| Route {
+        path: Some(word(&format!("{prefix}/*"))),
+        proxy: Some(unplaced(Proxy { to: Several(vec![word(url)]), ..Proxy::default() })),
+        ..Route::default()
+    });
+    for route in cgi.chain(proxies) {
+        let is_everywhere = route.path.as_ref().is_some_and(|path| path.get_ref() == "/*");
+        if is_everywhere && routes[0].files.is_some() {
+            // It takes the place of the files.
+            let Route { cgi, proxy, .. } = route;
+            let everywhere = std::mem::take(&mut routes[0]);
+            routes[0] = Route { files: None, cgi, proxy, ..everywhere };
+        } else {
+            routes.push(route);
+        }
+    }
+    routes
+}
+
+/// The programs that a pattern names in the directory `root`: `*.cgi` is every such file,
+/// `/cgi-bin/*` all files of that directory, `/hello.py` is one file.
+fn cgi(pattern: &str, root: &str) -> Cgi {
+    match pattern.split_once('*') {
+        Some((before, _)) => Cgi { root: Some(word(&format!("{root}{before}"))), ..Cgi::default() },
+        None => Cgi { program: Some(word(&format!("{root}{pattern}"))), ..Cgi::default() },
     }
 }
 

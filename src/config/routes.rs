@@ -153,7 +153,8 @@ fn action(said: &said::Route, pattern: &str, site: &Context<'_>) -> Result<Optio
     };
     let Some((program, span)) = program else { return Ok(None) };
     let action = rule::Action::Program(program.clone());
-    judge(pattern, Some(action), Settings::default()).map_err(|what| Fault::at(span, &what))?;
+    judge(pattern, Some(action), Settings::default())
+        .map_err(|what| Fault::at(span, &what).help("it must be a file that may be executed"))?;
     Ok(Some(Action::Program(Box::new(program))))
 }
 

@@ -81,7 +81,8 @@ impl Monitor {
     fn ask(&mut self, id: PeerId, now: Millis) {
         let Monitor { endpoint, health, .. } = self;
         let output = format!(
-            "GET {} HTTP/1.1\r\nHost: {endpoint}\r\nUser-Agent: oneloop\r\nConnection: close\r\n\r\n",
+            "GET {} HTTP/1.1\r\nHost: {endpoint}\r\nUser-Agent: oneloop\r\n\
+             Connection: close\r\n\r\n",
             health.path
         );
         let codec = Codec::Origin(origin::Exchange::new(Method::Get));

@@ -118,10 +118,14 @@ fn floor_0_does_not_know_the_world() {
     assert_eq!(bad("src/gateway/cgi.rs", "fn a() { std::thread::yield_now() }"), [1]);
     assert_eq!(bad("src/http/head.rs", "use std::net::IpAddr;"), [1]);
     assert_eq!(bad("src/gateway/cgi.rs", "use std::net::{IpAddr, TcpStream};"), [1]);
-    assert!(bad("src/gateway/cgi.rs", "use std::{fmt, net::IpAddr, time::Duration};").is_empty());
+    assert!(
+        bad("src/gateway/cgi.rs", "use std::{fmt, net::SocketAddr, time::Duration};").is_empty()
+    );
     assert!(bad("src/site/files.rs", "use std::fs;").is_empty());
     hold(&["src"], world_on_floor_0);
 }
+
+const ADDRESSES: &[&str] = &["std::net::IpAddr", "std::net::SocketAddr"];
 
 fn world_on_floor_0(source: &Source) -> Vec<Complaint> {
     let Some(room @ ("http" | "gateway")) = room(source) else { return Vec::new() };
@@ -130,7 +134,7 @@ fn world_on_floor_0(source: &Source) -> Vec<Complaint> {
         let name = path.segments.join("::");
         let world = WORLD.iter().any(|world| is_below(&name, world));
         // An address is plain data, which a gateway's variables need and the protocol does not.
-        let address = room == "gateway" && is_below(&name, "std::net::IpAddr");
+        let address = room == "gateway" && ADDRESSES.iter().any(|address| is_below(&name, address));
         if world || (is_below(&name, "std::net") && !address) {
             let what = format!("`{name}`: floor 0 is told such things, it does not ask for them");
             complaints.push(Complaint::new(source, path.line, what));

@@ -21,8 +21,8 @@ path = "/a"
 a.toml:2:1: this route says nothing
   2 | [[site.route]]
     | ^^^^^^^^^^^^^^
-      add files, redirect, respond, allow, auth, fields, errors, content or
-      fallback
+      add files, redirect, respond, cgi, fastcgi, scgi, proxy, allow, auth,
+      fields, errors, content or fallback
 ====
 [[site]]
 [[site.route]]
@@ -204,27 +204,6 @@ content = { bytes = "1GB", timeout = "1s" }
 a.toml:3:28: unknown key `timeout`
   3 | content = { bytes = "1GB", timeout = "1s" }
     |                            ^^^^^^^ known here: bytes
-====
-[[site]]
-[[site.route]]
-path = "/cgi-bin/*"
-cgi = { root = "/x" }
-----
-a.toml:4:1: unknown key `cgi`
-  4 | cgi = { root = "/x" }
-    | ^^^
-      known here: path, fields, errors, files, redirect, respond, allow, auth,
-      fallback, content
-====
-[[site]]
-[[site.route]]
-proxy = { to = "http://127.0.0.1:3000" }
-----
-a.toml:3:1: unknown key `proxy`
-  3 | proxy = { to = "http://127.0.0.1:3000" }
-    | ^^^^^
-      known here: path, fields, errors, files, redirect, respond, allow, auth,
-      fallback, content
 ====
 [[site]]
 [[site.route]]

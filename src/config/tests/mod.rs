@@ -2,6 +2,7 @@
 
 mod bad_routes;
 mod bad_settings;
+mod programs;
 
 use std::fs;
 use std::time::Duration;
@@ -64,6 +65,9 @@ linger = "13s"
 drain = "0s"
 loop-lag = "15ms"
 cache = { files = 16, open = 17, bytes = "18B" }
+spool = { memory = "0B", total = "19B" }
+half-closed = "0s"
+tunnel = "20s"
 [log]
 access = { to = "/dev/null", format = "json" }
 error = { to = "stderr", level = "debug" }
@@ -117,7 +121,10 @@ fn every_option_is_heard() {
         linger_timeout: Duration::from_secs(13),
         drain_timeout: Duration::ZERO,
         loop_lag: Duration::from_millis(15),
-        ..Limits::default()
+        spool_memory: 0,
+        spool_total: 19,
+        half_closed: Duration::ZERO,
+        tunnel_timeout: Duration::from_secs(20),
     };
     assert_eq!(config.limits, limits);
     let cache = config.cache;
@@ -144,7 +151,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 27)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 30)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {
@@ -266,6 +273,7 @@ fn the_file_of_all_options_has_all_options_and_their_defaults() {
         "[limits]\npersistent.x = 1",
         "[limits]\nturn.x = 1",
         "[limits]\ncache.x = 1",
+        "[limits]\nspool.x = 1",
         "[log]\nx = 1",
         "[log]\naccess.x = 1",
         "[log]\nerror.x = 1",
@@ -274,6 +282,11 @@ fn the_file_of_all_options_has_all_options_and_their_defaults() {
         "[[site]]\n[[site.route]]\nfiles.x = 1",
         "[[site]]\n[[site.route]]\nredirect.x = 1",
         "[[site]]\n[[site.route]]\nrespond.x = 1",
+        "[[site]]\n[[site.route]]\ncgi.x = 1",
+        "[[site]]\n[[site.route]]\nfastcgi.x = 1",
+        "[[site]]\n[[site.route]]\nscgi.x = 1",
+        "[[site]]\n[[site.route]]\nproxy.x = 1",
+        "[[site]]\n[[site.route]]\nproxy.health.x = 1",
         "[[site]]\n[[site.route]]\nauth.x = 1",
         "[[site]]\n[[site.route]]\ncontent.x = 1",
     ] {

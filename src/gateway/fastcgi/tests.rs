@@ -311,7 +311,7 @@ fn what_is_announced_for_head_need_not_come() {
 fn a_head_has_a_limit_over_all_records() {
     let mut exchange = Exchange::new(Method::Get, true);
     let line = out(&[&b"X: "[..], &[b'x'; 996], b"\n"].concat());
-    let refused = (0..).position(|_| exchange.receive(&line).is_err());
+    let refused = (0..=MAX_HEAD_BYTES).position(|_| exchange.receive(&line).is_err());
     assert_eq!(refused, Some(MAX_HEAD_BYTES / 1000));
 }
 
@@ -327,7 +327,8 @@ fn noise_is_understood_alike_at_every_cut() {
             match random.u8(..8) {
                 0 => input.extend(record(7, 1, content, padding)),
                 1 => {
-                    input.extend(record(random.u8(..), u16::from(random.u8(..3)), content, padding))
+                    let (kind, id) = (random.u8(..), u16::from(random.u8(..3)));
+                    input.extend(record(kind, id, content, padding));
                 }
                 2 => input.extend(end([0, 0, 0, 2][random.usize(..4)])),
                 _ => input.extend(record(6, 1, content, padding)),

@@ -140,7 +140,7 @@ fn server_and_client_are_told_whatever_the_socket() {
     let ask = |request, server: Option<&str>, client: &str| {
         let server = server.map(|text| text.parse().unwrap());
         let client = Some(client.parse().unwrap());
-        with_call(request, &script(), |call| told(&Call { server, client, ..call }))
+        with_call(request, &script(), |call| told(&Call { client, server, ..call }))
     };
     let table = ask("GET / HTTP/1.0", Some("[2001:db8::9]:80"), "[2001:db8::2]:5");
     check(&table, &[("SERVER_NAME", Some("[2001:db8::9]")), ("SERVER_ADDR", Some("2001:db8::9"))]);
