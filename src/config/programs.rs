@@ -124,12 +124,6 @@ pub(super) fn proxy(said: &Spanned<said::Proxy>, site: &Context<'_>) -> Result<P
         "replace" => Ok(HostField::Replace),
         _ => Err(Fault::not_one_of(said, "what can become of Host", &["keep", "replace"])),
     })?;
-    if let Some(socket) = upstream.to.iter().position(|to| matches!(to, Endpoint::Unix(_)))
-        && host == HostField::Replace
-    {
-        let what = "a socket has no name that Host could be replaced by";
-        return Err(Fault::new(&to.0[socket], what).help("leave out host = \"replace\""));
-    }
     let strip = strip.as_ref().map(prefix).transpose()?;
     let limits = Limits { timeout, at_once: connections, queue };
     limits.hold(Program::new(Kind::Proxy(Proxy { upstream, strip, host })))

@@ -380,7 +380,7 @@ fn ask_origin(
     let mut target = Vec::new();
     let query = call.head.target.query();
     origin::target(&plan.path, query, proxy.strip.as_deref(), &mut target);
-    let own = address.map(Endpoint::to_string).unwrap_or_default();
+    let own = address.map(Endpoint::host).unwrap_or_default();
     let host = match proxy.host {
         HostField::Keep => call.head.authority,
         HostField::Replace => &own,

@@ -81,9 +81,10 @@ impl Monitor {
     fn ask(&mut self, id: PeerId, now: Millis) {
         let Monitor { endpoint, health, .. } = self;
         let output = format!(
-            "GET {} HTTP/1.1\r\nHost: {endpoint}\r\nUser-Agent: oneloop\r\n\
+            "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: oneloop\r\n\
              Connection: close\r\n\r\n",
-            health.path
+            health.path,
+            endpoint.host()
         );
         let codec = Codec::Origin(origin::Exchange::new(Method::Get));
         self.question = Some(Box::new(Gateway::new(id, codec, output.into_bytes(), now)));

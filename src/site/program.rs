@@ -165,6 +165,17 @@ impl fmt::Display for Endpoint {
     }
 }
 
+impl Endpoint {
+    /// What Host says there. A socket has no name, and is on this machine.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self {
+            Endpoint::Tcp(_) | Endpoint::Name(..) => self.to_string(),
+            Endpoint::Unix(_) => "localhost".to_owned(),
+        }
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = BadEndpoint;
 
