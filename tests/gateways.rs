@@ -46,8 +46,8 @@ struct World {
 }
 
 impl World {
-    /// Serves `www/`, in which there is a file, and what `routes` say. `GATE` in them is the path
-    /// of the gate, `FOLDER` that of the folder, `PROGRAMS` that of the programs.
+    /// Serves `www/`, in which there is a file, and what `routes` say. `@GATE` in them is the path
+    /// of the gate, `@FOLDER` that of the folder, `@PROGRAMS` that of the programs.
     fn start(routes: &str) -> World {
         World::within(Folder::new(), "", routes)
     }
@@ -57,12 +57,12 @@ impl World {
         folder.write("www/file.txt", "a file");
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n\
-             [log]\naccess = {{ to = \"FOLDER/access.log\", format = \"json\" }}\n\
-             {tables}\n[[site]]\nroot = \"FOLDER/www\"\n{routes}{WELL}"
+             [log]\naccess = {{ to = \"@FOLDER/access.log\", format = \"json\" }}\n\
+             {tables}\n[[site]]\nroot = \"@FOLDER/www\"\n{routes}{WELL}"
         );
         let path = folder.path().display().to_string();
-        let text = text.replace("GATE", "FOLDER/gate").replace("FOLDER", &path);
-        let text = text.replace("PROGRAMS", &programs("").display().to_string());
+        let text = text.replace("@GATE", "@FOLDER/gate").replace("@FOLDER", &path);
+        let text = text.replace("@PROGRAMS", &programs("").display().to_string());
         let file = folder.write("oneloop.toml", text);
         World { daemon: Daemon::configured(&file, ""), folder }
     }

@@ -11,7 +11,7 @@ use crate::support::programs::is_there;
 const SCRIPTS: &str = r#"
 [[site.route]]
 path = "/cgi/*"
-cgi = { root = "PROGRAMS/cgi", environment = { GATE = "GATE", LANG = "C.UTF-8" } }
+cgi = { root = "@PROGRAMS/cgi", environment = { GATE = "@GATE", LANG = "C.UTF-8" } }
 "#;
 
 /// The answer to a query of `answer.sh`.
@@ -52,7 +52,7 @@ fn the_environment_is_complete_and_nothing_else() {
         ("CONTENT_LENGTH", "5"),
         ("CONTENT_TYPE", "text/plain"),
         ("DOCUMENT_ROOT", &root),
-        ("GATE", &world.path("gate").display().to_string()),
+        ("@GATE", &world.path("gate").display().to_string()),
         ("GATEWAY_INTERFACE", "CGI/1.1"),
         ("HTTP_AUTHORIZATION", "Basic c2VjcmV0OnNlY3JldA=="),
         ("HTTP_COOKIE", "a=1"),
@@ -109,8 +109,8 @@ fn who_has_proved_to_be_somebody_is_named() {
         r#"
 [[site.route]]
 path = "/cgi/*"
-cgi = { root = "PROGRAMS/cgi" }
-auth = { basic = "PROGRAMS/../../../conf/demo.htpasswd", realm = "a" }
+cgi = { root = "@PROGRAMS/cgi" }
+auth = { basic = "@PROGRAMS/../../../conf/demo.htpasswd", realm = "a" }
 "#,
     );
     let fields = [("Authorization", "Basic dmlzaXRvcjpsb29w")];

@@ -8,10 +8,10 @@ use crate::support::programs::is_there;
 const SCRIPTS: &str = r#"
 [[site.route]]
 path = "/cgi/*"
-cgi = { root = "PROGRAMS/cgi", environment = { GATE = "GATE" } }
+cgi = { root = "@PROGRAMS/cgi", environment = { GATE = "@GATE" } }
 [[site.route]]
 path = "/small/*"
-cgi = { root = "PROGRAMS/cgi", environment = { GATE = "GATE" } }
+cgi = { root = "@PROGRAMS/cgi", environment = { GATE = "@GATE" } }
 content = { bytes = "1KiB" }
 "#;
 

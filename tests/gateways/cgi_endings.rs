@@ -13,10 +13,10 @@ use crate::support::running::wait_until;
 const SCRIPTS: &str = r#"
 [[site.route]]
 path = "/cgi/*"
-cgi = { root = "PROGRAMS/cgi", environment = { GATE = "GATE" } }
+cgi = { root = "@PROGRAMS/cgi", environment = { GATE = "@GATE" } }
 [[site.route]]
 path = "/hasty/*"
-cgi = { root = "PROGRAMS/cgi", environment = { GATE = "GATE" }, timeout = "300ms" }
+cgi = { root = "@PROGRAMS/cgi", environment = { GATE = "@GATE" }, timeout = "300ms" }
 "#;
 
 /// A script that has come so far, its client, and the processes.

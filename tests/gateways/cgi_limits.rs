@@ -29,8 +29,8 @@ fn above_the_processes_requests_queue_and_above_the_queue_they_are_refused() {
 [[site.route]]
 path = "/cgi/*"
 [site.route.cgi]
-root = "PROGRAMS/cgi"
-environment = { GATE = "GATE" }
+root = "@PROGRAMS/cgi"
+environment = { GATE = "@GATE" }
 processes = 1
 queue = 1
 "#,
@@ -62,8 +62,8 @@ fn who_leaves_the_queue_makes_room() {
 [[site.route]]
 path = "/cgi/*"
 [site.route.cgi]
-root = "PROGRAMS/cgi"
-environment = { GATE = "GATE" }
+root = "@PROGRAMS/cgi"
+environment = { GATE = "@GATE" }
 processes = 1
 queue = 1
 "#,
@@ -99,7 +99,7 @@ fn output_above_the_limit_is_cut() {
     }
     let world = World::start(
         "[[site.route]]\npath = \"/cgi/*\"\n\
-         cgi = { root = \"PROGRAMS/cgi\", output = \"64KiB\" }\n",
+         cgi = { root = \"@PROGRAMS/cgi\", output = \"64KiB\" }\n",
     );
     let mut client = begin(&world, "/cgi/greedy.py?output");
     let head = client.begin();
@@ -121,7 +121,7 @@ fn memory_and_processor_time_are_limited() {
         r#"
 [[site.route]]
 path = "/cgi/*"
-cgi = { root = "PROGRAMS/cgi", memory = "512MiB", cpu = "1s" }
+cgi = { root = "@PROGRAMS/cgi", memory = "512MiB", cpu = "1s" }
 "#,
     );
     let answer = world.connect().get("/cgi/greedy.py?memory");
@@ -146,7 +146,7 @@ fn a_script_has_its_three_descriptors_and_no_other() {
         return;
     }
     let world =
-        World::start("[[site.route]]\npath = \"/cgi/*\"\ncgi = { root = \"PROGRAMS/cgi\" }\n");
+        World::start("[[site.route]]\npath = \"/cgi/*\"\ncgi = { root = \"@PROGRAMS/cgi\" }\n");
     // Something of everything is open meanwhile: clients, scripts, content in memory and on disk.
     let mut clients: Vec<Client> = (0..10).map(|_| world.connect()).collect();
     for client in &mut clients {

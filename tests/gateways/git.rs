@@ -38,7 +38,7 @@ path = "/git/*"
 content = {{ bytes = "1GiB" }}
 [site.route.cgi]
 program = "{}"
-environment = {{ GIT_PROJECT_ROOT = "FOLDER/hub", GIT_HTTP_EXPORT_ALL = "1" }}
+environment = {{ GIT_PROJECT_ROOT = "@FOLDER/hub", GIT_HTTP_EXPORT_ALL = "1" }}
 output = "1GiB"
 "#,
             program.display()

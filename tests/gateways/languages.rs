@@ -7,7 +7,7 @@ use crate::support::programs::is_there;
 const SCRIPTS: &str = r#"
 [[site.route]]
 path = "/cgi/*"
-cgi = { root = "PROGRAMS/cgi" }
+cgi = { root = "@PROGRAMS/cgi" }
 "#;
 
 /// One script, one interpreter: GET with a path behind the script, and POST.
@@ -71,7 +71,7 @@ fn php_as_the_one_program_of_a_route() {
 path = "/shop/*"
 [site.route.cgi]
 program = "/usr/bin/php-cgi"
-environment = { SCRIPT_FILENAME = "PROGRAMS/cgi/hello.php" }
+environment = { SCRIPT_FILENAME = "@PROGRAMS/cgi/hello.php" }
 "#,
     );
     let answer = world.connect().request("POST", "/shop/cart/7", &[], b"an apple");
@@ -83,7 +83,7 @@ fn a_pattern_names_scripts_wherever_they_are() {
     if !is_there(PYTHON) {
         return;
     }
-    let routes = "[[site.route]]\npath = \"*.py\"\ncgi = { root = \"PROGRAMS/cgi\" }\n";
+    let routes = "[[site.route]]\npath = \"*.py\"\ncgi = { root = \"@PROGRAMS/cgi\" }\n";
     let world = World::start(routes);
     let mut client = world.connect();
     assert_eq!(client.get("/hello.py").text(), "python: GET  \n");

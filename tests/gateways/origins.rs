@@ -198,7 +198,7 @@ fn an_origin_that_is_not_there_is_a_502() {
     drop(listener);
     let world = World::start(&format!(
         "[[site.route]]\npath = \"/tcp/*\"\nproxy = {{ to = \"http://{address}\" }}\n\
-         [[site.route]]\npath = \"/unix/*\"\nproxy = {{ to = \"unix:FOLDER/nobody\" }}\n\
+         [[site.route]]\npath = \"/unix/*\"\nproxy = {{ to = \"unix:@FOLDER/nobody\" }}\n\
          [[site.route]]\npath = \"/name/*\"\nproxy = {{ to = \"http://nowhere.invalid:80\" }}\n\
          [[site.route]]\npath = \"/scgi/*\"\nscgi = {{ to = \"{address}\" }}\n\
          [[site.route]]\npath = \"/fastcgi/*\"\nfastcgi = {{ to = \"{address}\" }}\n"

@@ -116,9 +116,9 @@ impl Application {
         fpm.start();
         let route = format!(
             "[[site.route]]\npath = \"*.php\"\n[site.route.fastcgi]\nto = \"{to}\"\n\
-             root = \"PROGRAMS/php\"\nindex = \"index.php\"\npersistent = 2\n\
+             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\npersistent = 2\n\
              [[site.route]]\npath = \"/shop/*\"\n[site.route.fastcgi]\nto = \"{to}\"\n\
-             root = \"PROGRAMS/php\"\nindex = \"index.php\"\n",
+             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\n",
             to = fpm.to
         );
         Some(Application { world: World::within(folder, "", &route), fpm })
