@@ -44,7 +44,7 @@ enum Role {
     Dropped,
 }
 
-const ROLES: [(&[u8], Role); 10] = [
+const ROLES: [(&[u8], Role); 12] = [
     (b"Connection", Role::Connection),
     (b"Transfer-Encoding", Role::TransferEncoding),
     (b"Upgrade", Role::Upgrade),
@@ -52,6 +52,9 @@ const ROLES: [(&[u8], Role); 10] = [
     (b"Date", Role::Date),
     (b"Keep-Alive", Role::Dropped),
     (b"Proxy-Connection", Role::Dropped),
+    // What one hop wants proved to it is nothing to the next (RFC 9110 §11.7.1).
+    (b"Proxy-Authenticate", Role::Dropped),
+    (b"Proxy-Authentication-Info", Role::Dropped),
     (b"TE", Role::Dropped),
     // Trailer sections are not passed on, so none may be announced.
     (b"Trailer", Role::Dropped),
@@ -230,11 +233,10 @@ mod tests {
             ("Set-Cookie", "a=1"),
             ("Content-Length", "007"),
             ("set-cookie", "b=2"),
-            ("Proxy-Authenticate", "Basic"),
             ("X-Empty", ""),
         ]);
         let lines = "content-TYPE: text/plain\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\n\
-            Proxy-Authenticate: Basic\r\nX-Empty: \r\n";
+            X-Empty: \r\n";
         assert_eq!((fields.as_str(), date, length), (lines, None, Some(7)));
     }
 
@@ -248,6 +250,7 @@ mod tests {
             ("X-Later", "not named"),
             ("keep-alive", "timeout=5"),
             ("Proxy-Connection", "close"),
+            ("proxy-AUTHENTICATE", "Basic"),
             ("te", "trailers"),
             ("Trailer", "X-Sum"),
             ("Transfer-Encoding", "chunked"),
