@@ -31,6 +31,10 @@ const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 pub(super) enum Wish {
     /// A gateway, for this client.
     Gateway(PeerId),
+    /// No gateway any more, for this client: it has waited for long enough.
+    Nothing(PeerId),
+    /// That somebody else may have a seat like this one, which is free.
+    Next(Seat),
     /// This gateway is not needed any more.
     Part(PeerId, Parting),
 }
@@ -63,6 +67,8 @@ impl<N: Net> Server<N> {
             for wish in std::mem::take(&mut self.wishes) {
                 match wish {
                     Wish::Gateway(client) => self.dial(client, now),
+                    Wish::Nothing(client) => self.gateways.give_up(client),
+                    Wish::Next(seat) => self.dial_next(seat, now),
                     Wish::Part(gateway, parting) => self.part(gateway, parting, now),
                 }
             }
@@ -88,6 +94,15 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// Gives the seat to the first in line who still wants it.
+    fn dial_next(&mut self, seat: Seat, now: Millis) {
+        while let Some(client) = self.gateways.next_in_line(seat) {
+            if self.relay(client).is_some() {
+                return self.dial(client, now);
+            }
+        }
+    }
+
     fn relay(&mut self, client: PeerId) -> Option<&mut Relay> {
         match &mut self.peers.client_mut(client)?.work.as_mut()?.exchange.pending {
             Pending::Gateway(relay) => Some(relay),
@@ -108,7 +123,7 @@ impl<N: Net> Server<N> {
         let (opening, mut gateway) = match self.prepare(client, address, now) {
             Ok(prepared) => prepared,
             Err(failure) => {
-                self.next_in_line(seat);
+                self.make_room(seat);
                 return self.turn_away(client, failure);
             }
         };
@@ -218,15 +233,14 @@ impl<N: Net> Server<N> {
         match parting {
             Parting::Keep => {
                 self.gateways.up(seat);
-                let (is_kept, next) = self.gateways.keep(seat, id);
-                if is_kept {
+                if self.gateways.keep(seat, id) {
                     link.state = LinkState::Idle;
                     self.timers.set(id.key, now + self.gateways.idle_timeout(seat));
                 } else {
                     self.peers.remove(id);
                     self.net.close(id);
                 }
-                self.wishes.extend(next.map(Wish::Gateway));
+                self.wishes.push(Wish::Next(seat));
             }
             Parting::Leave(plan) => {
                 link.state = LinkState::Leaving(plan, Vec::new());
@@ -287,14 +301,14 @@ impl<N: Net> Server<N> {
     pub(super) fn bury(&mut self, id: PeerId, link: &Link) {
         match link.state {
             LinkState::Idle => self.gateways.forget(link.seat, id),
-            LinkState::Serving(_) | LinkState::Leaving(..) => self.next_in_line(link.seat),
+            LinkState::Serving(_) | LinkState::Leaving(..) => self.make_room(link.seat),
             LinkState::Monitoring(_) => {}
         }
     }
 
-    fn next_in_line(&mut self, seat: Seat) {
-        let next = self.gateways.leave(seat);
-        self.wishes.extend(next.map(Wish::Gateway));
+    fn make_room(&mut self, seat: Seat) {
+        self.gateways.leave(seat);
+        self.wishes.push(Wish::Next(seat));
     }
 
     /// Serves a gateway that has no client.

@@ -123,15 +123,18 @@ impl Gateways {
         })
     }
 
-    /// Gives a seat up; its gateway is gone. Returns who is next in line.
-    pub(super) fn leave(&mut self, seat: Seat) -> Option<PeerId> {
+    /// Gives a seat up; its gateway is gone.
+    pub(super) fn leave(&mut self, seat: Seat) {
         self.endpoint(seat).active -= 1;
+    }
+
+    /// Who is next in line for a seat like this one, and stands there no longer.
+    pub(super) fn next_in_line(&mut self, seat: Seat) -> Option<PeerId> {
         self.programs[seat.program].waiting.pop_front()
     }
 
-    /// Gives a seat up whose connection may be kept. Returns whether it is, and who is next in
-    /// line.
-    pub(super) fn keep(&mut self, seat: Seat, connection: PeerId) -> (bool, Option<PeerId>) {
+    /// Gives a seat up whose connection may be kept. Returns whether it is.
+    pub(super) fn keep(&mut self, seat: Seat, connection: PeerId) -> bool {
         let upstream = self.programs[seat.program].program.kind.upstream();
         let most = upstream.map_or(0, |upstream| upstream.persistent);
         let endpoint = self.endpoint(seat);
@@ -139,7 +142,8 @@ impl Gateways {
         if is_kept {
             endpoint.idle.push(connection);
         }
-        (is_kept, self.leave(seat))
+        self.leave(seat);
+        is_kept
     }
 
     /// An idle connection has gone.
@@ -256,11 +260,13 @@ mod tests {
         assert_eq!(idle, None);
         assert_eq!(gateways.ask(&program, peer(2), false, Millis(0)), Verdict::Waits);
         assert_eq!(gateways.ask(&program, peer(3), false, Millis(0)), Verdict::Full);
-        assert_eq!(gateways.leave(first), Some(peer(2)));
+        gateways.leave(first);
+        assert_eq!(gateways.next_in_line(first), Some(peer(2)));
         seat(gateways.ask(&program, peer(2), false, Millis(0)));
         assert_eq!(gateways.ask(&program, peer(4), false, Millis(0)), Verdict::Waits);
         gateways.give_up(peer(4));
-        assert_eq!(gateways.leave(first), None);
+        gateways.leave(first);
+        assert_eq!(gateways.next_in_line(first), None);
     }
 
     #[test]
@@ -269,13 +275,13 @@ mod tests {
         let mut gateways = Gateways::default();
         let (one, _) = seat(gateways.ask(&program, peer(1), false, Millis(0)));
         let (two, _) = seat(gateways.ask(&program, peer(2), false, Millis(0)));
-        assert_eq!(gateways.keep(one, peer(11)), (true, None));
-        assert_eq!(gateways.keep(two, peer(12)), (false, None), "one is enough");
+        assert!(gateways.keep(one, peer(11)));
+        assert!(!gateways.keep(two, peer(12)), "one is enough");
         let (again, idle) = seat(gateways.ask(&program, peer(3), true, Millis(0)));
         assert_eq!(idle, None, "a fresh one was asked for");
         let (_, idle) = seat(gateways.ask(&program, peer(4), false, Millis(0)));
         assert_eq!(idle, Some(peer(11)));
-        assert_eq!(gateways.keep(again, peer(13)), (true, None));
+        assert!(gateways.keep(again, peer(13)));
         gateways.forget(again, peer(13));
         let (_, idle) = seat(gateways.ask(&program, peer(5), false, Millis(0)));
         assert_eq!(idle, None);

@@ -202,6 +202,9 @@ impl<N: Net> Serving<'_, '_, N> {
         let pending = std::mem::take(&mut self.exchange.pending);
         let Pending::Gateway(mut relay) = pending else { return Step::Moved };
         let has_left = relay.left_at.is_some();
+        if matches!(relay.stage, Stage::Waiting(_)) {
+            self.cx.wishes.push(Wish::Nothing(self.id));
+        }
         let status = Status::GATEWAY_TIMEOUT;
         let stop = match &mut relay.stage {
             _ if has_left => Stop::Fail(Failure::new(status, "the client seems to have gone")),
