@@ -84,8 +84,13 @@ fn who_waits_to_be_asked_for_content_is_asked() {
 fn too_much_content_starts_no_program() {
     let world = World::start(SCRIPTS);
     let mut client = world.connect();
-    client.send("POST /small/mark.sh HTTP/1.1\r\nHost: a\r\nContent-Length: 1025\r\n\r\n");
-    assert_eq!(client.response(false).status, 413);
+    assert_eq!(client.request("POST", "/small/mark.sh", &[], &[b'x'; 1025]).status, 413);
+    // Much content is refused before it comes, and little where it is asked for.
+    for field in ["Content-Length: 1000000", "Content-Length: 1025\r\nExpect: 100-continue"] {
+        let mut client = world.connect();
+        client.send(format!("POST /small/mark.sh HTTP/1.1\r\nHost: a\r\n{field}\r\n\r\n"));
+        assert_eq!(client.response(false).status, 413);
+    }
     let mut client = world.connect();
     client.send("POST /small/mark.sh HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     // It may be answered and closed before all of it is sent.

@@ -1,6 +1,7 @@
 //! git over HTTP: clone, push and fetch through its own CGI program, with a repository of more than
 //! 50 MiB that no compression makes smaller.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -89,8 +90,8 @@ output = "1GiB"
         }
     }
 
-    fn commits(&self, folder: &str) -> String {
-        self.git(folder, &["rev-list", "--all"]).0
+    fn commits(&self, folder: &str) -> BTreeSet<String> {
+        self.git(folder, &["rev-list", "--all"]).0.lines().map(str::to_owned).collect()
     }
 
     fn assert_sound(&self, folder: &str) {

@@ -206,7 +206,9 @@ fn an_origin_that_is_not_there_is_a_502() {
     let mut client = world.connect();
     for path in ["/tcp/", "/unix/", "/name/", "/scgi/", "/fastcgi/"] {
         assert_eq!(client.get(path).status, 502, "{path}");
-        assert_eq!(client.request("POST", path, &[], b"content").status, 502, "{path}");
+        // Nobody has taken the content, so the connection may end with the answer.
+        let mut other = world.connect();
+        assert_eq!(other.request("POST", path, &[], b"content").status, 502, "{path}");
     }
     assert_eq!(client.get("/file.txt").text(), "a file");
     world.assert_well();
@@ -254,8 +256,7 @@ fn an_origin_may_answer_before_it_has_all_of_the_content() {
         wire.content(1000);
         wire.write("HTTP/1.1 413 Too Much\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno!");
     });
-    let content = "[[site.route]]\npath = \"/*\"\ncontent = { bytes = \"1GiB\" }\n";
-    let world = World::start(&(route(&origin, "") + content));
+    let world = World::start(&(route(&origin, "") + "content = { bytes = \"1GiB\" }\n"));
     let mut client = world.connect();
     client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n");
     client.send([b'x'; 1000]);
