@@ -47,6 +47,7 @@ fn main() {
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gateways/programs/cgi");
     let text = format!(
         "[server]\nlisten = \"127.0.0.1:0\"\n[log]\naccess = {{ to = \"none\" }}\n\
+         [limits]\npersistent = {{ requests = 1000000 }}\n\
          [[site]]\nroot = \"www\"\n[[site.route]]\npath = \"/cgi/*\"\n\
          cgi = {{ root = '{}', processes = 300, output = \"2GiB\" }}\n",
         scripts.display()

@@ -1,6 +1,10 @@
 //! CGI scripts in every language that people write them in.
 
+use std::fs;
+use std::process::Command;
+
 use super::{PYTHON, World, programs};
+use crate::support::folder::Folder;
 use crate::support::programs::is_there;
 
 /// Scripts by directory.
@@ -10,12 +14,16 @@ path = "/cgi/*"
 cgi = { root = "@PROGRAMS/cgi" }
 "#;
 
-/// One script, one interpreter: GET with a path behind the script, and POST.
+/// One script, one interpreter.
 fn speaks(language: &str, interpreter: &str, script: &str) {
     if !is_there(interpreter) {
         return;
     }
-    let world = World::start(SCRIPTS);
+    answers(&World::start(SCRIPTS), language, script);
+}
+
+/// GET with a path behind the script, POST, and a method nobody knows.
+fn answers(world: &World, language: &str, script: &str) {
     let mut client = world.connect();
     let answer = client.get(&format!("/cgi/{script}/a%20path"));
     assert_eq!(answer.status, 200, "{}", answer.text());
@@ -58,6 +66,20 @@ fn a_script_in_node() {
 #[test]
 fn a_script_in_php() {
     speaks("php", "/usr/bin/php-cgi", "hello.php");
+}
+
+#[test]
+fn a_program_in_c() {
+    if !is_there("cc") {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("cgi/source.c", fs::read(programs("hello.c")).unwrap());
+    let [source, program] = ["cgi/source.c", "cgi/hello"].map(|name| folder.path().join(name));
+    let compiled = Command::new("cc").arg("-o").args([&program, &source]).status().unwrap();
+    assert!(compiled.success());
+    let routes = "[[site.route]]\npath = \"/cgi/*\"\ncgi = { root = \"@FOLDER/cgi\" }\n";
+    answers(&World::within(folder, "", routes), "c", "hello");
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! Origins that are not there, say nothing, make no sense, or end at the wrong moment: the client
 //! gets a correct answer or one that is visibly cut, and never what an origin said wrongly.
 
+use std::fs;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use super::World;
+use serde_json::Value;
+
 use super::origin::{Origin, route};
+use super::{World, json};
 use crate::support::client::Client;
 
 const LENGTH: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 26\r\n\r\n\
@@ -212,6 +215,29 @@ fn an_origin_that_is_not_there_is_a_502() {
     }
     assert_eq!(client.get("/file.txt").text(), "a file");
     world.assert_well();
+    let log = fs::read_to_string(world.path("access.log")).unwrap();
+    let reasons: Vec<Value> = log
+        .lines()
+        .map(json)
+        .map(|line| line["why"].clone())
+        .filter(|why| !why.is_null())
+        .collect();
+    assert_eq!(reasons.len(), 10, "{log}");
+    assert!(reasons.iter().all(|why| why.as_str().unwrap().starts_with("cannot be ")), "{log}");
+}
+
+#[test]
+fn an_origin_is_found_by_its_name() {
+    let origin = Origin::answering("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    let world = World::start(&format!(
+        "[[site.route]]\npath = \"/*\"\nproxy = {{ to = \"http://localhost:{}\" }}\n",
+        origin.address().port()
+    ));
+    let mut client = world.connect();
+    for _ in 0..3 {
+        assert_eq!(client.get("/").text(), "ok");
+    }
+    assert_eq!(origin.connections(), 1);
 }
 
 #[test]

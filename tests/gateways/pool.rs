@@ -51,6 +51,24 @@ fn connections_are_used_again() {
 }
 
 #[test]
+fn a_connection_that_is_idle_for_too_long_is_closed() {
+    let (sender, receiver) = mpsc::channel();
+    let origin = Origin::start(move |mut wire| {
+        while wire.head().is_some() {
+            wire.write(ANSWER);
+        }
+        sender.send(()).unwrap();
+    });
+    let world = World::start(&route(&origin, ", idle = \"100ms\""));
+    let mut client = world.connect();
+    for number in 1..3 {
+        assert_eq!(client.get("/").text(), "ok");
+        receiver.recv_timeout(DEADLINE).expect("the connection is closed");
+        assert_eq!(origin.connections(), number);
+    }
+}
+
+#[test]
 fn a_connection_with_more_on_it_than_an_answer_is_not_used_again() {
     let origin =
         Origin::answering(format!("{ANSWER}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"));

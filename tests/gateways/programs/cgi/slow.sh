@@ -1,9 +1,8 @@
-#!/bin/sh
-# Says a line a second, for ten minutes.
+#!/bin/bash
+# Says a line a second, for ten minutes. It starts nothing to wait: nobody writes into its pipe.
+exec {pipe}<> <(:)
 printf 'Content-Type: text/plain\n\n'
-ticks=0
-while [ "$ticks" -lt 600 ]; do
+for ((ticks = 0; ticks < 600; ticks++)); do
   echo "$ticks"
-  ticks=$((ticks + 1))
-  sleep 1
+  read -rt 1 -u "$pipe"
 done
