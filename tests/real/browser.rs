@@ -77,14 +77,19 @@ fn the_demo_is_seen_as_it_was_meant() {
     let conf = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/");
     let text = fs::read_to_string(format!("{conf}demo.toml")).unwrap();
     let (_, sites) = text.split_once("[[site]]").unwrap();
-    let sites = sites.replace("\"www", &format!("\"{conf}www"));
-    let sites = sites.replace("\"demo.htpasswd", &format!("\"{conf}demo.htpasswd"));
+    let mut sites = sites.to_owned();
+    for path in ["www", "demo.htpasswd", "cgi-bin"] {
+        sites = sites.replace(&format!("\"{path}"), &format!("\"{conf}{path}"));
+    }
     let served = Served::start(&format!("[[site]]{sites}"));
     for (page, expected) in [
         ("/", "oneloop is running."),
         ("/old/loop", "One driver, one line"),
         ("/files/letters/", "für später.txt"),
         ("/app/orders/42", ">/app/orders/42</code>"),
+        ("/cgi-bin/languages.sh", "Perl"),
+        ("/cgi-bin/ring.pl", "<svg"),
+        ("/upload.html", "multipart/form-data"),
         ("/nowhere", "No such stop."),
         ("/%2f", "Bad Request"),
     ] {
