@@ -79,14 +79,15 @@ impl<N: Net> Serving<'_, '_, N> {
             self.exchange.pending = pending;
             return Step::NeedsRoom;
         };
-        let pushed = match relay.gateway() {
-            Some(gateway) if gateway.is_open => self.push(gateway, rx, window),
-            Some(_) | None => Ok(false),
+        // Content that is gathered first waits where it is: nothing here would take it.
+        let (pushed, has_gateway) = match relay.gateway() {
+            Some(gateway) if gateway.is_open => (self.push(gateway, rx, window), true),
+            Some(_) | None => (Ok(false), false),
         };
         let step = match pushed {
             Err(stop) => return self.stop(relay, stop),
             Ok(true) => Step::Moved,
-            Ok(false) if relay.awaits_client() => Step::NeedsInput,
+            Ok(false) if has_gateway && relay.awaits_client() => Step::NeedsInput,
             Ok(false) => Step::NeedsRoom,
         };
         self.exchange.pending = Pending::Gateway(relay);
