@@ -223,13 +223,13 @@ impl Site {
     }
 
     /// As [`Site::admit`], for the script that was found: what guards `/admin.py` guards it from
-    /// `/admin.py/x` too.
+    /// `/admin.py/x` too, and what guards an index guards its directory's path.
     fn admit_to_script(
         &self,
         errand: &Errand<'_>,
         script: &Script,
     ) -> Result<Option<Rc<str>>, Answer> {
-        if script.path_info.is_empty() || script.name.is_empty() {
+        if script.name.is_empty() || script.name == errand.path {
             return Ok(None);
         }
         let rule = self.hosts[errand.host].table.rule(&script.name);

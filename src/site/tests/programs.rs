@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::super::access::{Access, Allow};
 use super::super::error_page::ErrorPages;
-use super::super::program::{Endpoint, HostField, Kind, Program, Proxy, Scgi, Upstream};
+use super::super::program::{Endpoint, FastCgi, HostField, Kind, Program, Proxy, Scgi, Upstream};
 use super::super::router::Router;
 use super::super::rule::Settings;
 use super::super::{Answer, Inquiry};
@@ -157,6 +157,23 @@ fn what_guards_a_path_guards_the_program_there() {
         assert_eq!(plan_of(&site, &format!("GET {target}"), &[]).unwrap_err(), 403, "{target}");
         assert_eq!(plan_of(&site, &format!("POST {target}"), &[]).unwrap_err(), 403, "{target}");
     }
+}
+
+#[test]
+fn what_guards_an_index_script_guards_its_directory() {
+    let nobody =
+        || Settings { access: vec![Rc::new(Access::Allow(Allow::new([])))], ..Settings::default() };
+    let upstream = Upstream::new(vec![endpoint()]);
+    let (root, index) = (Some("/srv/app".into()), Some("index.php".to_owned()));
+    let site = Router::new()
+        .program("/app/*", Program::new(Kind::FastCgi(FastCgi { upstream, root, index })))
+        .settings("/app/index.php", nobody())
+        .build()
+        .unwrap();
+    for target in ["/app/index.php", "/app/", "/app/index.php/x"] {
+        assert_eq!(plan_of(&site, &format!("GET {target}"), &[]).unwrap_err(), 403, "{target}");
+    }
+    assert!(plan_of(&site, "GET /app/other.php", &[]).is_ok());
 }
 
 #[test]
