@@ -246,12 +246,13 @@ impl Cgi {
 }
 
 impl Upstream {
-    /// 8 idle connections kept to each for 60 seconds; 5 seconds to connect; nobody asks how the
-    /// endpoints are.
+    /// No idle connections kept, and if any, for 60 seconds; 5 seconds to connect; nobody asks how
+    /// the endpoints are. A process of php-fpm serves its own connection alone for as long as that
+    /// is kept, so that keeping is for those who know how many there are.
     #[must_use]
     pub fn new(to: Vec<Endpoint>) -> Upstream {
         let (connect_timeout, idle_timeout) = (Duration::from_secs(5), Duration::from_mins(1));
-        Upstream { to, persistent: 8, connect_timeout, idle_timeout, health: None }
+        Upstream { to, persistent: 0, connect_timeout, idle_timeout, health: None }
     }
 }
 

@@ -95,7 +95,7 @@ fn connections_to_an_application_are_used_again_one_request_at_a_time() {
             wire.write(&whole);
         }
     });
-    let world = World::start(&route(&origin, ""));
+    let world = World::start(&route(&origin, ", persistent = 1"));
     let mut client = world.connect();
     let content = vec![b'x'; 200_000];
     for _ in 0..10 {
