@@ -67,11 +67,13 @@ pub struct Entry<'a> {
     pub referer: Option<&'a [u8]>,
     /// The field User-Agent.
     pub user_agent: Option<&'a [u8]>,
-    /// Why the answer is an error, where a program is to blame. Only JSON has a place for it.
+    /// Why the answer is an error, where it is known better than by its status. Only JSON has a
+    /// place for it.
     pub why: Option<&'a str>,
 }
 
-/// A line that waits for the last of its facts: how many bytes of content were sent.
+/// A line that waits for the last of its facts: how many bytes of content were sent, and why not
+/// all.
 #[derive(Debug)]
 pub struct Draft {
     text: Vec<u8>,
@@ -122,6 +124,7 @@ impl AccessLog {
         before_bytes(&mut self.lines, self.format, entry, time);
         self.add_bytes(bytes);
         after_bytes(&mut self.lines, self.format, entry);
+        end_line(&mut self.lines, self.format, entry.why);
         self.write_if_many();
     }
 
@@ -136,12 +139,13 @@ impl AccessLog {
         Some(Draft { text, gap })
     }
 
-    /// Adds the line of an exchange that is over now.
-    pub fn add_draft(&mut self, draft: &Draft, bytes: u64) {
+    /// Adds the line of an exchange that is over now; `why` its answer was cut, if it was.
+    pub fn add_draft(&mut self, draft: &Draft, bytes: u64, why: Option<&str>) {
         let (before, after) = draft.text.split_at(draft.gap);
         self.lines.extend_from_slice(before);
         self.add_bytes(bytes);
         self.lines.extend_from_slice(after);
+        end_line(&mut self.lines, self.format, why);
         self.write_if_many();
     }
 
@@ -242,9 +246,17 @@ fn after_bytes(out: &mut Vec<u8>, format: LogFormat, entry: &Entry<'_>) {
             json(out, entry.referer);
             out.extend_from_slice(b",\"user_agent\":");
             json(out, entry.user_agent);
-            if entry.why.is_some() {
+        }
+    }
+}
+
+fn end_line(out: &mut Vec<u8>, format: LogFormat, why: Option<&str>) {
+    match format {
+        LogFormat::Common | LogFormat::Combined => {}
+        LogFormat::Json => {
+            if why.is_some() {
                 out.extend_from_slice(b",\"why\":");
-                json(out, entry.why.map(str::as_bytes));
+                json(out, why.map(str::as_bytes));
             }
             out.push(b'}');
         }
@@ -296,7 +308,7 @@ mod tests {
         let time = Stamp::new(971_211_336);
         log.add(entry, &time, 5);
         let draft = log.draft(entry, &time).unwrap();
-        log.add_draft(&draft, 5);
+        log.add_draft(&draft, 5, None);
         log.write();
         let text = std::fs::read_to_string(&path).unwrap();
         std::fs::remove_file(&path).unwrap();

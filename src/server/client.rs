@@ -3,6 +3,7 @@
 //!
 //! How a request is answered is not known here; see `exchange.rs`.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -65,8 +66,8 @@ pub(super) struct Exchange {
     /// The request, kept until it can be answered.
     pub(super) spool: Option<Spool>,
     pub(super) draft: Option<Draft>,
-    /// Why it is answered with an error, for the access log.
-    pub(super) why: Option<String>,
+    /// Why it is answered with an error, or its answer cut, for the access log.
+    pub(super) why: Option<Cow<'static, str>>,
     /// How often a script has sent it to another path.
     pub(super) redirects: u8,
     /// What a program says is content for the client: it is none for HEAD.

@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use super::access_log::Entry;
 use super::exchange::entry_of;
-use super::gateway::{Failure, Gateway, Upload};
+use super::gateway::{Failure, Gateway, Origin, Upload};
 use super::listener::is_exhausted;
 use super::net::Net;
 use super::relay::name;
@@ -63,6 +63,10 @@ impl<N: Net> Serving<'_, '_, N> {
         window: &mut Range<usize>,
     ) -> Result<Step, Stop> {
         if !gateway.is_open {
+            if gateway.origin == Origin::Kept && gateway.has_news() {
+                // What it says, nobody has asked: it would be taken for this client's answer.
+                return Err(Stop::Fail(Failure::bad("a kept connection was spent")));
+            }
             if gateway.ready.broken && !gateway.ready.writable {
                 return Err(Stop::Fail(self.why_closed(gateway)));
             }

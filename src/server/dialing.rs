@@ -150,6 +150,9 @@ impl<N: Net> Server<N> {
                     Status::BAD_GATEWAY
                 };
                 self.part(id, Parting::Unreachable, now);
+                if self.relay(client).is_some_and(|relay| relay.has_another()) {
+                    return self.wishes.push(Wish::Gateway(client));
+                }
                 let why = format!("cannot be opened: {error}");
                 return self.turn_away(client, Failure::new(status, why));
             }
@@ -255,23 +258,35 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// Notes what has happened to a gateway, and says who is to be served for it.
-    pub(super) fn note_gateway(&mut self, id: PeerId, event: &Ready) -> PeerId {
-        let Some(Peer::Gateway(link)) = self.peers.get_mut(id) else { return id };
-        let client = match &mut link.state {
-            LinkState::Serving(client) => *client,
+    /// Notes what has happened to a gateway, and says who is to be served for it, if anybody.
+    pub(super) fn note_gateway(&mut self, id: PeerId, event: &Ready) -> Option<PeerId> {
+        let Some(Peer::Gateway(link)) = self.peers.get_mut(id) else { return None };
+        match &mut link.state {
+            LinkState::Serving(client) => {
+                let client = *client;
+                if let Some(gateway) = self.relay(client).and_then(Relay::gateway) {
+                    gateway.note(event);
+                }
+                Some(client)
+            }
             LinkState::Monitoring(monitor) => {
                 if let Some(question) = monitor.question() {
                     question.note(event);
                 }
-                return id;
+                Some(id)
             }
-            LinkState::Idle | LinkState::Leaving(..) => return id,
-        };
-        if let Some(gateway) = self.relay(client).and_then(Relay::gateway) {
-            gateway.note(event);
+            LinkState::Idle => {
+                // Nobody has asked anything, so whatever has come is its end; and nobody who is
+                // served in this turn shall still be given it.
+                let is_over = event.readable || event.read_closed || event.broken;
+                let seat = link.seat;
+                is_over.then(|| {
+                    self.gateways.forget(seat, id);
+                    id
+                })
+            }
+            LinkState::Leaving(..) => Some(id),
         }
-        client
     }
 
     /// A client has gone, and with it what it was waiting for.
@@ -315,17 +330,10 @@ impl<N: Net> Server<N> {
     pub(super) fn serve_gateway(&mut self, id: PeerId, now: Millis, occasion: Occasion) -> Fate {
         let Some(Peer::Gateway(link)) = self.peers.get_mut(id) else { return Fate::Wait };
         match &mut link.state {
-            // Whatever happens to an idle connection, it is its end: nobody has asked anything.
+            // Something has come over it, or it was idle for long enough.
             LinkState::Idle => Fate::Close,
-            LinkState::Serving(client) => {
-                // What happened to it while it was idle concerns its client now.
-                let client = *client;
-                if let Some(gateway) = self.relay(client).and_then(Relay::gateway) {
-                    gateway.ready.readable = true;
-                }
-                self.enqueue(client);
-                Fate::Wait
-            }
+            // Its client is served.
+            LinkState::Serving(_) => Fate::Wait,
             LinkState::Monitoring(_) => self.serve_monitor(id, now, occasion),
             LinkState::Leaving(..) if occasion == Occasion::Due => Fate::Close,
             LinkState::Leaving(plan, complaint) => {

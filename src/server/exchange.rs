@@ -48,6 +48,7 @@ impl<N: Net> Serving<'_, '_, N> {
         match self.client.connection.turn() {
             Turn::Close => return Step::Over,
             Turn::Next => {
+                self.exchange = Exchange::default();
                 self.answered += 1;
                 return Step::Moved;
             }
@@ -216,11 +217,13 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         log::debug!("refused {:?}: {}", self.client.address, refusal.why);
         let reply = self.cx.site.refuse(refusal);
+        self.exchange.why = Some(refusal.why.into());
         self.begin(reply, &Entry { line, ..blank_entry(self.client) });
     }
 
     /// Answers a request whose content is no content.
     pub(super) fn refuse_spooled(&mut self, refusal: Refusal) {
+        self.exchange.why = Some(refusal.why.into());
         self.reply_spooled(self.cx.site.refuse(refusal));
     }
 
@@ -268,7 +271,8 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Notes that the answer's content is out, or will never be.
     pub(super) fn end_body(&mut self) {
         if let Some(draft) = self.exchange.draft.take() {
-            self.cx.log.add_draft(&draft, self.exchange.body_sent);
+            let why = self.exchange.why.as_deref();
+            self.cx.log.add_draft(&draft, self.exchange.body_sent, why);
         }
         self.exchange = Exchange::default();
     }

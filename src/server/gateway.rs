@@ -124,6 +124,12 @@ impl Relay {
         }
     }
 
+    /// Whether there is another endpoint to try, where one could not be reached.
+    pub(super) fn has_another(&self) -> bool {
+        let upstream = self.plan.program.kind.upstream();
+        self.attempts < upstream.map_or(0, |upstream| upstream.to.len())
+    }
+
     /// Whether it is the client that has to go on: its content is wanted.
     pub(super) fn awaits_client(&self) -> bool {
         match &self.stage {
@@ -163,7 +169,16 @@ impl Relay {
                 gateway.closed_at.map_or(due, |at| due.min(at + LAST_WORDS))
             }
         };
-        self.left_at.map_or(due, |at| due.min(at + limits.half_closed))
+        due.min(self.gone_at(limits))
+    }
+
+    /// When the client will count as gone: it has ended its direction, and nothing has moved since.
+    pub(super) fn gone_at(&self, limits: &Limits) -> Millis {
+        let moved_at = match &self.stage {
+            Stage::Talking(gateway) => gateway.moved_at,
+            Stage::Gathering | Stage::Waiting(_) | Stage::Failed(_) => Millis(0),
+        };
+        self.left_at.map_or(Millis::NEVER, |at| at.max(moved_at) + limits.half_closed)
     }
 }
 
@@ -214,11 +229,12 @@ impl Gateway {
 
     /// Whether it may carry another exchange: nothing is left over from this one.
     pub(super) fn is_reusable(&self) -> bool {
-        self.codec.is_reusable()
-            && self.input.is_empty()
-            && !self.has_output()
-            && !self.ready.read_closed
-            && !self.ready.broken
+        self.codec.is_reusable() && self.input.is_empty() && !self.has_output() && !self.has_news()
+    }
+
+    /// Whether there is something to be read from it, or its end.
+    pub(super) fn has_news(&self) -> bool {
+        self.ready.readable || self.ready.read_closed || self.ready.broken
     }
 
     /// Whether it has said nothing, though it had no reason to be gone.

@@ -198,6 +198,15 @@ impl Gateways {
         self.programs[seat.program].program.timeout
     }
 
+    /// Whether nobody has or wants anything.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.programs.iter().all(|standing| {
+            let is_free = |at: &Occupancy| at.active == 0 && at.idle.is_empty();
+            standing.waiting.is_empty() && standing.endpoints.iter().all(is_free)
+        })
+    }
+
     fn endpoint(&mut self, seat: Seat) -> &mut Occupancy {
         &mut self.programs[seat.program].endpoints[seat.endpoint]
     }

@@ -356,12 +356,15 @@ impl<N: Net> Server<N> {
                 let concerned = match self.peers.get_mut(id) {
                     Some(Peer::Client(client)) => {
                         client.note(event);
-                        id
+                        Some(id)
                     }
                     Some(Peer::Gateway(_)) => self.note_gateway(id, event),
-                    Some(Peer::Listener(_)) | None => id,
+                    Some(Peer::Listener(_)) => Some(id),
+                    None => None,
                 };
-                self.enqueue(concerned);
+                if let Some(id) = concerned {
+                    self.enqueue(id);
+                }
             }
         }
     }
@@ -437,7 +440,8 @@ impl<N: Net> Server<N> {
         match self.peers.remove(id) {
             Some(Peer::Client(Client { work: Some(mut work), .. })) => {
                 if let Some(draft) = &work.exchange.draft {
-                    self.log.add_draft(draft, work.exchange.body_sent);
+                    let why = work.exchange.why.as_deref().or(Some("the connection ended before"));
+                    self.log.add_draft(draft, work.exchange.body_sent, why);
                 }
                 if let Pending::Gateway(relay) = &mut work.exchange.pending {
                     self.dismiss(id, relay);

@@ -125,19 +125,19 @@ impl<N: Net> Serving<'_, '_, N> {
                 self.exchange.pending = Pending::Gateway(relay);
                 Step::NeedsOther
             }
-            Stop::Fail(failure) => self.fail(&relay.plan, &failure),
+            Stop::Fail(failure) => self.fail(&relay.plan, failure),
             Stop::Refuse(refusal) if self.client.connection.owes_answer() => {
                 self.client.connection.refuse();
                 self.refuse_spooled(refusal);
                 Step::Moved
             }
-            Stop::Refuse(_) => self.cut_body(),
+            Stop::Refuse(refusal) => self.cut_body(refusal.why),
         }
     }
 
     /// Whether asking again can do no harm, and may help: nothing has come back, and either nothing
     /// got there, or an idle connection has turned out to be closed and the method is idempotent
-    /// (RFC 9112 §9.3.1).
+    /// (RFC 9112 §9.3.1). Whoever has had such a connection is not given another.
     fn may_retry(&mut self, relay: &Relay) -> bool {
         let Stage::Talking(gateway) = &relay.stage else { return false };
         // Content that the client has sent us cannot be had from it again.
@@ -145,27 +145,27 @@ impl<N: Net> Serving<'_, '_, N> {
         if !is_untouched || !self.client.connection.owes_answer() {
             return false;
         }
-        if !gateway.is_open {
-            let upstream = relay.plan.program.kind.upstream();
-            return relay.attempts < upstream.map_or(0, |upstream| upstream.to.len());
+        let is_kept = gateway.origin == Origin::Kept;
+        if !gateway.is_open && !is_kept {
+            return relay.has_another();
         }
-        gateway.origin == Origin::Kept && self.with_head(|_, head| head.method.is_idempotent())
+        is_kept && (!gateway.is_open || self.with_head(|_, head| head.method.is_idempotent()))
     }
 
     /// Answers for a program that has failed; where its answer has begun, it is cut.
-    fn fail(&mut self, plan: &Plan, failure: &Failure) -> Step {
-        let Failure { status, why } = failure;
+    fn fail(&mut self, plan: &Plan, failure: Failure) -> Step {
+        let Failure { status, ref why } = failure;
         if !self.client.connection.owes_answer() {
             log::warn!("{}: {why}; its answer is cut", name(plan));
-            return self.cut_body();
+            return self.cut_body(failure.why);
         }
         log::warn!("{}: {why} ({status})", name(plan));
         let own: &[u8] =
-            if *status == Status::SERVICE_UNAVAILABLE { b"Retry-After: 1\r\n" } else { b"" };
+            if status == Status::SERVICE_UNAVAILABLE { b"Retry-After: 1\r\n" } else { b"" };
         let reply = self.with_head(|serving, head| {
-            serving.cx.site.fail(&serving.inquiry(head, None), plan, *status, own)
+            serving.cx.site.fail(&serving.inquiry(head, None), plan, status, own)
         });
-        self.exchange.why = Some(why.to_string());
+        self.exchange.why = Some(failure.why);
         self.reply_spooled(reply);
         Step::Moved
     }
@@ -174,13 +174,13 @@ impl<N: Net> Serving<'_, '_, N> {
     fn redirect_locally(&mut self, relay: &Relay, target: &str) -> Step {
         self.exchange.redirects += 1;
         if self.exchange.redirects > MAX_REDIRECTS {
-            return self.fail(&relay.plan, &Failure::bad("it redirects again and again"));
+            return self.fail(&relay.plan, Failure::bad("it redirects again and again"));
         }
         let head = self.with_head(|_, head| elsewhere(head, target));
         let mut space = HeadSpace::new();
         let Ok(parsed) = Head::parse(&head, &mut space, &self.cx.limits.http()) else {
             let why = format!("it redirects to {target:?}, which is no path");
-            return self.fail(&relay.plan, &Failure::bad(why));
+            return self.fail(&relay.plan, Failure::bad(why));
         };
         self.exchange.spool = None;
         self.answer(&parsed, &head, None);
@@ -202,13 +202,13 @@ impl<N: Net> Serving<'_, '_, N> {
     pub(super) fn relay_is_late(&mut self) -> Step {
         let pending = std::mem::take(&mut self.exchange.pending);
         let Pending::Gateway(mut relay) = pending else { return Step::Moved };
-        let has_left = relay.left_at.is_some();
+        let is_gone = relay.gone_at(self.cx.limits) <= self.cx.now;
         if matches!(relay.stage, Stage::Waiting(_)) {
             self.cx.wishes.push(Wish::Nothing(self.id));
         }
         let status = Status::GATEWAY_TIMEOUT;
         let stop = match &mut relay.stage {
-            _ if has_left => Stop::Fail(Failure::new(status, "the client seems to have gone")),
+            _ if is_gone => Stop::Fail(Failure::new(status, "the client seems to have gone")),
             Stage::Waiting(_) => {
                 let why = "it has no process or connection to spare";
                 Stop::Fail(Failure::new(Status::SERVICE_UNAVAILABLE, why))

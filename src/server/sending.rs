@@ -1,6 +1,7 @@
 //! How answers leave: what was gathered by one write, large content from memory beside it, files by
 //! `sendfile`, produced content as it is made. Never more than the socket takes.
 
+use std::borrow::Cow;
 use std::fs::{self, File};
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd as _;
@@ -187,8 +188,9 @@ impl<N: Net> Serving<'_, '_, N> {
             match self.cx.net.send_file(self.id, file, offset, length) {
                 Ok(0) => {
                     let name = name_of(file);
-                    log::warn!("{name} became shorter while it was sent; its answer is cut");
-                    return Err(self.cut_body());
+                    let why = format!("{name} became shorter while it was sent");
+                    log::warn!("{why}; its answer is cut");
+                    return Err(self.cut_body(why));
                 }
                 Ok(count) => {
                     self.moved += count;
@@ -222,8 +224,9 @@ impl<N: Net> Serving<'_, '_, N> {
             Ok(Produced::More) => Step::Moved,
             Ok(Produced::Pause(pause)) => self.pause(pause),
             Err(error) => {
-                log::error!("a producer failed, its answer is cut: {error}");
-                self.cut_body()
+                let why = format!("a producer failed: {error}");
+                log::error!("{why}; its answer is cut");
+                self.cut_body(why)
             }
         }
     }
@@ -238,11 +241,16 @@ impl<N: Net> Serving<'_, '_, N> {
         Step::Moved
     }
 
-    /// Gives the answer up. The connection is closed without its end, so that the client notices.
-    pub(super) fn cut_body(&mut self) -> Step {
-        // What was made before that goes out; if it cannot, it is cut with the rest.
+    /// Gives the answer up, for this reason. The client notices: the connection ends behind what
+    /// was made before, which is less than was announced; or else it is reset.
+    pub(super) fn cut_body(&mut self, why: impl Into<Cow<'static, str>>) -> Step {
+        self.exchange.why = Some(why.into());
+        self.end_body();
+        if !self.client.connection.cut() {
+            return Step::Moved;
+        }
         self.flush(false);
-        if self.client.connection.cut() { Step::Reset } else { Step::Broken }
+        Step::Reset
     }
 }
 

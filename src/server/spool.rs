@@ -22,6 +22,11 @@ impl Budget {
         Budget(Rc::new(Cell::new(bytes)))
     }
 
+    #[cfg(test)]
+    pub(super) fn left(&self) -> u64 {
+        self.0.get()
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let left = self.0.get().checked_sub(bytes);
         self.0.set(left.unwrap_or(self.0.get()));

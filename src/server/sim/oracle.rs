@@ -4,6 +4,7 @@
 use std::os::unix::fs::FileExt as _;
 
 use super::super::limits::Limits;
+use super::expected::{After, Choice, Expected};
 use super::world::{Promises, UNIX_TIME, promised};
 use crate::http::Refusal;
 use crate::http::connection::{Connection, Received, Turn};
@@ -15,49 +16,53 @@ use crate::site::body::{Body, Produced};
 use crate::site::handler::{Later, Settled};
 use crate::site::{Answer, Inquiry, Now, Reply, Site};
 
-/// What one client must get, and how its conversation stands at the end.
-pub(super) struct Expected {
-    pub(super) bytes: Vec<u8>,
-    /// How many bytes of it there are when nothing is under way: where it may be let go idle.
-    pub(super) pauses: Vec<usize>,
-    /// After all that, it may say more.
-    pub(super) is_open: bool,
-    /// The answer that it gets in addition if it stops here for too long.
-    pub(super) timed_out: Vec<u8>,
-}
-
 /// One client's conversation.
-struct Oracle<'a> {
-    site: &'a Site,
-    limits: &'a Limits,
+pub(super) struct Oracle<'a> {
+    pub(super) site: &'a Site,
+    pub(super) limits: &'a Limits,
     promises: &'a Promises,
-    connection: Connection,
+    /// Connections to programs may end between two exchanges.
+    pub(super) is_flaky: bool,
+    pub(super) connection: Connection,
     requests: u32,
-    out: Vec<u8>,
+    pub(super) out: Vec<u8>,
+    /// Where there is more than one: what may come of the exchange.
+    pub(super) choices: Vec<Choice>,
 }
 
-/// All that the server must say to `script`.
-pub(super) fn expect(site: &Site, limits: &Limits, promises: &Promises, script: &[u8]) -> Expected {
+/// All that the server must say to `script`. With `is_flaky`, connections to programs may end
+/// between two exchanges.
+pub(super) fn expect(
+    site: &Site,
+    limits: &Limits,
+    promises: &Promises,
+    script: &[u8],
+    is_flaky: bool,
+) -> Expected {
     let mut oracle = Oracle {
         site,
         limits,
         promises,
+        is_flaky,
         connection: Connection::new(),
         requests: 0,
         out: Vec::new(),
+        choices: Vec::new(),
     };
     let mut at = 0;
-    let mut pauses = Vec::new();
+    let mut parts = Vec::new();
     let mut is_open = true;
-    while let Some(used) = oracle.exchange(&script[at..]) {
+    while is_open && let Some(used) = oracle.exchange(&script[at..]) {
         at += used;
-        if oracle.connection.turn() == Turn::Close {
-            is_open = false;
-            break;
-        }
-        pauses.push(oracle.out.len());
+        let part = oracle.end_part();
+        is_open = part.iter().any(|choice| choice.after == After::GoesOn);
+        parts.push(part);
     }
-    let bytes = std::mem::take(&mut oracle.out);
+    // What was said before the end of an exchange that does not end: 100 Continue.
+    let begun = std::mem::take(&mut oracle.out);
+    if !begun.is_empty() {
+        parts.push(vec![Choice { bytes: begun, after: After::GoesOn }]);
+    }
     if script[at..].starts_with(b"\r") && oracle.connection.is_idle() {
         is_open = false; // No head will come of a line end alone, and nobody asks for an answer.
     }
@@ -71,10 +76,22 @@ pub(super) fn expect(site: &Site, limits: &Limits, promises: &Promises, script: 
         let refusal = Refusal { status: Status::REQUEST_TIMEOUT, why };
         oracle.respond(site.refuse(refusal));
     }
-    Expected { bytes, pauses, is_open, timed_out: oracle.out }
+    Expected { parts, is_open, timed_out: oracle.out }
 }
 
 impl Oracle<'_> {
+    /// What has come of an exchange.
+    fn end_part(&mut self) -> Vec<Choice> {
+        let choices = std::mem::take(&mut self.choices);
+        if !choices.is_empty() {
+            // Whatever else may come of it: where the next request is answered, it is afresh.
+            self.connection = Connection::new();
+            return choices;
+        }
+        let after = if self.connection.turn() == Turn::Close { After::Ends } else { After::GoesOn };
+        vec![Choice { bytes: std::mem::take(&mut self.out), after }]
+    }
+
     /// One exchange from the front of `input`; how many bytes it took, if it came to an answer.
     fn exchange(&mut self, input: &[u8]) -> Option<usize> {
         let mut space = HeadSpace::new();
@@ -103,7 +120,9 @@ impl Oracle<'_> {
             }
             Answer::Content { limit } => return self.with_content(input, used, &head, limit),
             Answer::Later(later) => self.settle(later),
-            Answer::Gateway(_) => panic!("this site has no programs"),
+            Answer::Gateway(plan) => {
+                return self.relay(&head, &plan, &input[used..]).map(|taken| used + taken);
+            }
         };
         self.respond(reply);
         Some(used)
@@ -131,7 +150,7 @@ impl Oracle<'_> {
                 Answer::Reply(reply) => reply,
                 Answer::Later(later) => self.settle(later),
                 Answer::Content { .. } => panic!("content is asked for twice"),
-                Answer::Gateway(_) => panic!("this site has no programs"),
+                Answer::Gateway(_) => panic!("a program asks for its content itself"),
             },
         };
         self.respond(reply);
@@ -139,12 +158,17 @@ impl Oracle<'_> {
     }
 
     fn ask(&self, head: &Head<'_>, content: Option<&[u8]>) -> Answer {
-        self.site.answer(&Inquiry {
-            head,
-            client: Some([127, 0, 0, 1].into()),
-            content,
-            now: Now { monotonic_ms: 0, unix: UNIX_TIME },
-        })
+        self.site.answer(&inquiry(head, content))
+    }
+
+    /// The answer to a request that needs nobody's help.
+    pub(super) fn ask_now(&self, head: &Head<'_>) -> Reply {
+        match self.ask(head, None) {
+            Answer::Reply(reply) => reply,
+            Answer::Content { .. } | Answer::Later(_) | Answer::Gateway(_) => {
+                panic!("files are answered at once")
+            }
+        }
     }
 
     fn settle(&self, mut later: Later) -> Reply {
@@ -157,7 +181,11 @@ impl Oracle<'_> {
     }
 
     /// All of the request's content; `None` if it is not all there.
-    fn content(&mut self, input: &[u8], limit: u64) -> Option<(usize, Result<Vec<u8>, Refusal>)> {
+    pub(super) fn content(
+        &mut self,
+        input: &[u8],
+        limit: u64,
+    ) -> Option<(usize, Result<Vec<u8>, Refusal>)> {
         let mut at = 0;
         let mut content = Vec::new();
         loop {
@@ -180,21 +208,39 @@ impl Oracle<'_> {
         }
     }
 
-    fn respond(&mut self, reply: Reply) {
-        let stamp = Stamp::new(UNIX_TIME);
-        let length = reply.body.length();
-        self.connection.respond(reply.status, &reply.fields, length, stamp.http(), &mut self.out);
-        if self.connection.owes_content() {
-            let mut body = reply.body;
-            let mut content = Vec::new();
-            while collect(&mut body, &mut content) {
-                self.connection.send(&content, &mut self.out);
-                content.clear();
-            }
-            self.connection.send(&content, &mut self.out);
-            self.connection.finish(&mut self.out);
-        }
+    pub(super) fn respond(&mut self, reply: Reply) {
+        let mut connection = self.connection;
+        self.out.extend(whole(reply, &mut connection));
+        self.connection = connection;
     }
+}
+
+/// A request as the site is asked about it.
+pub(super) fn inquiry<'h>(head: &'h Head<'h>, content: Option<&'h [u8]>) -> Inquiry<'h> {
+    Inquiry {
+        head,
+        client: Some([127, 0, 0, 1].into()),
+        content,
+        now: Now { monotonic_ms: 0, unix: UNIX_TIME },
+    }
+}
+
+/// A whole answer over `connection`.
+pub(super) fn whole(reply: Reply, connection: &mut Connection) -> Vec<u8> {
+    let (stamp, mut out) = (Stamp::new(UNIX_TIME), Vec::new());
+    let length = reply.body.length();
+    connection.respond(reply.status, &reply.fields, length, stamp.http(), &mut out);
+    if connection.owes_content() {
+        let mut body = reply.body;
+        let mut content = Vec::new();
+        while collect(&mut body, &mut content) {
+            connection.send(&content, &mut out);
+            content.clear();
+        }
+        connection.send(&content, &mut out);
+        connection.finish(&mut out);
+    }
+    out
 }
 
 /// Appends some content, or all of it where it need not come piece by piece; whether there is more.

@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::super::limits::Limits;
+use super::backend::{FASTCGI, HTTP, SCGI};
+use super::program::{ACTS, Act};
 use super::world::Promises;
 use crate::site::body::Produced;
 use crate::site::handler::{Request, Response};
+use crate::site::program::{
+    Cgi, Endpoint, FastCgi, HostField, Kind, Program, Proxy, Scgi, Scripts, Upstream,
+};
 use crate::site::router::Router;
+use crate::site::rule::Settings;
 use crate::site::{Site, files};
 
 /// A folder with a small, a middling and a large file, for as long as the test runs.
@@ -35,11 +40,34 @@ impl Drop for Files {
     }
 }
 
-/// The site: files, an echo, content made in steps with pauses, and answers that come later.
-pub(super) fn site(files: &Files, promises: &Promises, limits: &Limits) -> Site {
+/// How the programs of one world are.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Programs {
+    /// How many exchanges each may have at once.
+    pub(super) at_once: usize,
+    /// How long each may say nothing.
+    pub(super) timeout: Duration,
+}
+
+/// What one client may ask of programs.
+#[derive(Clone, Copy, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is about another thing")]
+pub(super) struct Wants {
+    /// Anything at all.
+    pub(super) programs: bool,
+    /// What takes all the time there is.
+    pub(super) late: bool,
+    /// What is answered before all of it was heard.
+    pub(super) hasty: bool,
+    /// Another protocol.
+    pub(super) tunnel: bool,
+}
+
+/// The site: files, an echo, content made in steps with pauses, answers that come later, and
+/// programs in four protocols.
+pub(super) fn site(files: &Files, promises: &Promises, programs: Programs) -> Site {
     let promises = Rc::clone(promises);
-    let _ = limits;
-    Router::new()
+    let mut router = Router::new()
         .files("/*", files::Files::new(&files.0).unwrap())
         .post("/echo", |request: &Request<'_>| Response::bytes("text/plain", request.content()))
         .get("/steps", |_: &Request<'_>| {
@@ -58,16 +86,117 @@ pub(super) fn site(files: &Files, promises: &Promises, limits: &Limits) -> Site 
             let (promise, response) = Response::later();
             promises.borrow_mut().push(promise);
             response
-        })
-        .build()
-        .unwrap()
+        });
+    for (pattern, kind) in kinds() {
+        let Programs { at_once, timeout } = programs;
+        let program = Program { at_once, timeout, queue: 100, ..Program::new(kind) };
+        let settings = Settings { content_limit: Some(CONTENT), ..Settings::default() };
+        router = router.program(pattern, program).settings(pattern, settings);
+    }
+    router.build().unwrap()
+}
+
+/// Bytes of content that programs may be sent.
+const CONTENT: u64 = 3_000;
+
+/// The programs, and where they are. Nobody is at port 1.
+fn kinds() -> Vec<(&'static str, Kind)> {
+    let upstream = |ports: &[u16]| {
+        let to = |&port| Endpoint::Tcp(([127, 0, 0, 1], port).into());
+        Upstream { persistent: 2, ..Upstream::new(ports.iter().map(to).collect()) }
+    };
+    let proxy = |ports: &[u16]| {
+        let host = HostField::Keep;
+        Kind::Proxy(Proxy { upstream: upstream(ports), strip: None, host })
+    };
+    let script = std::env::current_exe().unwrap();
+    vec![
+        ("/cgi/*", Kind::Cgi(Cgi::new(Scripts::One(script)))),
+        (
+            "/fastcgi/*",
+            Kind::FastCgi(FastCgi { upstream: upstream(&[FASTCGI]), root: None, index: None }),
+        ),
+        ("/scgi/*", Kind::Scgi(Scgi { upstream: upstream(&[SCGI]), root: None })),
+        ("/proxy/*", proxy(&[HTTP])),
+        ("/pair/*", proxy(&[1, HTTP])),
+        ("/away/*", proxy(&[1])),
+    ]
+}
+
+/// A request to a program.
+fn call(random: &mut Rng, wants: Wants) -> Vec<u8> {
+    const PLACES: [&str; 8] =
+        ["cgi", "fastcgi", "fastcgi", "scgi", "proxy", "proxy", "pair", "away"];
+    // Nobody being there is an answer before the content was heard.
+    let places = if wants.hasty { &PLACES[..] } else { &PLACES[..7] };
+    let place = places[random.usize(..places.len())];
+    let (name, act) = loop {
+        let (name, act) = ACTS[random.usize(..ACTS.len())];
+        let is_wanted = match act {
+            Act::Late | Act::Stuck => wants.late,
+            Act::Deaf | Act::Early => wants.hasty,
+            Act::Switch => wants.tunnel && matches!(place, "proxy" | "pair"),
+            Act::Sized
+            | Act::Flow
+            | Act::UntilClose
+            | Act::Hint
+            | Act::Elsewhere
+            | Act::Mute
+            | Act::Half
+            | Act::Bad
+            | Act::Cut
+            | Act::CutFlow
+            | Act::Leaves
+            | Act::More
+            | Act::Stray
+            | Act::Lingers => true,
+        };
+        if is_wanted {
+            break (name, act);
+        }
+    };
+    let count = [0, 1, 50, 50, 3_000, 3_000, 20_000, 200_000][random.usize(..8)];
+    let head = |method, fields: &str| {
+        format!("{method} /{place}/{name}-{count} HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes()
+    };
+    if act == Act::Switch {
+        let count = count.min(1_000);
+        let target = format!("/{place}/{name}-{count}");
+        let fields = "Host: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n";
+        let head = format!("GET {target} HTTP/1.1\r\n{fields}\r\n").into_bytes();
+        return [head, vec![b'z'; count]].concat();
+    }
+    match random.u8(..8) {
+        0 => head("HEAD", ""),
+        1..4 => head("GET", ""),
+        4 => {
+            let mut bytes = head("PUT", "Transfer-Encoding: chunked\r\n");
+            for _ in 0..random.usize(..7) {
+                let size = random.usize(1..400);
+                bytes.extend(format!("{size:x}\r\n{}\r\n", "p".repeat(size)).bytes());
+            }
+            bytes.extend_from_slice(b"0\r\nT: 1\r\n\r\n");
+            bytes
+        }
+        _ => {
+            let length = [0, 1, 50, 2_900, 2_900, 5_000][random.usize(..6)];
+            let expects = random.u8(..4) == 0 && length < 3_000;
+            let expect = if expects { "Expect: 100-continue\r\n" } else { "" };
+            let method = if random.u8(..4) == 0 { "PUT" } else { "POST" };
+            let bytes = head(method, &format!("{expect}Content-Length: {length}\r\n"));
+            [bytes, vec![b'q'; length]].concat()
+        }
+    }
 }
 
 /// A few requests, one behind the other, the last perhaps broken or cut.
-pub(super) fn script(random: &mut Rng) -> Vec<u8> {
+pub(super) fn script(random: &mut Rng, wants: Wants) -> Vec<u8> {
     let mut script = Vec::new();
+    let is_whole = random.u8(..6) > 0;
+    let wants = Wants { hasty: wants.hasty && is_whole, ..wants };
     for _ in 0..random.usize(..12) {
-        let request = request(random);
+        let is_call = wants.programs && random.bool();
+        let request = if is_call { call(random, wants) } else { request(random) };
         if random.u8(..8) == 0 {
             // Forgiven before a request line (RFC 9112 §2.2).
             script.extend_from_slice(b"\r\n");
@@ -76,6 +205,7 @@ pub(super) fn script(random: &mut Rng) -> Vec<u8> {
         // Whoever has asked for the end says no more (RFC 9112 §9.6).
         if memchr::memmem::find(&request, b"close\r\n").is_some()
             || memchr::memmem::find(&request, b"HTTP/1.0\r\n").is_some()
+            || memchr::memmem::find(&request, b"Upgrade: ").is_some()
         {
             return script;
         }
@@ -83,7 +213,7 @@ pub(super) fn script(random: &mut Rng) -> Vec<u8> {
     if random.u8(..4) == 0 {
         script.extend_from_slice(BROKEN[random.usize(..BROKEN.len())].as_bytes());
     }
-    if random.u8(..6) == 0 {
+    if !is_whole {
         script.truncate(random.usize(..=script.len()));
     }
     script

@@ -20,8 +20,12 @@ use fastrand::Rng;
 
 use super::super::net::{Net, Ready, Wake};
 use super::super::peers::PeerId;
+use super::super::spawner::{Ending, Job};
 use super::super::timers::Millis;
+use super::backend::Backends;
+use super::remote::{Edges, Manner, Remote, State};
 use crate::site::handler::{Promise, Response};
+use crate::site::program::Endpoint;
 
 /// The wall clock stands still, so that every answer has the same date.
 pub(super) const UNIX_TIME: u64 = 1_000_000_000;
@@ -34,67 +38,12 @@ pub(super) fn promised() -> Response {
     Response::text("as promised\n")
 }
 
-/// How a client behaves once it has sent what it sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
-    /// Sends all, reads all, and waits for the server to close.
-    Patient,
-    /// Sends all, closes its direction, reads all.
-    HalfCloses,
-    /// Stops sending after this many bytes, and waits.
-    StallsAt(usize),
-    /// Resets the connection once it has sent this many bytes.
-    ResetsAt(usize),
-    /// Sends all and stops reading after this many bytes.
-    StopsReadingAt(usize),
-}
-
-/// One client.
-#[derive(Debug)]
-pub(super) struct Remote {
-    pub(super) manner: Manner,
-    script: Vec<u8>,
-    sent: usize,
-    /// How many bytes may be on their way to it, unread.
-    window: usize,
-    /// On their way to the server.
-    arrived: Vec<u8>,
-    /// On their way to the client.
-    in_flight: Vec<u8>,
-    pub(super) received: Vec<u8>,
-    peer: Option<PeerId>,
-    state: State,
-    half_closed: bool,
-    wants_room: bool,
-    next_at: Millis,
-    pub(super) last_moved: Millis,
-    pub(super) closed_at: Option<Millis>,
-    edges: Edges,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    Waiting,
-    Knocking,
-    Open,
-    /// The server has said that it will write no more.
-    Finished,
-    Closed,
-    Gone,
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Edges {
-    readable: bool,
-    writable: bool,
-    broken: bool,
-}
-
 /// The world of one run.
 pub(super) struct World {
     random: Rng,
     now: Millis,
     pub(super) remotes: Vec<Remote>,
+    pub(super) backends: Backends,
     by_peer: HashMap<PeerId, usize>,
     former: Vec<PeerId>,
     knocking: Vec<usize>,
@@ -120,6 +69,7 @@ impl World {
             random,
             now: Millis(0),
             remotes: Vec::new(),
+            backends: Backends::default(),
             by_peer: HashMap::new(),
             former: Vec::new(),
             knocking: Vec::new(),
@@ -141,24 +91,7 @@ impl World {
     }
 
     pub(super) fn add(&mut self, script: Vec<u8>, manner: Manner) {
-        let window = [5, 60, 900, 9_000, 70_000, 1 << 20][self.random.usize(..6)];
-        self.remotes.push(Remote {
-            manner,
-            script,
-            sent: 0,
-            window,
-            arrived: Vec::new(),
-            in_flight: Vec::new(),
-            received: Vec::new(),
-            peer: None,
-            state: State::Waiting,
-            half_closed: false,
-            wants_room: false,
-            next_at: Millis(self.random.u64(..100)),
-            last_moved: Millis(0),
-            closed_at: None,
-            edges: Edges::default(),
-        });
+        self.remotes.push(Remote::new(script, manner, &mut self.random));
     }
 
     /// Whether every client's story is over.
@@ -238,6 +171,7 @@ impl World {
                 });
             }
         }
+        self.backends.tell(ready, &mut self.random);
         if !ready.is_empty() && !self.former.is_empty() && self.random.bool() {
             let peer = self.former[self.random.usize(..self.former.len())];
             ready.push(Ready { broken: true, ..event(peer, true, true) });
@@ -247,9 +181,9 @@ impl World {
 
     fn end_turn(&mut self) {
         for sent in std::mem::take(&mut self.sent_this_turn).into_values() {
-            let answers = memchr::memmem::find_iter(&sent, b"HTTP/1.1 ").count();
-            let invitations = memchr::memmem::find_iter(&sent, b"HTTP/1.1 100").count();
-            self.most_answers = self.most_answers.max(answers - invitations);
+            let count = |of: &[u8]| memchr::memmem::find_iter(&sent, of).count();
+            let answers = count(b"HTTP/1.1 ") - count(b"HTTP/1.1 1");
+            self.most_answers = self.most_answers.max(answers);
             self.most_bytes = self.most_bytes.max(sent.len());
         }
     }
@@ -264,89 +198,7 @@ impl World {
     }
 }
 
-impl Remote {
-    /// What it said, and how it stands, for whoever looks into a failure.
-    pub(super) fn tell(&self) -> String {
-        let said = String::from_utf8_lossy(&self.script[..self.sent]);
-        format!(
-            "{:?}, window {}, closed at {:?}, said {said:?}",
-            self.state, self.window, self.closed_at
-        )
-    }
-
-    /// Sends some more of its script.
-    fn send(&mut self, random: &mut Rng, now: Millis) {
-        let end = match self.manner {
-            Manner::StallsAt(at) | Manner::ResetsAt(at) => at.min(self.script.len()),
-            Manner::Patient | Manner::HalfCloses | Manner::StopsReadingAt(_) => self.script.len(),
-        };
-        let most = [1, 2, 30, 1_000, 100_000][random.usize(..5)];
-        let count = (end - self.sent).min(random.usize(1..=most));
-        if count > 0 && self.state == State::Closed {
-            // Nobody is there any more: a reset comes back, and what was not read is lost.
-            self.in_flight.clear();
-            self.state = State::Gone;
-            return;
-        }
-        if count > 0 {
-            self.arrived.extend_from_slice(&self.script[self.sent..self.sent + count]);
-            self.sent += count;
-            self.edges.readable = true;
-            self.last_moved = now;
-        }
-        if self.sent < end || self.state == State::Closed {
-            return;
-        }
-        if matches!(self.manner, Manner::ResetsAt(_)) {
-            self.edges.broken = true;
-            self.state = State::Gone;
-        } else if self.manner == Manner::HalfCloses && !self.half_closed {
-            self.half_closed = true;
-            self.edges.readable = true;
-        }
-    }
-
-    /// Reads some of what is on its way.
-    fn take(&mut self, random: &mut Rng, now: Millis) {
-        let most = [1, 50, 3_000, 1 << 20][random.usize(..4)];
-        let mut count = self.in_flight.len().min(random.usize(1..=most));
-        if let Manner::StopsReadingAt(at) = self.manner {
-            count = count.min(at.saturating_sub(self.received.len()));
-        }
-        self.received.extend(self.in_flight.drain(..count));
-        if count > 0 {
-            self.last_moved = now;
-            if std::mem::take(&mut self.wants_room) {
-                self.edges.writable = true;
-            }
-        }
-    }
-
-    /// A client that has read all leaves when the server has; one that does not read is kept.
-    fn maybe_leave(&mut self, now: Millis) {
-        let has_read_all = self.in_flight.is_empty();
-        match self.state {
-            State::Finished if has_read_all && !self.half_closed => {
-                self.half_closed = true;
-                self.edges.readable = true;
-            }
-            State::Closed if has_read_all || matches!(self.manner, Manner::StopsReadingAt(_)) => {
-                self.state = State::Gone;
-            }
-            State::Waiting
-            | State::Knocking
-            | State::Open
-            | State::Finished
-            | State::Closed
-            | State::Gone => {}
-        }
-        if self.state == State::Gone {
-            self.closed_at.get_or_insert(now);
-        }
-    }
-}
-
-fn event(peer: PeerId, readable: bool, writable: bool) -> Ready {
+pub(super) fn event(peer: PeerId, readable: bool, writable: bool) -> Ready {
     Ready { peer, readable, writable, read_closed: false, broken: false }
 }
 
@@ -367,32 +219,35 @@ impl Net for World {
         }
         loop {
             self.tell(ready);
-            if !ready.is_empty()
-                || self.is_over()
-                || (timeout == Some(Duration::ZERO) && self.random.bool())
-            {
+            if !ready.is_empty() || (timeout == Some(Duration::ZERO) && self.random.bool()) {
                 return Ok(());
             }
             let has_edges = self.remotes.iter().any(|remote| {
                 remote.peer.is_some()
                     && (remote.edges.readable || remote.edges.writable || remote.edges.broken)
             });
-            if has_edges {
+            if has_edges || self.backends.has_edges() {
                 continue; // Chance held them back; they are still due.
             }
-            let next = self.next();
-            let at = next.map_or(Millis::NEVER, |(at, _)| at).min(self.promise_at);
+            let (client, program) = (self.next(), self.backends.next());
+            let time = |at: Option<Millis>| at.unwrap_or(Millis::NEVER);
+            let of_client = time(client.map(|(at, _)| at));
+            let of_program = time(program.map(|(at, _)| at));
+            let at = of_client.min(of_program).min(self.promise_at);
             if at > until || at == Millis::NEVER {
-                assert!(
-                    until != Millis::NEVER,
-                    "the loop sleeps for ever, and nobody will wake it"
-                );
-                self.now = until;
+                let is_woken = until != Millis::NEVER || self.is_over();
+                assert!(is_woken, "the loop sleeps for ever, and nobody will wake it");
+                if until != Millis::NEVER {
+                    self.now = until;
+                }
                 return Ok(());
             }
             self.now = self.now.max(at);
-            match next {
-                Some((time, remote)) if time == at => self.act(remote),
+            match (client, program) {
+                (Some((time, remote)), _) if time == at => self.act(remote),
+                (_, Some((time, peer))) if time == at => {
+                    self.backends.act(peer, &mut self.random, self.now);
+                }
                 _ => self.fulfil_promises(),
             }
         }
@@ -428,6 +283,9 @@ impl Net for World {
 
     fn read(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
         assert!(!buffer.is_empty(), "a read into nothing looks like an end");
+        if self.backends.has(peer) {
+            return self.backends.read(peer, buffer, self.now);
+        }
         let remote = self.open(peer)?;
         if remote.arrived.is_empty() {
             let at_end = remote.half_closed;
@@ -440,6 +298,10 @@ impl Net for World {
     }
 
     fn write(&mut self, peer: PeerId, parts: &[IoSlice<'_>], _: bool) -> io::Result<usize> {
+        if self.backends.has(peer) {
+            let bytes: Vec<u8> = parts.iter().flat_map(|part| part.iter().copied()).collect();
+            return self.backends.write(peer, &bytes, self.now);
+        }
         let remote = self.open(peer)?;
         assert!(remote.state == State::Open, "the server writes after its end");
         let total: usize = parts.iter().map(|part| part.len()).sum();
@@ -478,8 +340,12 @@ impl Net for World {
     }
 
     fn close(&mut self, peer: PeerId) {
+        if self.backends.close(peer) {
+            return self.former.push(peer);
+        }
         let Some(at) = self.by_peer.remove(&peer) else {
-            assert!(Some(peer) == self.listener, "the server closes a peer that is not there");
+            let is_known = Some(peer) == self.listener || std::thread::panicking();
+            assert!(is_known, "the server closes a peer that is not there");
             return;
         };
         self.former.push(peer);
@@ -493,5 +359,32 @@ impl Net for World {
             remote.state = State::Closed;
             remote.next_at = self.now;
         }
+    }
+
+    fn abort(&mut self, peer: PeerId) {
+        let at = self.by_peer.get(&peer).expect("only clients see a reset");
+        self.remotes[*at].was_reset = true;
+        self.close(peer);
+    }
+
+    fn connect(&mut self, endpoint: &Endpoint, gateway: PeerId) -> io::Result<()> {
+        self.backends.connect(endpoint, gateway, &mut self.random, self.now)
+    }
+
+    fn spawn(&mut self, job: Job, gateway: PeerId) -> io::Result<()> {
+        self.backends.spawn(job, gateway, &mut self.random, self.now);
+        Ok(())
+    }
+
+    fn error(&mut self, peer: PeerId) -> Option<io::Error> {
+        self.backends.error(peer)
+    }
+
+    fn read_complaints(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
+        Ok(self.backends.complain(peer, buffer))
+    }
+
+    fn ended(&mut self, peer: PeerId) -> Option<Ending> {
+        self.backends.ended(peer)
     }
 }
