@@ -74,7 +74,7 @@ impl Settings {
 #[derive(Debug)]
 pub enum Action {
     /// With files. What stands before the `*` of the pattern is left out when a path is looked up
-    /// below the root; without a `*`, nothing is.
+    /// below the root; without a `*`, or with [`Files::whole_path`], nothing is.
     Files(Files),
     /// Look elsewhere.
     Redirect {
@@ -200,7 +200,7 @@ impl Rule {
     /// The files that answer, if it is files, and where below their root `path` stands.
     pub(super) fn files<'p>(&self, path: &'p [u8]) -> Option<(&Files, &'p [u8])> {
         match self.action()? {
-            Acting::Files(files) => Some((files, self.route()?.pattern.rest(path))),
+            Acting::Files(files) => Some((files, files.below(path, &self.route()?.pattern))),
             Acting::Redirect { .. }
             | Acting::Respond { .. }
             | Acting::Handlers(_)

@@ -85,8 +85,9 @@ impl Finder {
                 Script { file: Some(file.clone()), ..mounted() }
             }
             Kind::Cgi(Cgi { scripts: Scripts::Below(_), .. }) => self.first(path, pattern)?,
-            Kind::FastCgi(FastCgi { root: Some(root), index, .. }) => {
-                elsewhere(root, index.as_deref(), path, pattern)?
+            Kind::FastCgi(FastCgi { root: Some(root), index, whole_path, .. }) => {
+                let below = if *whole_path { &path[1..] } else { pattern.rest(path) };
+                elsewhere(root, index.as_deref(), path, below, pattern.suffix())?
             }
             Kind::FastCgi(FastCgi { root: None, .. }) | Kind::Scgi(Scgi { root: None, .. }) => {
                 mounted()
@@ -143,15 +144,16 @@ fn may_be_run(file: &Path) -> Result<(), Errno> {
 }
 
 /// The script of an application that may see other files than we do: nothing has to be there.
+/// `below` is the end of `path` that leads to it from `root`.
 fn elsewhere(
     root: &Path,
     index: Option<&str>,
     path: &[u8],
-    pattern: &Pattern,
+    below: &[u8],
+    suffix: &[u8],
 ) -> Result<Script, Absence> {
-    let below = pattern.rest(path);
     let start = path.len() - below.len();
-    let end = script_end(below, index, pattern.suffix());
+    let end = script_end(below, index, suffix);
     let (lead, path_info) = below.split_at(end);
     let mut lead = lead.to_vec();
     if lead.is_empty() || lead.ends_with(b"/") {

@@ -113,16 +113,28 @@ impl Application {
     }
 
     fn at(folder: Folder, to: String) -> Option<Application> {
+        let routes = "[[site.route]]\npath = \"*.php\"\n[site.route.fastcgi]\nto = \"@TO\"\n\
+             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\npersistent = 2\n\
+             [[site.route]]\npath = \"/shop/*\"\n[site.route.fastcgi]\nto = \"@TO\"\n\
+             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\n";
+        Application::with(folder, to, routes)
+    }
+
+    /// One whose scripts are those of the site, as `routes` say; `@TO` in them is its address.
+    fn of_the_site(scripts: &[(&str, &str)], routes: &str) -> Option<Application> {
+        let folder = Folder::new();
+        for (name, text) in scripts {
+            folder.write(&format!("www/{name}"), text);
+        }
+        let to = format!("unix:{}/fpm.sock", folder.path().display());
+        Application::with(folder, to, routes)
+    }
+
+    fn with(folder: Folder, to: String, routes: &str) -> Option<Application> {
         let mut fpm = Fpm::new(&folder, to)?;
         fpm.start();
-        let route = format!(
-            "[[site.route]]\npath = \"*.php\"\n[site.route.fastcgi]\nto = \"{to}\"\n\
-             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\npersistent = 2\n\
-             [[site.route]]\npath = \"/shop/*\"\n[site.route.fastcgi]\nto = \"{to}\"\n\
-             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\n",
-            to = fpm.to
-        );
-        Some(Application { world: World::within(folder, "", &route), fpm })
+        let routes = routes.replace("@TO", &fpm.to);
+        Some(Application { world: World::within(folder, "", &routes), fpm })
     }
 
     fn connect(&self) -> Client {
@@ -203,6 +215,25 @@ fn a_php_application_below_a_prefix_has_an_index() {
     let redirected = client.get("/shop/redirect.php");
     assert_eq!(redirected.status, 302);
     assert_eq!(redirected.field("Location"), Some("/form.php"));
+}
+
+#[test]
+fn scripts_of_the_site_are_found_by_the_whole_path() {
+    let scripts = [
+        ("shop/index.php", "<?php echo 'shop ', $_SERVER['SCRIPT_NAME'];"),
+        ("index.php", "<?php echo 'another';"),
+    ];
+    let routes = "[[site.route]]\npath = \"/shop/*\"\n\
+                  fastcgi = { to = \"@TO\", index = \"index.php\" }\n\
+                  [[site.route]]\npath = \"/shop/pictures/*\"\nfiles = { listing = true }\n";
+    let Some(application) = Application::of_the_site(&scripts, routes) else { return };
+    application.world.folder.write("www/shop/pictures/a.txt", "a picture");
+    let mut client = application.connect();
+    assert_eq!(client.get("/shop/").text(), "shop /shop/index.php");
+    assert_eq!(client.get("/shop/index.php/x").text(), "shop /shop/index.php");
+    assert_eq!(client.get("/shop/pictures/a.txt").text(), "a picture");
+    // This is the site's file, and nobody's to read below another prefix.
+    assert_eq!(client.get("/shop/pictures/index.php").status, 404);
 }
 
 #[test]

@@ -31,7 +31,7 @@ fn a_program_that_says_little_has_the_defaults() {
     let to = "127.0.0.1:3000".parse::<Endpoint>().unwrap();
     assert_eq!(program("proxy = { to = \"http://127.0.0.1:3000/\" }"), Program::proxy(to.clone()));
     let upstream = Upstream::new(vec![to]);
-    let fastcgi = FastCgi { upstream: upstream.clone(), root: None, index: None };
+    let fastcgi = FastCgi { upstream: upstream.clone(), root: None, whole_path: true, index: None };
     let here = "to = \"127.0.0.1:3000\"";
     assert_eq!(
         program(&format!("fastcgi = {{ {here} }}")),
@@ -44,8 +44,11 @@ fn a_program_that_says_little_has_the_defaults() {
     let php = program(&format!("path = \"*.php\"\nfastcgi = {{ {here} }}"));
     assert_eq!(php.kind, Kind::FastCgi(scripts.clone()));
     let index = program(&format!("fastcgi = {{ {here}, index = \"index.php\" }}"));
-    let with_index = FastCgi { index: Some("index.php".to_owned()), ..scripts };
+    let with_index = FastCgi { index: Some("index.php".to_owned()), ..scripts.clone() };
     assert_eq!(index.kind, Kind::FastCgi(with_index));
+    // Which path is looked up there, depends on whose the root is.
+    let own = program(&format!("path = \"*.php\"\nfastcgi = {{ {here}, root = \"/\" }}"));
+    assert_eq!(own.kind, Kind::FastCgi(FastCgi { whole_path: false, ..scripts }));
 }
 
 #[test]
@@ -74,7 +77,8 @@ fn every_option_of_a_program_is_heard() {
         health: None,
     };
     let index = Some("i.php".to_owned());
-    let kind = FastCgi { upstream: upstream.clone(), root: Some("/www".into()), index };
+    let root = Some("/www".into());
+    let kind = FastCgi { upstream: upstream.clone(), root, whole_path: false, index };
     assert_eq!(fastcgi.kind, Kind::FastCgi(kind));
     assert_eq!((fastcgi.timeout, fastcgi.at_once), (Duration::from_secs(3), 1));
 

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::super::access::{Access, Allow};
 use super::super::error_page::ErrorPages;
-use super::super::program::{Endpoint, FastCgi, HostField, Kind, Program, Proxy, Scgi, Upstream};
+use super::super::program::{Endpoint, HostField, Kind, Program, Proxy, Scgi, Upstream};
 use super::super::router::Router;
 use super::super::rule::Settings;
 use super::super::{Answer, Inquiry};
@@ -163,10 +163,8 @@ fn what_guards_a_path_guards_the_program_there() {
 fn what_guards_an_index_script_guards_its_directory() {
     let nobody =
         || Settings { access: vec![Rc::new(Access::Allow(Allow::new([])))], ..Settings::default() };
-    let upstream = Upstream::new(vec![endpoint()]);
-    let (root, index) = (Some("/srv/app".into()), Some("index.php".to_owned()));
     let site = Router::new()
-        .program("/app/*", Program::new(Kind::FastCgi(FastCgi { upstream, root, index })))
+        .program("/app/*", fastcgi(Some("/srv/app"), Some("index.php")))
         .settings("/app/index.php", nobody())
         .build()
         .unwrap();

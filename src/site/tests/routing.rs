@@ -9,7 +9,7 @@ use super::super::pattern::{End, Pattern, Segment};
 use super::super::router::Router;
 use super::super::rule::{Action, Place, Route, Settings};
 use super::super::{Answer, Site, SiteOptions};
-use super::{Got, Scratch, answer_at, ask, at, get};
+use super::{Got, Scratch, answer_at, ask, ask_at, at, get};
 use crate::http::status::Status;
 
 /// Every pattern answers with itself.
@@ -76,6 +76,27 @@ fn the_most_specific_pattern_answers_whatever_the_order() {
             assert_eq!(get(&site, path).text(), winner, "{path}");
         }
     }
+}
+
+#[test]
+fn files_leave_out_the_prefix_unless_they_are_looked_up_by_the_whole_path() {
+    let scratch = Scratch::new();
+    scratch.write("x.txt", "top");
+    scratch.write("down/x.txt", "down");
+    scratch.write("down/.x.txt", "hidden");
+    scratch.write("down/index.html", "index");
+    let files = |whole_path| scratch.files().whole_path(whole_path).listing(true);
+    let site = |whole_path| Router::new().files("/down/*", files(whole_path)).build().unwrap();
+    let (whole, mounted) = (site(true), site(false));
+    assert_eq!(get(&mounted, "/down/x.txt").text(), "top");
+    for (target, text) in [("/down/x.txt", "down"), ("/down/", "index")] {
+        assert_eq!(get(&whole, target).text(), text);
+        // From the cache, too.
+        assert_eq!(ask_at(&whole, at(5000), &format!("GET {target}"), &[]).text(), text);
+    }
+    assert_eq!(get(&mounted, "/down/down/x.txt").text(), "down");
+    assert_eq!(get(&whole, "/down/down/x.txt").status, 404);
+    assert_eq!(get(&whole, "/down/.x.txt").status, 404);
 }
 
 /// Whether `pattern` matches `path`, worked out the slow and plain way: by trying to cut the path.

@@ -61,6 +61,7 @@ pub(super) fn fastcgi(root: Option<&str>, index: Option<&str>) -> Program {
     Program::new(Kind::FastCgi(FastCgi {
         upstream: Upstream::new(vec![endpoint()]),
         root: root.map(PathBuf::from),
+        whole_path: false,
         index: index.map(str::to_owned),
     }))
 }
@@ -216,6 +217,34 @@ fn one_program_answers_for_all_below_its_prefix() {
     let alone = Router::new().program("/*", one(&run)).build().unwrap();
     assert_eq!(script(&alone, "/"), Ok((String::new(), "/".into(), Some(run))));
     assert_eq!(plan_of(&alone, "GET /", &[]).unwrap().script.root, None);
+}
+
+#[test]
+fn scripts_of_the_whole_path_are_found_below_their_folder() {
+    let scratch = scripts();
+    let of_the_site = |index: Option<&str>| {
+        let mut program = fastcgi(scratch.www().to_str(), index);
+        if let Kind::FastCgi(fastcgi) = &mut program.kind {
+            fastcgi.whole_path = true;
+        }
+        program
+    };
+    let site = Router::new()
+        .program("/deep/*", of_the_site(Some("index.php")))
+        .program("/pl/*.pl", of_the_site(None))
+        .build()
+        .unwrap();
+    check(
+        &site,
+        &scratch.www(),
+        &[
+            ("/deep/", Ok(("/deep/index.php", "", "deep/index.php"))),
+            ("/deep/er/x.php/y", Ok(("/deep/er/x.php", "/y", "deep/er/x.php"))),
+            ("/pl/a.pl/b.pl", Ok(("/pl/a.pl", "/b.pl", "pl/a.pl"))),
+            ("/deep/.secret/c.php", Err(404)),
+        ],
+    );
+    assert_eq!(plan_of(&site, "GET /deep/", &[]).unwrap().script.root, Some(scratch.www()));
 }
 
 #[test]
