@@ -14,6 +14,7 @@ pub mod explain;
 pub mod files;
 pub mod handler;
 mod host;
+mod instead;
 mod later;
 pub mod listing;
 pub mod media_type;
@@ -53,6 +54,7 @@ use handler::{Content, Handler, Later, Request};
 use host::Names;
 use media_type::MediaTypes;
 use program::{Plan, Program};
+use root::Absence;
 use router::{Router, Table};
 use rule::{Acting, Place, Rule};
 
@@ -315,11 +317,12 @@ impl Site {
     /// Does what the rule says, if the method is one that it answers.
     fn act(&self, errand: &Errand<'_>, known: Option<Rc<Entry>>) -> Answer {
         let Some(action) = errand.rule.action() else {
-            return Answer::Reply(self.error(errand, Status::NOT_FOUND, &[]));
+            return self.nothing(errand, Absence::Missing);
         };
         let head = errand.inquiry.head;
         if !action.takes(head.method) {
-            // A form that is sent to its own directory is for the program that stands for it.
+            // A form that is sent to its own directory is for the program that stands for it, one
+            // that is sent to nothing for whoever answers instead.
             if let Acting::Files(files) = action
                 && let Some(answer) = self.enter_by(errand, files)
             {
@@ -329,7 +332,9 @@ impl Site {
         }
         Answer::Reply(match action {
             Acting::Files(files) => return self.serve(errand, files, known),
-            Acting::Program(_) => return self.call(errand),
+            Acting::Program(_) => {
+                return self.call(errand).unwrap_or_else(|absence| self.nothing(errand, absence));
+            }
             Acting::Redirect { to, status } => {
                 let reference = to.fill(&errand.rule.captures(errand.path), head.target.query());
                 redirect_to(&reference, *status, errand.rule)

@@ -165,9 +165,14 @@ impl Pattern {
         captures
     }
 
+    /// Whether it matches all below something, whatever the ending.
+    pub(crate) fn is_prefix(&self) -> bool {
+        matches!(&self.end, End::Rest(suffix) if suffix.is_empty())
+    }
+
     /// Whether it matches every path.
     pub(crate) fn is_everything(&self) -> bool {
-        self.segments.is_empty() && matches!(&self.end, End::Rest(suffix) if suffix.is_empty())
+        self.segments.is_empty() && self.is_prefix()
     }
 
     /// Whether `self` matches the same paths as `other`: they may differ in parameters' names

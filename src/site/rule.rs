@@ -53,8 +53,9 @@ pub struct Settings {
     pub errors: ErrorPages,
     /// How much content a request may have, in bytes.
     pub content_limit: Option<u64>,
-    /// For single-page applications: the path of this host that answers, with 200, when a browser
-    /// navigates to a path without a file and without an extension.
+    /// The path of this host that answers where nothing is. A file there, the page of an
+    /// application, answers with 200 when a browser navigates to a path without an extension. A
+    /// program there answers every request, but for what is hidden.
     pub fallback: Option<String>,
 }
 
@@ -185,6 +186,12 @@ impl Rule {
             fallback: settings().find_map(|settings| settings.fallback.as_deref()).map(Rc::from),
             routes,
         }
+    }
+
+    /// The same, but that `route`, one of its own, acts.
+    pub(super) fn acting(self, route: Option<&Compiled>) -> Rule {
+        let is_it = |own: &Rc<Compiled>| route.is_some_and(|route| own.pattern == route.pattern);
+        Rule { acting: self.routes.iter().position(is_it), ..self }
     }
 
     /// The route that acts.

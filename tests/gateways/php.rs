@@ -236,6 +236,82 @@ fn scripts_of_the_site_are_found_by_the_whole_path() {
     assert_eq!(client.get("/shop/pictures/index.php").status, 404);
 }
 
+/// What the one script of an application is told.
+const FRONT: &str = "<?php
+header('Content-Type: application/json');
+$names = ['REQUEST_METHOD', 'REQUEST_URI', 'SCRIPT_NAME', 'SCRIPT_FILENAME', 'PATH_INFO',
+    'PHP_SELF', 'QUERY_STRING'];
+$said = ['get' => $_GET, 'post' => $_POST];
+foreach ($names as $name) {
+    $said[$name] = $_SERVER[$name] ?? '';
+}
+echo json_encode($said);";
+
+#[test]
+fn one_script_answers_for_all_that_is_missing() {
+    let routes = "[[site.route]]\npath = \"*.php\"\nfastcgi = { to = \"@TO\" }\n\
+                  [[site.route]]\nfallback = \"/index.php\"\n";
+    let Some(application) = Application::of_the_site(&[("index.php", FRONT)], routes) else {
+        return;
+    };
+    application.world.folder.write("www/.env", "secret");
+    let mut client = application.connect();
+    let file = application.world.path("www/index.php").display().to_string();
+    for target in ["/user/7?tab=a&b[]=c", "/missing.jpg?tab=a&b[]=c", "/file.txt/x?tab=a&b[]=c"] {
+        let said = json(client.get(target).text());
+        for (name, value) in [
+            ("REQUEST_METHOD", "GET"),
+            ("REQUEST_URI", target),
+            ("SCRIPT_NAME", "/index.php"),
+            ("SCRIPT_FILENAME", &file),
+            ("PATH_INFO", ""),
+            ("PHP_SELF", "/index.php"),
+            ("QUERY_STRING", "tab=a&b[]=c"),
+        ] {
+            assert_eq!(said[name], value, "{target}: {name}");
+        }
+        assert_eq!((&said["get"]["tab"], &said["get"]["b"][0]), (&"a".into(), &"c".into()));
+    }
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let said = json(client.request("POST", "/user/7?x", &form, b"name=J%C3%BCrgen").text());
+    assert_eq!(
+        (&said["REQUEST_METHOD"], &said["REQUEST_URI"]),
+        (&"POST".into(), &"/user/7?x".into())
+    );
+    assert_eq!(said["post"], json(r#"{"name":"Jürgen"}"#));
+    assert_eq!(client.request("DELETE", "/user/7", &[], b"").status, 200);
+    assert_eq!(client.get("/file.txt").text(), "a file");
+    assert_eq!(client.request("POST", "/file.txt", &form, b"a=b").status, 405);
+    assert_eq!(client.get("/.env").status, 404);
+    assert_eq!(client.get("/.git/config").status, 404);
+    application.world.assert_well();
+}
+
+#[test]
+fn what_stands_behind_a_script_is_its_path_info() {
+    let routes = "[[site.route]]\npath = \"*.php\"\nfastcgi = { to = \"@TO\" }\n";
+    let Some(application) = Application::of_the_site(&[("index.php", FRONT)], routes) else {
+        return;
+    };
+    let mut client = application.connect();
+    let said = json(client.get("/index.php/user/7?a").text());
+    for (name, value) in [
+        ("REQUEST_URI", "/index.php/user/7?a"),
+        ("SCRIPT_NAME", "/index.php"),
+        ("PATH_INFO", "/user/7"),
+        ("PHP_SELF", "/index.php/user/7"),
+        ("QUERY_STRING", "a"),
+    ] {
+        assert_eq!(said[name], value, "{name}");
+    }
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let said = json(client.request("POST", "/index.php/", &form, b"a=b").text());
+    assert_eq!((&said["PATH_INFO"], &said["post"]["a"]), (&"/".into(), &"b".into()));
+    assert_eq!(client.get("/missing.php/x").status, 404);
+    assert_eq!(client.get("/file.txt/index.php").status, 404);
+    application.world.assert_well();
+}
+
 #[test]
 fn what_is_missing_or_broken_says_so() {
     let Some(application) = Application::start() else { return };

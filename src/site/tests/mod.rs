@@ -4,6 +4,7 @@ mod caching;
 mod confinement;
 mod files;
 mod handlers;
+mod instead;
 mod programs;
 mod routing;
 mod scripts;

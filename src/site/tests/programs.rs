@@ -71,11 +71,7 @@ fn a_program_stands_for_its_directory_and_its_source_stays_here() {
         errors.set(key, path).unwrap();
         errors
     };
-    let settings = Settings {
-        errors: pages("404", "/deep/"),
-        fallback: Some("/index.php".into()),
-        ..Settings::default()
-    };
+    let settings = Settings { errors: pages("404", "/deep/"), ..Settings::default() };
     let site = Router::new()
         .files("/*", files())
         .program("*.php", fastcgi(root, None))
@@ -91,7 +87,7 @@ fn a_program_stands_for_its_directory_and_its_source_stays_here() {
             ("/deep/?x", Ok(("/deep/index.php", "", "deep/index.php"))),
             ("/index.php", Ok(("/index.php", "", "index.php"))),
             ("/deep", Err(301)),
-            ("/index.php/", Err(404)),
+            ("/index.php/", Ok(("/index.php", "/", "index.php"))),
             ("/static/", Err(200)),
             ("/deep/er/", Err(200)),
             ("/nothing", Err(404)),
