@@ -180,6 +180,7 @@ impl Router {
         endings.retain(|ending| !ending.is_empty());
         let rules = RefCell::default();
         let table = Table { routes: compiled, trie, rules, content_limit, endings };
+        table.check_pages()?;
         Ok(table)
     }
 }
@@ -330,6 +331,24 @@ impl Table {
             )
             | None => None,
         })
+    }
+
+    /// Pages for errors are files: no program is asked what to say of another one's failure, or of
+    /// its own.
+    fn check_pages(&self) -> Result<(), SiteError> {
+        for route in &self.routes {
+            for (error, path) in route.settings.errors.iter() {
+                if let Some((_, pattern)) = self.rule(path.as_bytes()).program() {
+                    let program = &pattern.text;
+                    let what = format!(
+                        "the page for {error} must be a file: {path:?} is answered by the program \
+                         of the route {program:?}"
+                    );
+                    return Err(SiteError::new(what, route.place.as_ref()));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What holds for `path`, which begins with `/`.

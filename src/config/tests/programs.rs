@@ -159,6 +159,21 @@ fn flags_of_programs_mean_what_a_file_would_mean() {
 }
 
 #[test]
+fn a_page_for_an_error_is_no_programs() {
+    let php = "[[site.route]]\npath = \"*.php\"\nfastcgi = { to = \"127.0.0.1:9000\" }\n";
+    let site = "[[site]]\nroot = \"/\"\n";
+    for (page, line) in [
+        (format!("{site}errors = {{ 4xx = \"/4xx.php\" }}\n{php}"), 1),
+        (format!("{site}{php}[[site.route]]\nerrors = {{ 4xx = \"/4xx.php\" }}\n"), 6),
+    ] {
+        let error = read(&page).unwrap().site().unwrap_err().to_string();
+        let what = "the page for 4xx must be a file: \"/4xx.php\" is answered by the program of \
+                    the route \"*.php\"";
+        assert_eq!(error, format!("a.toml:{line}: {what}"));
+    }
+}
+
+#[test]
 fn each_mistake_is_shown_with_its_place_and_what_was_meant() {
     super::check_all(MISTAKES);
 }

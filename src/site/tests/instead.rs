@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use super::super::access::{Access, Allow};
+use super::super::error_page::ErrorPages;
 use super::super::handler::{Request, Response};
 use super::super::program::Program;
 use super::super::router::Router;
@@ -134,6 +135,21 @@ fn what_holds_at_a_missing_path_and_what_holds_at_the_fallback_add_up() {
     let site = front(&scratch).settings("/index.php/closed/*", nobody()).build().unwrap();
     assert_eq!(plan_of(&site, "GET /index.php/closed/x", &[]).unwrap_err(), 403);
     assert!(plan_of(&site, "GET /index.php/open/x", &[]).is_ok());
+}
+
+#[test]
+fn the_page_for_an_error_cannot_be_a_programs() {
+    let scratch = scripts();
+    let mut errors = ErrorPages::default();
+    errors.set("404", "/404.php").unwrap();
+    let settings = Settings { errors, ..Settings::default() };
+    let router = Router::new()
+        .files("/*", scratch.files())
+        .program("*.php", fastcgi(scratch.www().to_str(), None))
+        .settings("/a/*", settings);
+    let error = router.build().unwrap_err().to_string();
+    assert!(error.contains("404") && error.contains("\"/404.php\""), "{error}");
+    assert!(error.contains("\"*.php\""), "{error}");
 }
 
 #[test]
