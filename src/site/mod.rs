@@ -11,6 +11,7 @@ pub mod body;
 pub mod cache;
 pub mod error_page;
 pub mod explain;
+mod exposure;
 pub mod files;
 pub mod handler;
 mod host;

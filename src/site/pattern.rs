@@ -147,6 +147,21 @@ impl Pattern {
         }
     }
 
+    /// A path that it matches, if it is a prefix: `name`, right below it.
+    pub(crate) fn below(&self, name: &[u8]) -> Vec<u8> {
+        let mut path = Vec::new();
+        for segment in &self.segments {
+            path.push(b'/');
+            path.extend_from_slice(match segment {
+                Segment::Literal(bytes) => bytes,
+                Segment::Parameter(name) => name.as_bytes(),
+            });
+        }
+        path.push(b'/');
+        path.extend_from_slice(name);
+        path
+    }
+
     /// What the parameters stand for in `path`, which this pattern matches.
     pub(crate) fn captures<'a>(&'a self, path: &'a [u8]) -> Captures<'a> {
         let segments = path[1..].split(|&byte| byte == b'/');

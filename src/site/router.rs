@@ -333,6 +333,11 @@ impl Table {
         })
     }
 
+    /// The routes, the most specific one first.
+    pub(super) fn routes(&self) -> &[Rc<Compiled>] {
+        &self.routes
+    }
+
     /// Pages for errors are files: no program is asked what to say of another one's failure, or of
     /// its own.
     fn check_pages(&self) -> Result<(), SiteError> {

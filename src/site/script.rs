@@ -99,6 +99,16 @@ impl Finder {
         })
     }
 
+    /// Below which directory the scripts are, as far as it is known.
+    pub(super) fn sources(&self) -> Option<&Path> {
+        let own = match &self.program.kind {
+            Kind::Cgi(_) => self.scripts.as_ref().map(Root::path),
+            Kind::FastCgi(FastCgi { root, .. }) | Kind::Scgi(Scgi { root, .. }) => root.as_deref(),
+            Kind::Proxy(_) => None,
+        };
+        own.or(self.documents.as_deref())
+    }
+
     /// What stands at `path`, which `pattern` matches, where scripts are files that we see.
     pub(super) fn kind(&self, path: &[u8], pattern: &Pattern) -> Option<root::Kind> {
         let seen;

@@ -2,6 +2,7 @@
 
 mod caching;
 mod confinement;
+mod exposure;
 mod files;
 mod handlers;
 mod instead;
