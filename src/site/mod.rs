@@ -408,12 +408,18 @@ impl Site {
 
     /// An error's answer: the route's page for it, or the built-in one. `own`: fields of its own.
     fn error(&self, errand: &Errand<'_>, status: Status, own: &[u8]) -> Reply {
+        self.error_because(errand, Refusal { status, why: "" }, own)
+    }
+
+    /// The same, where the built-in page says why.
+    fn error_because(&self, errand: &Errand<'_>, refusal: Refusal, own: &[u8]) -> Reply {
+        let Refusal { status, why } = refusal;
         let mut fields = own.to_vec();
         let page = errand.rule.errors.find(status).map(|path| path.as_bytes());
         let body =
             page.and_then(|path| self.page(errand, path, &mut fields)).unwrap_or_else(|| {
                 fields.extend_from_slice(error_page::FIELDS);
-                Body::bytes(error_page::page(status, "").into_bytes().into())
+                Body::bytes(error_page::page(status, why).into_bytes().into())
             });
         errand.rule.fields.complete(&mut fields, true);
         Reply { status, fields: Block::Made(fields), body, user: None }
@@ -426,6 +432,15 @@ impl Site {
         let host = self.names.find(inquiry.head.host);
         let errand = Errand { inquiry, host, path: &plan.path, rule: &plan.rule };
         Reply { user: plan.user.clone(), ..self.error(&errand, status, own) }
+    }
+
+    /// The answer to a request for a program that was refused by the server, as its content came
+    /// in: the page that the route has for it.
+    #[must_use]
+    pub fn refuse_call(&self, inquiry: &Inquiry<'_>, plan: &Plan, refusal: Refusal) -> Reply {
+        let host = self.names.find(inquiry.head.host);
+        let errand = Errand { inquiry, host, path: &plan.path, rule: &plan.rule };
+        Reply { user: plan.user.clone(), ..self.error_because(&errand, refusal, &[]) }
     }
 
     fn busy(&self, errand: &Errand<'_>) -> Reply {
