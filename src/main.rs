@@ -14,6 +14,8 @@ use oneloop::config::{self, Config, generate, question};
 use oneloop::daemon::{self, Ended};
 use oneloop::http::date::Stamp;
 use oneloop::server::{Address, Server, limited};
+use oneloop::site::SiteError;
+use oneloop::site::rule::Place;
 
 fn main() -> ExitCode {
     // Started by itself, to limit a script: no command line of a person.
@@ -51,7 +53,11 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
              (`ulimit -Hn`, or LimitNOFILE= in a systemd unit), or lower limits.connections"
         );
     }
-    let mut server = Server::new(&options, config.site()?)?;
+    let site = config.site()?;
+    for warning in site.warnings() {
+        log::warn!("{warning}");
+    }
+    let mut server = Server::new(&options, site)?;
     daemon::heed_signals(&mut server)?;
     announce(line, &server.local_addresses())?;
     match daemon::run(&mut server)? {
@@ -63,7 +69,9 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
 
 fn check(file: &Path, print: bool) -> Result<(), Box<dyn Error>> {
     let config = Config::read(file)?;
-    config.site()?;
+    for warning in config.site()?.warnings() {
+        warn(&warning);
+    }
     let text = if print { config.to_string() } else { format!("{} is in order\n", file.display()) };
     say(&text)
 }
@@ -115,6 +123,15 @@ fn say(text: &str) -> Result<(), Box<dyn Error>> {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         Ok(()) | Err(_) => Ok(()),
     }
+}
+
+/// Writes to the standard error what is no error.
+fn warn(SiteError { what, place }: &SiteError) {
+    let name = match place {
+        Some(Place { file, line }) => format!("{file}:{line}"),
+        None => "oneloop".to_owned(),
+    };
+    let _ = writeln!(io::stderr(), "{name}: warning: {what}");
 }
 
 /// Writes to the standard error; there is nobody left to tell if that fails.

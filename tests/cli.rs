@@ -179,6 +179,18 @@ fn a_mistake_is_shown_with_its_place_and_nothing_is_served() {
 }
 
 #[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let scratch = Scratch::new();
+    let site = "[[site]]\nroot = \".\"\n[[site.route]]\npath = \"*.php\"\n\
+                fastcgi.to = \"127.0.0.1:9\"\n[[site.route]]\npath = \"/a/*\"\nfiles = {}\n";
+    let file = scratch.file("a.toml", site);
+    let (code, stdout, stderr) = run(&["check", "-c", &file]);
+    assert_eq!((code, stdout), (0, format!("{file} is in order\n")));
+    let expected = format!("{file}:6: warning: \"/a/*\" serves files, and so the sources");
+    assert!(stderr.starts_with(&expected) && stderr.lines().count() == 1, "{stderr}");
+}
+
+#[test]
 fn what_check_prints_can_be_served_and_means_the_same() {
     let scratch = Scratch::new();
     fs::create_dir(scratch.0.join("www")).unwrap();

@@ -66,8 +66,9 @@ fn router(site: &Site) -> Result<Router, ConfigError> {
     // What the site says holds everywhere, unless its route for every path says otherwise.
     if let (None, Some(root)) = (&everywhere.action, &site.root) {
         let (root, index) = (root.clone(), site.index.clone());
-        let files =
-            Files { root, index, listing: false, symlinks: Symlinks::default(), dotfiles: false };
+        let symlinks = Symlinks::default();
+        let (whole_path, listing, dotfiles) = (true, false, false);
+        let files = Files { root, whole_path, index, listing, symlinks, dotfiles };
         let files = self::files(&files, &site.precompressed, site.place.as_ref())?;
         everywhere.action = Some(rule::Action::Files(files));
     }
@@ -118,9 +119,10 @@ fn files(
     codings: &[Coding],
     place: Option<&Place>,
 ) -> Result<site::files::Files, ConfigError> {
-    let Files { root, index, listing, symlinks, dotfiles } = files;
+    let Files { root, whole_path, index, listing, symlinks, dotfiles } = files;
     let opened = site::files::Files::new(root).map_err(|error| refused(&error, place))?;
     Ok(opened
+        .whole_path(*whole_path)
         .index(index)
         .listing(*listing)
         .symlinks(*symlinks)

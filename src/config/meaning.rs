@@ -82,7 +82,7 @@ pub struct Route {
 /// What answers a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Files below a directory. The path is looked up without the route's prefix.
+    /// Files below a directory.
     Files(Files),
     /// Sends the client elsewhere.
     Redirect {
@@ -109,6 +109,9 @@ pub enum Action {
 pub struct Files {
     /// The directory; absolute.
     pub root: PathBuf,
+    /// Whether the whole path is looked up there, as it is below the root of the site; else it is
+    /// looked up without the route's prefix.
+    pub whole_path: bool,
     /// Names of files that stand for their directory; the first that exists does.
     pub index: Vec<String>,
     /// Whether a directory without such a file is listed.

@@ -162,15 +162,17 @@ fn write_route(f: &mut Formatter<'_>, route: &Route) -> fmt::Result {
 }
 
 fn files_table(files: &Files) -> String {
-    let Files { root, index, listing, symlinks, dotfiles } = files;
+    let Files { root, whole_path, index, listing, symlinks, dotfiles } = files;
     let symlinks = match symlinks {
         Symlinks::Deny => "deny",
         Symlinks::Inside => "inside",
         Symlinks::Follow => "follow",
     };
-    let (root, index) = (quoted(&root.to_string_lossy()), list(index));
+    // Said, the root of the site would be one of the route's own.
+    let root = if *whole_path { String::new() } else { format!("root = {}, ", path(root)) };
+    let index = list(index);
     format!(
-        "{{ root = {root}, index = {index}, listing = {listing}, symlinks = \"{symlinks}\", \
+        "{{ {root}index = {index}, listing = {listing}, symlinks = \"{symlinks}\", \
          dotfiles = {dotfiles} }}"
     )
 }
@@ -190,9 +192,10 @@ fn program_table(program: &Program) -> String {
             entries.extend(cpu.map(|cpu| format!("cpu = \"{}\"", Time(cpu))));
             "cgi"
         }
-        Kind::FastCgi(FastCgi { upstream, root, index }) => {
+        Kind::FastCgi(FastCgi { upstream, root, whole_path, index }) => {
             entries.push(format!("to = {}", list(&upstream.to)));
-            entries.extend(root.as_ref().map(|root| format!("root = {}", path(root))));
+            let root = root.as_ref().filter(|_| !whole_path);
+            entries.extend(root.map(|root| format!("root = {}", path(root))));
             entries.extend(index.as_ref().map(|index| format!("index = {}", quoted(index))));
             entries.push(format!("{}, connections = {at_once}", kept(upstream)));
             "fastcgi"

@@ -71,6 +71,7 @@ pub(super) fn fastcgi(
     let upstream = Upstream::new(endpoints(to, said, |text| endpoint(text, site.source))?);
     let index = index.as_ref().map(file_name).transpose()?;
     let names_scripts = index.is_some() || pattern.contains("*.");
+    let whole_path = root.is_none();
     let root = match root {
         Some(root) => Some(site.source.path(root.get_ref())),
         None if names_scripts => Some(site.root.cloned().ok_or_else(|| {
@@ -84,7 +85,7 @@ pub(super) fn fastcgi(
     let upstream =
         Upstream { persistent: any(persistent.as_ref(), upstream.persistent)?, ..upstream };
     let limits = Limits { timeout, at_once: connections, queue };
-    let kind = Kind::FastCgi(FastCgi { upstream, root, index });
+    let kind = Kind::FastCgi(FastCgi { upstream, root, whole_path, index });
     Ok(Program { environment: self::environment(environment)?, ..limits.hold(Program::new(kind))? })
 }
 

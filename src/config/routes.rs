@@ -160,9 +160,9 @@ fn action(said: &said::Route, pattern: &str, site: &Context<'_>) -> Result<Optio
 
 fn files(said: &Spanned<said::Files>, site: &Context<'_>) -> Result<Files, Fault> {
     let said::Files { root, listing, symlinks, dotfiles, index: names } = said.get_ref();
-    let root = match (root, site.root) {
-        (Some(root), _) => directory(root, site.source)?,
-        (None, Some(root)) => root.clone(),
+    let (root, whole_path) = match (root, site.root) {
+        (Some(root), _) => (directory(root, site.source)?, false),
+        (None, Some(root)) => (root.clone(), true),
         (None, None) => {
             let fault = Fault::new(said, "neither the route nor its site has a root");
             return Err(fault.help("add root = \"/srv/files\""));
@@ -174,7 +174,7 @@ fn files(said: &Spanned<said::Files>, site: &Context<'_>) -> Result<Files, Fault
     };
     let symlinks = symlinks.as_ref().map_or(Ok(Symlinks::default()), self::symlinks)?;
     let (listing, dotfiles) = (listing.unwrap_or(false), dotfiles.unwrap_or(false));
-    Ok(Files { root, index, listing, symlinks, dotfiles })
+    Ok(Files { root, whole_path, index, listing, symlinks, dotfiles })
 }
 
 fn symlinks(said: &Spanned<String>) -> Result<Symlinks, Fault> {

@@ -222,9 +222,17 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// Answers a request whose content is no content.
-    pub(super) fn refuse_spooled(&mut self, refusal: Refusal) {
+    fn refuse_spooled(&mut self, refusal: Refusal) {
         self.exchange.why = Some(refusal.why.into());
-        self.reply_spooled(self.cx.site.refuse(refusal));
+        let pending = std::mem::take(&mut self.exchange.pending);
+        let reply = match &pending {
+            Pending::Gateway(relay) => self.refused(&relay.plan, refusal),
+            Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => {
+                self.cx.site.refuse(refusal)
+            }
+        };
+        self.exchange.pending = pending;
+        self.reply_spooled(reply);
     }
 
     /// Answers for what has taken too long in `phase`.

@@ -245,7 +245,7 @@ mod tests {
             idle_timeout: Duration::from_secs(1),
             health: None,
         };
-        let kind = Kind::FastCgi(FastCgi { upstream, root: None, index: None });
+        let kind = Kind::FastCgi(FastCgi { upstream, root: None, whole_path: false, index: None });
         let timeout = Duration::from_secs(1);
         Rc::new(Program { kind, environment: Vec::new(), timeout, at_once, queue })
     }

@@ -12,8 +12,10 @@ use super::gateway::{Failure, Origin, Relay, Stage};
 use super::net::Net;
 use super::serving::{Serving, Step};
 use super::spool::Spool;
+use crate::http::Refusal;
 use crate::http::head::{Head, HeadSpace};
 use crate::http::status::Status;
+use crate::site::Reply;
 use crate::site::program::{Kind, Plan};
 
 /// How often one request may be sent to another path by the scripts that answer it.
@@ -128,7 +130,8 @@ impl<N: Net> Serving<'_, '_, N> {
             Stop::Fail(failure) => self.fail(&relay.plan, failure),
             Stop::Refuse(refusal) if self.client.connection.owes_answer() => {
                 self.client.connection.refuse();
-                self.refuse_spooled(refusal);
+                let reply = self.refused(&relay.plan, refusal);
+                self.reply_spooled(reply);
                 Step::Moved
             }
             Stop::Refuse(refusal) => self.cut_body(refusal.why),
@@ -168,6 +171,14 @@ impl<N: Net> Serving<'_, '_, N> {
         self.exchange.why = Some(failure.why);
         self.reply_spooled(reply);
         Step::Moved
+    }
+
+    /// The answer to a request for a program whose content is refused.
+    pub(super) fn refused(&mut self, plan: &Plan, refusal: Refusal) -> Reply {
+        self.exchange.why = Some(refusal.why.into());
+        self.with_head(|serving, head| {
+            serving.cx.site.refuse_call(&serving.inquiry(head, None), plan, refusal)
+        })
     }
 
     /// Answers with what stands at another path of this server (RFC 3875 §6.2.2).

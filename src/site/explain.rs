@@ -7,9 +7,10 @@ use std::path::PathBuf;
 
 use super::access::Access;
 use super::files::Found;
+use super::instead::StandIn;
 use super::rule::{Acting, Compiled, Place, Rule};
 use super::script::Finder;
-use super::{Answer, Inquiry, Site};
+use super::{Answer, Errand, Inquiry, Site};
 use crate::gateway::Script;
 use crate::http::Refusal;
 use crate::http::status::Status;
@@ -34,7 +35,8 @@ pub struct Explanation {
     pub script: Option<Script>,
     /// Why nothing is served from there, or no program is asked.
     pub missing: Option<&'static str>,
-    /// The path of the same host whose file answers instead: a fallback, or the page for an error.
+    /// The path of the same host whose file or program answers instead: a fallback, or the page for
+    /// an error.
     pub instead: Option<String>,
     /// How it is answered; `None` where a program, a handler or a password decides.
     pub status: Option<Status>,
@@ -81,24 +83,48 @@ impl Site {
         let rule = path.map(|path| self.hosts[host].table.rule(path));
         if let (Some(rule), Some(path)) = (&rule, path) {
             explanation.routes = matched(rule);
-            let Whereabouts { file, program, script, missing } = self.whereabouts(host, path);
-            explanation = Explanation { file, program, script, missing, ..explanation };
+            let found = self.whereabouts(host, path);
+            explanation = explanation.found(found);
             if matches!(rule.action(), Some(Acting::Handlers(_))) {
                 return explanation;
             }
         }
-        if let Answer::Reply(reply) = self.answer(inquiry) {
-            explanation.status = Some(reply.status);
-            let lines = String::from_utf8_lossy(&reply.fields).into_owned();
-            explanation.fields = lines.lines().map(str::to_owned).collect();
-            let instead = rule.and_then(|rule| match reply.status {
-                status if status.is_error() => rule.errors.find(status).cloned(),
-                _ => rule.fallback.clone().filter(|_| explanation.missing.is_some()),
-            });
-            explanation.instead =
-                instead.filter(|path| self.has_file(host, path)).map(|path| path.to_string());
+        match (self.answer(inquiry), path, rule) {
+            (Answer::Reply(reply), _, rule) => {
+                explanation.status = Some(reply.status);
+                let lines = String::from_utf8_lossy(&reply.fields).into_owned();
+                explanation.fields = lines.lines().map(str::to_owned).collect();
+                let instead = rule.and_then(|rule| match reply.status {
+                    status if status.is_error() => rule.errors.find(status).cloned(),
+                    _ => rule.fallback.clone().filter(|_| explanation.missing.is_some()),
+                });
+                explanation.instead =
+                    instead.filter(|path| self.has_file(host, path)).map(|path| path.to_string());
+            }
+            (Answer::Gateway(plan), Some(path), Some(rule)) if explanation.script.is_none() => {
+                let errand = Errand { inquiry, host, path, rule: &rule };
+                self.explain_stand_in(&mut explanation, &errand);
+                explanation.script = Some(plan.script);
+            }
+            (Answer::Gateway(_) | Answer::Content { .. } | Answer::Later(_), ..) => {}
         }
         explanation
+    }
+
+    /// Says which program it is that answers instead.
+    fn explain_stand_in(&self, explanation: &mut Explanation, errand: &Errand<'_>) {
+        let host = errand.host;
+        match self.stand_in(errand) {
+            Some(StandIn::Script(lead)) => {
+                explanation.program = self.whereabouts(host, lead).program;
+                (explanation.file, explanation.missing) = (None, None);
+            }
+            Some(StandIn::Fallback(path)) => {
+                explanation.program = self.whereabouts(host, path.as_bytes()).program;
+                explanation.instead = Some(path.to_owned());
+            }
+            Some(StandIn::Below) | None => {}
+        }
     }
 
     /// Whether the host can answer with a file at `path`.
@@ -202,15 +228,19 @@ impl fmt::Display for Explanation {
                 writeln!(f, "          {what}")?;
             }
         }
-        self.write_program(f)?;
+        if self.script.is_none() {
+            self.write_program(f)?;
+        }
         match (&self.file, self.missing) {
             (Some(file), None) => writeln!(f, "file    {}", file.display())?,
             (Some(file), Some(why)) => writeln!(f, "file    none at {}: {why}", file.display())?,
-            (None, _) => {}
+            (None, Some(why)) => writeln!(f, "script  none: {why}")?,
+            (None, None) => {}
         }
         if let Some(path) = &self.instead {
             writeln!(f, "instead {path}")?;
         }
+        self.write_script(f)?;
         match self.status {
             Some(status) => writeln!(f, "answer  {status}")?,
             None if self.script.is_some() => writeln!(f, "answer  by the program")?,
@@ -224,13 +254,22 @@ impl fmt::Display for Explanation {
 }
 
 impl Explanation {
+    fn found(self, found: Whereabouts) -> Explanation {
+        let Whereabouts { file, program, script, missing } = found;
+        Explanation { file, program, script, missing, ..self }
+    }
+
     fn write_program(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(program) = &self.program else { return Ok(()) };
-        writeln!(f, "program {program}")?;
-        if let Some(why) = self.missing {
-            writeln!(f, "script  none: {why}")?;
+        match &self.program {
+            Some(program) => writeln!(f, "program {program}"),
+            None => Ok(()),
         }
+    }
+
+    /// The program that is asked, and what for.
+    fn write_script(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(Script { name, path_info, file, root }) = &self.script else { return Ok(()) };
+        self.write_program(f)?;
         if let Some(file) = file {
             writeln!(f, "script  {}", file.display())?;
         }

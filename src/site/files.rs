@@ -8,6 +8,7 @@ use rustix::fs::{Dir, FileType};
 
 use super::SiteError;
 use super::listing;
+use super::pattern::Pattern;
 use super::root::{Absence, Facts, Instant, Kind, Opened, Root, Symlinks};
 use crate::http::date::UnixSeconds;
 use crate::http::negotiation::Coding;
@@ -22,6 +23,7 @@ const WELL_KNOWN: &[u8] = b".well-known";
 #[derive(Debug)]
 pub struct Files {
     root: Root,
+    whole_path: bool,
     index: Vec<String>,
     listing: bool,
     dotfiles: bool,
@@ -44,11 +46,20 @@ impl Files {
         })?;
         Ok(Files {
             root,
+            whole_path: false,
             index: vec!["index.html".to_owned()],
             listing: false,
             dotfiles: false,
             codings: vec![Coding::Identity],
         })
+    }
+
+    /// Whether the whole path is looked up below the directory, whatever the pattern; if not set,
+    /// what stands before the pattern's `*` is left out.
+    #[must_use]
+    pub fn whole_path(mut self, whole_path: bool) -> Files {
+        self.whole_path = whole_path;
+        self
     }
 
     /// The names that stand for a directory, the first one there is; `index.html` if not set.
@@ -97,6 +108,11 @@ impl Files {
     #[must_use]
     pub fn directory(&self) -> &Path {
         self.root.path()
+    }
+
+    /// Where `path`, which `pattern` matches, stands below the directory.
+    pub(super) fn below<'p>(&self, path: &'p [u8], pattern: &Pattern) -> &'p [u8] {
+        if self.whole_path { &path[1..] } else { pattern.rest(path) }
     }
 
     /// Goes without the kernel's help from now on.

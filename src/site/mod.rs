@@ -11,9 +11,11 @@ pub mod body;
 pub mod cache;
 pub mod error_page;
 pub mod explain;
+mod exposure;
 pub mod files;
 pub mod handler;
 mod host;
+mod instead;
 mod later;
 pub mod listing;
 pub mod media_type;
@@ -53,6 +55,7 @@ use handler::{Content, Handler, Later, Request};
 use host::Names;
 use media_type::MediaTypes;
 use program::{Plan, Program};
+use root::Absence;
 use router::{Router, Table};
 use rule::{Acting, Place, Rule};
 
@@ -315,11 +318,12 @@ impl Site {
     /// Does what the rule says, if the method is one that it answers.
     fn act(&self, errand: &Errand<'_>, known: Option<Rc<Entry>>) -> Answer {
         let Some(action) = errand.rule.action() else {
-            return Answer::Reply(self.error(errand, Status::NOT_FOUND, &[]));
+            return self.nothing(errand, Absence::Missing);
         };
         let head = errand.inquiry.head;
         if !action.takes(head.method) {
-            // A form that is sent to its own directory is for the program that stands for it.
+            // A form that is sent to its own directory is for the program that stands for it, one
+            // that is sent to nothing for whoever answers instead.
             if let Acting::Files(files) = action
                 && let Some(answer) = self.enter_by(errand, files)
             {
@@ -329,7 +333,9 @@ impl Site {
         }
         Answer::Reply(match action {
             Acting::Files(files) => return self.serve(errand, files, known),
-            Acting::Program(_) => return self.call(errand),
+            Acting::Program(_) => {
+                return self.call(errand).unwrap_or_else(|absence| self.nothing(errand, absence));
+            }
             Acting::Redirect { to, status } => {
                 let reference = to.fill(&errand.rule.captures(errand.path), head.target.query());
                 redirect_to(&reference, *status, errand.rule)
@@ -402,12 +408,18 @@ impl Site {
 
     /// An error's answer: the route's page for it, or the built-in one. `own`: fields of its own.
     fn error(&self, errand: &Errand<'_>, status: Status, own: &[u8]) -> Reply {
+        self.error_because(errand, Refusal { status, why: "" }, own)
+    }
+
+    /// The same, where the built-in page says why.
+    fn error_because(&self, errand: &Errand<'_>, refusal: Refusal, own: &[u8]) -> Reply {
+        let Refusal { status, why } = refusal;
         let mut fields = own.to_vec();
         let page = errand.rule.errors.find(status).map(|path| path.as_bytes());
         let body =
             page.and_then(|path| self.page(errand, path, &mut fields)).unwrap_or_else(|| {
                 fields.extend_from_slice(error_page::FIELDS);
-                Body::bytes(error_page::page(status, "").into_bytes().into())
+                Body::bytes(error_page::page(status, why).into_bytes().into())
             });
         errand.rule.fields.complete(&mut fields, true);
         Reply { status, fields: Block::Made(fields), body, user: None }
@@ -420,6 +432,15 @@ impl Site {
         let host = self.names.find(inquiry.head.host);
         let errand = Errand { inquiry, host, path: &plan.path, rule: &plan.rule };
         Reply { user: plan.user.clone(), ..self.error(&errand, status, own) }
+    }
+
+    /// The answer to a request for a program that was refused by the server, as its content came
+    /// in: the page that the route has for it.
+    #[must_use]
+    pub fn refuse_call(&self, inquiry: &Inquiry<'_>, plan: &Plan, refusal: Refusal) -> Reply {
+        let host = self.names.find(inquiry.head.host);
+        let errand = Errand { inquiry, host, path: &plan.path, rule: &plan.rule };
+        Reply { user: plan.user.clone(), ..self.error_because(&errand, refusal, &[]) }
     }
 
     fn busy(&self, errand: &Errand<'_>) -> Reply {

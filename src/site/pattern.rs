@@ -147,6 +147,21 @@ impl Pattern {
         }
     }
 
+    /// A path that it matches, if it is a prefix: `name`, right below it.
+    pub(crate) fn below(&self, name: &[u8]) -> Vec<u8> {
+        let mut path = Vec::new();
+        for segment in &self.segments {
+            path.push(b'/');
+            path.extend_from_slice(match segment {
+                Segment::Literal(bytes) => bytes,
+                Segment::Parameter(name) => name.as_bytes(),
+            });
+        }
+        path.push(b'/');
+        path.extend_from_slice(name);
+        path
+    }
+
     /// What the parameters stand for in `path`, which this pattern matches.
     pub(crate) fn captures<'a>(&'a self, path: &'a [u8]) -> Captures<'a> {
         let segments = path[1..].split(|&byte| byte == b'/');
@@ -165,9 +180,14 @@ impl Pattern {
         captures
     }
 
+    /// Whether it matches all below something, whatever the ending.
+    pub(crate) fn is_prefix(&self) -> bool {
+        matches!(&self.end, End::Rest(suffix) if suffix.is_empty())
+    }
+
     /// Whether it matches every path.
     pub(crate) fn is_everything(&self) -> bool {
-        self.segments.is_empty() && matches!(&self.end, End::Rest(suffix) if suffix.is_empty())
+        self.segments.is_empty() && self.is_prefix()
     }
 
     /// Whether `self` matches the same paths as `other`: they may differ in parameters' names

@@ -86,6 +86,9 @@ pub struct FastCgi {
     pub upstream: Upstream,
     /// Where its scripts are, as it sees it: `SCRIPT_FILENAME` is the path below it.
     pub root: Option<PathBuf>,
+    /// Whether that is the whole path; else what stands before the `*` of the route's pattern is
+    /// left out, as it is for files.
+    pub whole_path: bool,
     /// The script that stands for its directory.
     pub index: Option<String>,
 }

@@ -172,7 +172,16 @@ impl Router {
             trie.insert(&pattern, compiled.len());
             compiled.push(Rc::new(compile(pattern, route, documents.as_deref())?));
         }
-        Ok(Table { routes: compiled, trie, rules: RefCell::default(), content_limit })
+        let mut endings: Vec<Box<[u8]>> = compiled
+            .iter()
+            .filter(|route| matches!(route.action, Some(Acting::Program(_))))
+            .map(|route| route.pattern.suffix().into())
+            .collect();
+        endings.retain(|ending| !ending.is_empty());
+        let rules = RefCell::default();
+        let table = Table { routes: compiled, trie, rules, content_limit, endings };
+        table.check_pages()?;
+        Ok(table)
     }
 }
 
@@ -305,6 +314,8 @@ pub(super) struct Table {
     /// For each set of routes that some path has matched: what holds there.
     rules: RefCell<HashMap<Vec<usize>, Rc<Rule>>>,
     content_limit: u64,
+    /// What the patterns of programs say that paths end in.
+    endings: Vec<Box<[u8]>>,
 }
 
 impl Table {
@@ -322,11 +333,32 @@ impl Table {
         })
     }
 
+    /// The routes, the most specific one first.
+    pub(super) fn routes(&self) -> &[Rc<Compiled>] {
+        &self.routes
+    }
+
+    /// Pages for errors are files: no program is asked what to say of another one's failure, or of
+    /// its own.
+    fn check_pages(&self) -> Result<(), SiteError> {
+        for route in &self.routes {
+            for (error, path) in route.settings.errors.iter() {
+                if let Some((_, pattern)) = self.rule(path.as_bytes()).program() {
+                    let program = &pattern.text;
+                    let what = format!(
+                        "the page for {error} must be a file: {path:?} is answered by the program \
+                         of the route {program:?}"
+                    );
+                    return Err(SiteError::new(what, route.place.as_ref()));
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// What holds for `path`, which begins with `/`.
     pub(super) fn rule(&self, path: &[u8]) -> Rc<Rule> {
-        let mut matching = Vec::new();
-        self.trie.collect(path.get(1..), &mut matching);
-        matching.sort_unstable();
+        let matching = self.matching(path);
         let mut rules = self.rules.borrow_mut();
         if let Some(rule) = rules.get(&matching) {
             return Rc::clone(rule);
@@ -338,6 +370,34 @@ impl Table {
         let rule = Rc::new(Rule::merge(routes, self.content_limit));
         rules.insert(matching, Rc::clone(&rule));
         rule
+    }
+
+    /// What holds where what is at `other` answers for `path`: what the routes of either say. The
+    /// one that acts is that of `other`.
+    pub(super) fn rule_of_both(&self, path: &[u8], other: &[u8]) -> Rc<Rule> {
+        let theirs = self.rule(other);
+        let matching = self.matching(other);
+        let mut both = [self.matching(path), matching.clone()].concat();
+        both.sort_unstable();
+        both.dedup();
+        if both == matching {
+            return theirs;
+        }
+        let routes = both.iter().map(|&at| Rc::clone(&self.routes[at])).collect();
+        Rc::new(Rule::merge(routes, self.content_limit).acting(theirs.route()))
+    }
+
+    /// The places of the routes that match `path`, the most specific one first.
+    fn matching(&self, path: &[u8]) -> Vec<usize> {
+        let mut matching = Vec::new();
+        self.trie.collect(path.get(1..), &mut matching);
+        matching.sort_unstable();
+        matching
+    }
+
+    /// Whether a pattern of a program says that paths end as `path` does.
+    pub(super) fn ends_like_script(&self, path: &[u8]) -> bool {
+        self.endings.iter().any(|ending| path.ends_with(ending))
     }
 }
 

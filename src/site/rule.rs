@@ -53,8 +53,9 @@ pub struct Settings {
     pub errors: ErrorPages,
     /// How much content a request may have, in bytes.
     pub content_limit: Option<u64>,
-    /// For single-page applications: the path of this host that answers, with 200, when a browser
-    /// navigates to a path without a file and without an extension.
+    /// The path of this host that answers where nothing is. A file there, the page of an
+    /// application, answers with 200 when a browser navigates to a path without an extension. A
+    /// program there answers every request, but for what is hidden.
     pub fallback: Option<String>,
 }
 
@@ -74,7 +75,7 @@ impl Settings {
 #[derive(Debug)]
 pub enum Action {
     /// With files. What stands before the `*` of the pattern is left out when a path is looked up
-    /// below the root; without a `*`, nothing is.
+    /// below the root; without a `*`, or with [`Files::whole_path`], nothing is.
     Files(Files),
     /// Look elsewhere.
     Redirect {
@@ -187,6 +188,12 @@ impl Rule {
         }
     }
 
+    /// The same, but that `route`, one of its own, acts.
+    pub(super) fn acting(self, route: Option<&Compiled>) -> Rule {
+        let is_it = |own: &Rc<Compiled>| route.is_some_and(|route| own.pattern == route.pattern);
+        Rule { acting: self.routes.iter().position(is_it), ..self }
+    }
+
     /// The route that acts.
     pub(super) fn route(&self) -> Option<&Compiled> {
         self.acting.map(|at| &*self.routes[at])
@@ -200,7 +207,7 @@ impl Rule {
     /// The files that answer, if it is files, and where below their root `path` stands.
     pub(super) fn files<'p>(&self, path: &'p [u8]) -> Option<(&Files, &'p [u8])> {
         match self.action()? {
-            Acting::Files(files) => Some((files, self.route()?.pattern.rest(path))),
+            Acting::Files(files) => Some((files, files.below(path, &self.route()?.pattern))),
             Acting::Redirect { .. }
             | Acting::Respond { .. }
             | Acting::Handlers(_)

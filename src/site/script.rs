@@ -14,7 +14,7 @@ use rustix::io::Errno;
 use super::files::{Files, Found, is_hidden};
 use super::pattern::Pattern;
 use super::program::{Cgi, FastCgi, Kind, Plan, Program, Scgi, Scripts};
-use super::root::{Absence, Root};
+use super::root::{self, Absence, Root};
 use super::{Answer, Errand, Site};
 use crate::gateway::Script;
 use crate::http::framing::Length;
@@ -85,8 +85,9 @@ impl Finder {
                 Script { file: Some(file.clone()), ..mounted() }
             }
             Kind::Cgi(Cgi { scripts: Scripts::Below(_), .. }) => self.first(path, pattern)?,
-            Kind::FastCgi(FastCgi { root: Some(root), index, .. }) => {
-                elsewhere(root, index.as_deref(), path, pattern)?
+            Kind::FastCgi(FastCgi { root: Some(root), index, whole_path, .. }) => {
+                let below = if *whole_path { &path[1..] } else { pattern.rest(path) };
+                elsewhere(root, index.as_deref(), path, below, pattern.suffix())?
             }
             Kind::FastCgi(FastCgi { root: None, .. }) | Kind::Scgi(Scgi { root: None, .. }) => {
                 mounted()
@@ -96,6 +97,36 @@ impl Finder {
             }
             Kind::Proxy(_) => Script::default(),
         })
+    }
+
+    /// Below which directory the scripts are, as far as it is known.
+    pub(super) fn sources(&self) -> Option<&Path> {
+        let own = match &self.program.kind {
+            Kind::Cgi(_) => self.scripts.as_ref().map(Root::path),
+            Kind::FastCgi(FastCgi { root, .. }) | Kind::Scgi(Scgi { root, .. }) => root.as_deref(),
+            Kind::Proxy(_) => None,
+        };
+        own.or(self.documents.as_deref())
+    }
+
+    /// What stands at `path`, which `pattern` matches, where scripts are files that we see.
+    pub(super) fn kind(&self, path: &[u8], pattern: &Pattern) -> Option<root::Kind> {
+        let seen;
+        let (root, below) = match &self.program.kind {
+            Kind::Cgi(_) => (self.scripts.as_ref()?, pattern.rest(path)),
+            Kind::FastCgi(FastCgi { root: Some(root), whole_path, .. }) => {
+                // It may come to be there, or be another one, after each deployment.
+                seen = Root::open_directory(root).ok()?;
+                (&seen, if *whole_path { &path[1..] } else { pattern.rest(path) })
+            }
+            Kind::FastCgi(FastCgi { root: None, .. }) | Kind::Scgi(_) | Kind::Proxy(_) => {
+                return None;
+            }
+        };
+        if is_hidden(below) {
+            return None;
+        }
+        root.facts(below).ok().map(|facts| facts.kind)
     }
 
     /// The first file on the way below the root. What stands behind it is for the script to read.
@@ -143,15 +174,16 @@ fn may_be_run(file: &Path) -> Result<(), Errno> {
 }
 
 /// The script of an application that may see other files than we do: nothing has to be there.
+/// `below` is the end of `path` that leads to it from `root`.
 fn elsewhere(
     root: &Path,
     index: Option<&str>,
     path: &[u8],
-    pattern: &Pattern,
+    below: &[u8],
+    suffix: &[u8],
 ) -> Result<Script, Absence> {
-    let below = pattern.rest(path);
     let start = path.len() - below.len();
-    let end = script_end(below, index, pattern.suffix());
+    let end = script_end(below, index, suffix);
     let (lead, path_info) = below.split_at(end);
     let mut lead = lead.to_vec();
     if lead.is_empty() || lead.ends_with(b"/") {
@@ -186,14 +218,12 @@ fn script_end(below: &[u8], index: Option<&str>, suffix: &[u8]) -> usize {
 
 impl Site {
     /// What a program needs to know to answer.
-    pub(super) fn call(&self, errand: &Errand<'_>) -> Answer {
+    pub(super) fn call(&self, errand: &Errand<'_>) -> Result<Answer, Absence> {
         let Errand { inquiry, path, rule, .. } = *errand;
-        let Some((finder, pattern)) = rule.program() else {
-            return Answer::Reply(self.error(errand, Status::NOT_FOUND, &[]));
-        };
+        let (finder, pattern) = rule.program().ok_or(Absence::Missing)?;
         let content_limit = rule.content_limit;
         if matches!(inquiry.head.length, Some(Length::Known(length)) if length > content_limit) {
-            return Answer::Reply(self.error(errand, Status::CONTENT_TOO_LARGE, &[]));
+            return Ok(Answer::Reply(self.error(errand, Status::CONTENT_TOO_LARGE, &[])));
         }
         let found = match finder.find(path, pattern) {
             // The cache holds descriptors that this request needs more.
@@ -205,21 +235,21 @@ impl Site {
             Err(absence) => {
                 let why = Finder::why(&absence);
                 log::debug!("no script at {:?}: {why}", String::from_utf8_lossy(path));
-                return Answer::Reply(self.absent(errand, absence));
+                return Err(absence);
             }
         };
         let user = match self.admit_to_script(errand, &script) {
             Ok(user) => user,
-            Err(answer) => return answer,
+            Err(answer) => return Ok(answer),
         };
-        Answer::Gateway(Box::new(Plan {
+        Ok(Answer::Gateway(Box::new(Plan {
             program: Rc::clone(finder.program()),
             script,
             path: path.to_vec(),
             content_limit,
             user,
             rule: Rc::clone(rule),
-        }))
+        })))
     }
 
     /// As [`Site::admit`], for the script that was found: what guards `/admin.py` guards it from
@@ -242,33 +272,41 @@ impl Site {
         self.hosts[host].table.rule(&path).program().is_some()
     }
 
-    /// The answer of the program that stands for the directory at the path, if one does, where
-    /// files themselves do not answer the method.
+    /// The answer where files themselves do not answer the method: of the program that stands for
+    /// the directory at the path, or of whoever answers where nothing is.
     pub(super) fn enter_by(&self, errand: &Errand<'_>, files: &Files) -> Option<Answer> {
         if matches!(errand.inquiry.head.method, Method::Connect | Method::Trace) {
             return None;
         }
         let (_, below) = errand.rule.files(errand.path)?;
         match files.find(below, |name| self.is_program(errand.host, errand.path, name)) {
-            Ok(Found::Program(name)) => Some(self.enter(errand, &name)),
-            Ok(Found::File(_) | Found::Directory(_) | Found::WithoutSlash) | Err(_) => None,
+            Ok(Found::Program(name)) => {
+                Some(self.enter(errand, &[errand.path, name.as_bytes()].concat(), b""))
+            }
+            Err(Absence::Missing) => self.instead(errand),
+            Ok(Found::File(_) | Found::Directory(_) | Found::WithoutSlash)
+            | Err(Absence::Forbidden | Absence::Busy | Absence::Failed(_)) => None,
         }
     }
 
-    /// The answer of the program that stands for the directory at the path by `name`. What guards
-    /// that name guards it here too.
-    pub(super) fn enter(&self, errand: &Errand<'_>, name: &str) -> Answer {
-        let path = [errand.path, name.as_bytes()].concat();
-        let rule = self.hosts[errand.host].table.rule(&path);
-        let inner = Errand { path: &path, rule: &rule, ..*errand };
+    /// The answer of the program at `path`, which answers for the errand's own path; `path_info` is
+    /// what stands behind the script. What holds at either path holds here.
+    pub(super) fn enter(&self, errand: &Errand<'_>, path: &[u8], path_info: &[u8]) -> Answer {
+        let rule = self.hosts[errand.host].table.rule_of_both(errand.path, path);
+        let inner = Errand { path, rule: &rule, ..*errand };
         let user = match self.admit(&inner) {
             Ok(user) => user,
             Err(answer) => return answer,
         };
-        let mut answer = self.call(&inner);
+        let answer = self.call(&inner);
+        let mut answer =
+            answer.unwrap_or_else(|absence| Answer::Reply(self.absent(&inner, absence)));
         match &mut answer {
             Answer::Reply(reply) => reply.user = user,
-            Answer::Gateway(plan) => plan.user = plan.user.take().or(user),
+            Answer::Gateway(plan) => {
+                plan.script.path_info.extend_from_slice(path_info);
+                plan.user = plan.user.take().or(user);
+            }
             Answer::Content { .. } | Answer::Later(_) => {}
         }
         answer

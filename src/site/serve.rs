@@ -41,8 +41,11 @@ impl Site {
                 }
                 Ok(Loaded::Directory(directory)) => list(errand, files, &directory)
                     .unwrap_or_else(|absence| self.absent(errand, absence)),
-                Ok(Loaded::Program(name)) => return self.enter(errand, &name),
-                Err(absence) => self.absent(errand, absence),
+                Ok(Loaded::Program(name)) => {
+                    let path = [errand.path, name.as_bytes()].concat();
+                    return self.enter(errand, &path, b"");
+                }
+                Err(absence) => return self.nothing(errand, absence),
             },
         )
     }
@@ -148,7 +151,16 @@ impl Site {
         })
     }
 
-    /// The answer where no file is.
+    /// The answer where nothing is, by whoever else has one.
+    pub(super) fn nothing(&self, errand: &Errand<'_>, absence: Absence) -> Answer {
+        let instead = match absence {
+            Absence::Missing => self.instead(errand),
+            Absence::Forbidden | Absence::Busy | Absence::Failed(_) => None,
+        };
+        instead.unwrap_or_else(|| Answer::Reply(self.absent(errand, absence)))
+    }
+
+    /// The answer where nothing is, and no program answers instead.
     pub(super) fn absent(&self, errand: &Errand<'_>, absence: Absence) -> Reply {
         if log::log_enabled!(log::Level::Debug)
             && let Some((files, below)) = errand.rule.files(errand.path)
@@ -160,6 +172,7 @@ impl Site {
             Absence::Missing => {
                 if let Some(fallback) = &errand.rule.fallback
                     && is_navigation(errand)
+                    && self.fallback_program(errand.host, errand.rule).is_none()
                     && let Some(entry) = self.find_file(errand, fallback.as_bytes())
                 {
                     return self.represent(errand, &entry);

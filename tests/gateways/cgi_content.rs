@@ -13,6 +13,7 @@ cgi = { root = "@PROGRAMS/cgi", environment = { GATE = "@GATE" } }
 path = "/small/*"
 cgi = { root = "@PROGRAMS/cgi", environment = { GATE = "@GATE" } }
 content = { bytes = "1KiB" }
+errors = { 413 = "/file.txt" }
 "#;
 
 /// Neither a round number, nor one that memory alone would keep.
@@ -84,7 +85,8 @@ fn who_waits_to_be_asked_for_content_is_asked() {
 fn too_much_content_starts_no_program() {
     let world = World::start(SCRIPTS);
     let mut client = world.connect();
-    assert_eq!(client.request("POST", "/small/mark.sh", &[], &[b'x'; 1025]).status, 413);
+    let answer = client.request("POST", "/small/mark.sh", &[], &[b'x'; 1025]);
+    assert_eq!((answer.status, answer.text()), (413, "a file"));
     // Much content is refused before it comes, and little where it is asked for.
     for field in ["Content-Length: 1000000", "Content-Length: 1025\r\nExpect: 100-continue"] {
         let mut client = world.connect();
@@ -95,7 +97,8 @@ fn too_much_content_starts_no_program() {
     client.send("POST /small/mark.sh HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     // It may be answered and closed before all of it is sent.
     let _ = client.stream.write_all(&chunked(&[b'x'; 1025]));
-    assert_eq!(client.response(false).status, 413);
+    let answer = client.response(false);
+    assert_eq!((answer.status, answer.text()), (413, "a file"));
     assert!(!world.path("gate.mark").exists(), "a program was started");
     let mut client = world.connect();
     assert_eq!(client.request("POST", "/small/mark.sh", &[], &[b'x'; 1024]).text(), "ran");

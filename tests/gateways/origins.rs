@@ -2,6 +2,7 @@
 //! gets a correct answer or one that is visibly cut, and never what an origin said wrongly.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -288,6 +289,24 @@ fn an_origin_may_answer_before_it_has_all_of_the_content() {
     client.send([b'x'; 1000]);
     let answer = client.response(false);
     assert_eq!((answer.status, answer.text()), (413, "no!"));
+    world.assert_well();
+}
+
+#[test]
+fn too_much_content_on_its_way_to_an_origin_is_answered_with_the_routes_page() {
+    let origin = Origin::start(|mut wire| {
+        wire.head();
+        wire.wait();
+    });
+    let page = "content = { bytes = \"1KiB\" }\nerrors = { 413 = \"/file.txt\" }\n\
+                [[site.route]]\npath = \"/file.txt\"\nfiles = {}\n";
+    let world = World::start(&(route(&origin, "") + page));
+    let mut client = world.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    // It may be answered and closed before all of it is sent.
+    let _ = client.stream.write_all(&super::chunked(&[b'x'; 2000]));
+    let answer = client.response(false);
+    assert_eq!((answer.status, answer.text()), (413, "a file"));
     world.assert_well();
 }
 

@@ -113,16 +113,28 @@ impl Application {
     }
 
     fn at(folder: Folder, to: String) -> Option<Application> {
+        let routes = "[[site.route]]\npath = \"*.php\"\n[site.route.fastcgi]\nto = \"@TO\"\n\
+             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\npersistent = 2\n\
+             [[site.route]]\npath = \"/shop/*\"\n[site.route.fastcgi]\nto = \"@TO\"\n\
+             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\n";
+        Application::with(folder, to, routes)
+    }
+
+    /// One whose scripts are those of the site, as `routes` say; `@TO` in them is its address.
+    fn of_the_site(scripts: &[(&str, &str)], routes: &str) -> Option<Application> {
+        let folder = Folder::new();
+        for (name, text) in scripts {
+            folder.write(&format!("www/{name}"), text);
+        }
+        let to = format!("unix:{}/fpm.sock", folder.path().display());
+        Application::with(folder, to, routes)
+    }
+
+    fn with(folder: Folder, to: String, routes: &str) -> Option<Application> {
         let mut fpm = Fpm::new(&folder, to)?;
         fpm.start();
-        let route = format!(
-            "[[site.route]]\npath = \"*.php\"\n[site.route.fastcgi]\nto = \"{to}\"\n\
-             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\npersistent = 2\n\
-             [[site.route]]\npath = \"/shop/*\"\n[site.route.fastcgi]\nto = \"{to}\"\n\
-             root = \"@PROGRAMS/php\"\nindex = \"index.php\"\n",
-            to = fpm.to
-        );
-        Some(Application { world: World::within(folder, "", &route), fpm })
+        let routes = routes.replace("@TO", &fpm.to);
+        Some(Application { world: World::within(folder, "", &routes), fpm })
     }
 
     fn connect(&self) -> Client {
@@ -203,6 +215,101 @@ fn a_php_application_below_a_prefix_has_an_index() {
     let redirected = client.get("/shop/redirect.php");
     assert_eq!(redirected.status, 302);
     assert_eq!(redirected.field("Location"), Some("/form.php"));
+}
+
+#[test]
+fn scripts_of_the_site_are_found_by_the_whole_path() {
+    let scripts = [
+        ("shop/index.php", "<?php echo 'shop ', $_SERVER['SCRIPT_NAME'];"),
+        ("index.php", "<?php echo 'another';"),
+    ];
+    let routes = "[[site.route]]\npath = \"/shop/*\"\n\
+                  fastcgi = { to = \"@TO\", index = \"index.php\" }\n\
+                  [[site.route]]\npath = \"/shop/pictures/*\"\nfiles = { listing = true }\n";
+    let Some(application) = Application::of_the_site(&scripts, routes) else { return };
+    application.world.folder.write("www/shop/pictures/a.txt", "a picture");
+    let mut client = application.connect();
+    assert_eq!(client.get("/shop/").text(), "shop /shop/index.php");
+    assert_eq!(client.get("/shop/index.php/x").text(), "shop /shop/index.php");
+    assert_eq!(client.get("/shop/pictures/a.txt").text(), "a picture");
+    // This is the site's file, and nobody's to read below another prefix.
+    assert_eq!(client.get("/shop/pictures/index.php").status, 404);
+}
+
+/// What the one script of an application is told.
+const FRONT: &str = "<?php
+header('Content-Type: application/json');
+$names = ['REQUEST_METHOD', 'REQUEST_URI', 'SCRIPT_NAME', 'SCRIPT_FILENAME', 'PATH_INFO',
+    'PHP_SELF', 'QUERY_STRING'];
+$said = ['get' => $_GET, 'post' => $_POST];
+foreach ($names as $name) {
+    $said[$name] = $_SERVER[$name] ?? '';
+}
+echo json_encode($said);";
+
+#[test]
+fn one_script_answers_for_all_that_is_missing() {
+    let routes = "[[site.route]]\npath = \"*.php\"\nfastcgi = { to = \"@TO\" }\n\
+                  [[site.route]]\nfallback = \"/index.php\"\n";
+    let Some(application) = Application::of_the_site(&[("index.php", FRONT)], routes) else {
+        return;
+    };
+    application.world.folder.write("www/.env", "secret");
+    let mut client = application.connect();
+    let file = application.world.path("www/index.php").display().to_string();
+    for target in ["/user/7?tab=a&b[]=c", "/missing.jpg?tab=a&b[]=c", "/file.txt/x?tab=a&b[]=c"] {
+        let said = json(client.get(target).text());
+        for (name, value) in [
+            ("REQUEST_METHOD", "GET"),
+            ("REQUEST_URI", target),
+            ("SCRIPT_NAME", "/index.php"),
+            ("SCRIPT_FILENAME", &file),
+            ("PATH_INFO", ""),
+            ("PHP_SELF", "/index.php"),
+            ("QUERY_STRING", "tab=a&b[]=c"),
+        ] {
+            assert_eq!(said[name], value, "{target}: {name}");
+        }
+        assert_eq!((&said["get"]["tab"], &said["get"]["b"][0]), (&"a".into(), &"c".into()));
+    }
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let said = json(client.request("POST", "/user/7?x", &form, b"name=J%C3%BCrgen").text());
+    assert_eq!(
+        (&said["REQUEST_METHOD"], &said["REQUEST_URI"]),
+        (&"POST".into(), &"/user/7?x".into())
+    );
+    assert_eq!(said["post"], json(r#"{"name":"Jürgen"}"#));
+    assert_eq!(client.request("DELETE", "/user/7", &[], b"").status, 200);
+    assert_eq!(client.get("/file.txt").text(), "a file");
+    assert_eq!(client.request("POST", "/file.txt", &form, b"a=b").status, 405);
+    assert_eq!(client.get("/.env").status, 404);
+    assert_eq!(client.get("/.git/config").status, 404);
+    application.world.assert_well();
+}
+
+#[test]
+fn what_stands_behind_a_script_is_its_path_info() {
+    let routes = "[[site.route]]\npath = \"*.php\"\nfastcgi = { to = \"@TO\" }\n";
+    let Some(application) = Application::of_the_site(&[("index.php", FRONT)], routes) else {
+        return;
+    };
+    let mut client = application.connect();
+    let said = json(client.get("/index.php/user/7?a").text());
+    for (name, value) in [
+        ("REQUEST_URI", "/index.php/user/7?a"),
+        ("SCRIPT_NAME", "/index.php"),
+        ("PATH_INFO", "/user/7"),
+        ("PHP_SELF", "/index.php/user/7"),
+        ("QUERY_STRING", "a"),
+    ] {
+        assert_eq!(said[name], value, "{name}");
+    }
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let said = json(client.request("POST", "/index.php/", &form, b"a=b").text());
+    assert_eq!((&said["PATH_INFO"], &said["post"]["a"]), (&"/".into(), &"b".into()));
+    assert_eq!(client.get("/missing.php/x").status, 404);
+    assert_eq!(client.get("/file.txt/index.php").status, 404);
+    application.world.assert_well();
 }
 
 #[test]

@@ -163,6 +163,28 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(config.sites[1].routes[0].pattern, "/*");
 }
 
+#[test]
+fn where_files_have_no_root_of_their_own_the_sites_holds_for_the_whole_path() {
+    let scratch = std::env::temp_dir().join(format!("oneloop-whole-{}", std::process::id()));
+    fs::create_dir_all(scratch.join("down")).unwrap();
+    fs::write(scratch.join("down/x.txt"), "").unwrap();
+    for (files, target, file) in [
+        ("{}".to_owned(), "/down/x.txt", Some(scratch.join("down/x.txt"))),
+        (format!("{{ root = {scratch:?} }}"), "/down/down/x.txt", Some(scratch.join("down/x.txt"))),
+    ] {
+        let route = format!("[[site.route]]\npath = \"/down/*\"\nfiles = {files}\n");
+        let config = read(&format!("[[site]]\nroot = {scratch:?}\n{route}")).unwrap();
+        let again = read(&config.to_string()).unwrap();
+        for config in [config, again] {
+            let site = config.site().unwrap();
+            let from = [127, 0, 0, 1].into();
+            let explained = question::explain(&site, from, "GET", target).unwrap();
+            assert_eq!((explained.file, explained.missing), (file.clone(), None), "{target}");
+        }
+    }
+    fs::remove_dir_all(&scratch).unwrap();
+}
+
 /// The lines may be others; nothing else.
 fn without_places(mut config: Config) -> Config {
     for site in &mut config.sites {

@@ -31,7 +31,7 @@ fn a_program_that_says_little_has_the_defaults() {
     let to = "127.0.0.1:3000".parse::<Endpoint>().unwrap();
     assert_eq!(program("proxy = { to = \"http://127.0.0.1:3000/\" }"), Program::proxy(to.clone()));
     let upstream = Upstream::new(vec![to]);
-    let fastcgi = FastCgi { upstream: upstream.clone(), root: None, index: None };
+    let fastcgi = FastCgi { upstream: upstream.clone(), root: None, whole_path: true, index: None };
     let here = "to = \"127.0.0.1:3000\"";
     assert_eq!(
         program(&format!("fastcgi = {{ {here} }}")),
@@ -44,8 +44,11 @@ fn a_program_that_says_little_has_the_defaults() {
     let php = program(&format!("path = \"*.php\"\nfastcgi = {{ {here} }}"));
     assert_eq!(php.kind, Kind::FastCgi(scripts.clone()));
     let index = program(&format!("fastcgi = {{ {here}, index = \"index.php\" }}"));
-    let with_index = FastCgi { index: Some("index.php".to_owned()), ..scripts };
+    let with_index = FastCgi { index: Some("index.php".to_owned()), ..scripts.clone() };
     assert_eq!(index.kind, Kind::FastCgi(with_index));
+    // Which path is looked up there, depends on whose the root is.
+    let own = program(&format!("path = \"*.php\"\nfastcgi = {{ {here}, root = \"/\" }}"));
+    assert_eq!(own.kind, Kind::FastCgi(FastCgi { whole_path: false, ..scripts }));
 }
 
 #[test]
@@ -74,7 +77,8 @@ fn every_option_of_a_program_is_heard() {
         health: None,
     };
     let index = Some("i.php".to_owned());
-    let kind = FastCgi { upstream: upstream.clone(), root: Some("/www".into()), index };
+    let root = Some("/www".into());
+    let kind = FastCgi { upstream: upstream.clone(), root, whole_path: false, index };
     assert_eq!(fastcgi.kind, Kind::FastCgi(kind));
     assert_eq!((fastcgi.timeout, fastcgi.at_once), (Duration::from_secs(3), 1));
 
@@ -152,6 +156,21 @@ fn flags_of_programs_mean_what_a_file_would_mean() {
         error,
         "the paths of `/*` have a route already: see line 0: one route can say it all"
     );
+}
+
+#[test]
+fn a_page_for_an_error_is_no_programs() {
+    let php = "[[site.route]]\npath = \"*.php\"\nfastcgi = { to = \"127.0.0.1:9000\" }\n";
+    let site = "[[site]]\nroot = \"/\"\n";
+    for (page, line) in [
+        (format!("{site}errors = {{ 4xx = \"/4xx.php\" }}\n{php}"), 1),
+        (format!("{site}{php}[[site.route]]\nerrors = {{ 4xx = \"/4xx.php\" }}\n"), 6),
+    ] {
+        let error = read(&page).unwrap().site().unwrap_err().to_string();
+        let what = "the page for 4xx must be a file: \"/4xx.php\" is answered by the program of \
+                    the route \"*.php\"";
+        assert_eq!(error, format!("a.toml:{line}: {what}"));
+    }
 }
 
 #[test]

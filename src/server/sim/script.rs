@@ -114,7 +114,12 @@ fn kinds() -> Vec<(&'static str, Kind)> {
         ("/cgi/*", Kind::Cgi(Cgi::new(Scripts::One(script)))),
         (
             "/fastcgi/*",
-            Kind::FastCgi(FastCgi { upstream: upstream(&[FASTCGI]), root: None, index: None }),
+            Kind::FastCgi(FastCgi {
+                upstream: upstream(&[FASTCGI]),
+                root: None,
+                whole_path: false,
+                index: None,
+            }),
         ),
         ("/scgi/*", Kind::Scgi(Scgi { upstream: upstream(&[SCGI]), root: None })),
         ("/proxy/*", proxy(&[HTTP])),

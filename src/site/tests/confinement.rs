@@ -9,7 +9,7 @@ use super::super::files::Files;
 use super::super::root::{Absence, Root};
 use super::super::router::Router;
 use super::super::{Site, Symlinks};
-use super::{Scratch, get};
+use super::{Scratch, ask_at, at, get};
 
 /// A root with all that one might find in it, and secrets around it.
 fn hostile() -> Scratch {
@@ -226,4 +226,25 @@ fn a_root_that_is_not_there_says_so() {
         let error = Files::new(&path).unwrap_err().to_string();
         assert!(error.contains(path.to_str().unwrap()), "{error}");
     }
+}
+
+#[test]
+fn files_leave_out_the_prefix_unless_they_are_looked_up_by_the_whole_path() {
+    let scratch = Scratch::new();
+    scratch.write("x.txt", "top");
+    scratch.write("down/x.txt", "down");
+    scratch.write("down/.x.txt", "hidden");
+    scratch.write("down/index.html", "index");
+    let files = |whole_path| scratch.files().whole_path(whole_path).listing(true);
+    let site = |whole_path| Router::new().files("/down/*", files(whole_path)).build().unwrap();
+    let (whole, mounted) = (site(true), site(false));
+    assert_eq!(get(&mounted, "/down/x.txt").text(), "top");
+    for (target, text) in [("/down/x.txt", "down"), ("/down/", "index")] {
+        assert_eq!(get(&whole, target).text(), text);
+        // From the cache, too.
+        assert_eq!(ask_at(&whole, at(5000), &format!("GET {target}"), &[]).text(), text);
+    }
+    assert_eq!(get(&mounted, "/down/down/x.txt").text(), "down");
+    assert_eq!(get(&whole, "/down/down/x.txt").status, 404);
+    assert_eq!(get(&whole, "/down/.x.txt").status, 404);
 }

@@ -2,8 +2,10 @@
 
 mod caching;
 mod confinement;
+mod exposure;
 mod files;
 mod handlers;
+mod instead;
 mod programs;
 mod routing;
 mod scripts;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::super::access::{Access, Allow};
 use super::super::error_page::ErrorPages;
-use super::super::program::{Endpoint, FastCgi, HostField, Kind, Program, Proxy, Scgi, Upstream};
+use super::super::program::{Endpoint, HostField, Kind, Program, Proxy, Scgi, Upstream};
 use super::super::router::Router;
 use super::super::rule::Settings;
 use super::super::{Answer, Inquiry};
@@ -71,11 +71,7 @@ fn a_program_stands_for_its_directory_and_its_source_stays_here() {
         errors.set(key, path).unwrap();
         errors
     };
-    let settings = Settings {
-        errors: pages("404", "/deep/"),
-        fallback: Some("/index.php".into()),
-        ..Settings::default()
-    };
+    let settings = Settings { errors: pages("404", "/deep/"), ..Settings::default() };
     let site = Router::new()
         .files("/*", files())
         .program("*.php", fastcgi(root, None))
@@ -91,7 +87,7 @@ fn a_program_stands_for_its_directory_and_its_source_stays_here() {
             ("/deep/?x", Ok(("/deep/index.php", "", "deep/index.php"))),
             ("/index.php", Ok(("/index.php", "", "index.php"))),
             ("/deep", Err(301)),
-            ("/index.php/", Err(404)),
+            ("/index.php/", Ok(("/index.php", "/", "index.php"))),
             ("/static/", Err(200)),
             ("/deep/er/", Err(200)),
             ("/nothing", Err(404)),
@@ -163,10 +159,8 @@ fn what_guards_a_path_guards_the_program_there() {
 fn what_guards_an_index_script_guards_its_directory() {
     let nobody =
         || Settings { access: vec![Rc::new(Access::Allow(Allow::new([])))], ..Settings::default() };
-    let upstream = Upstream::new(vec![endpoint()]);
-    let (root, index) = (Some("/srv/app".into()), Some("index.php".to_owned()));
     let site = Router::new()
-        .program("/app/*", Program::new(Kind::FastCgi(FastCgi { upstream, root, index })))
+        .program("/app/*", fastcgi(Some("/srv/app"), Some("index.php")))
         .settings("/app/index.php", nobody())
         .build()
         .unwrap();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, mkfifoat};
 
+use super::super::files::Files;
 use super::super::program::{Cgi, Endpoint, FastCgi, Kind, Plan, Program, Scripts, Upstream};
 use super::super::router::Router;
 use super::super::{Answer, Site};
@@ -61,6 +62,7 @@ pub(super) fn fastcgi(root: Option<&str>, index: Option<&str>) -> Program {
     Program::new(Kind::FastCgi(FastCgi {
         upstream: Upstream::new(vec![endpoint()]),
         root: root.map(PathBuf::from),
+        whole_path: false,
         index: index.map(str::to_owned),
     }))
 }
@@ -130,7 +132,7 @@ fn the_first_file_on_the_way_is_the_script() {
             ("/cgi-bin/../../run", Err(400)),
             ("/cgi-bin/..%2foutside.py", Err(400)),
             ("/cgi-bin/run/../../run", Err(404)),
-            ("/cgi-bin", Err(404)),
+            ("/cgi-bin", Err(301)),
             ("/cgi-bin/", Err(404)),
             ("/cgi-bin/deep", Err(404)),
             ("/cgi-bin/deep/", Err(404)),
@@ -176,14 +178,75 @@ fn scripts_that_are_told_by_their_ending_must_have_it() {
             ("/run/.py", Err(404)),
             ("/.py", Err(404)),
             ("/directory.py", Err(404)),
-            // Here files answer.
-            ("/a.py/", Err(404)),
-            ("/a.py/b", Err(404)),
+            // By their ending, files would answer here.
+            ("/a.py/", Ok(("/a.py", "/", "a.py"))),
+            ("/a.py/b?c", Ok(("/a.py", "/b", "a.py"))),
+            ("/a.py/.git/b", Ok(("/a.py", "/.git/b", "a.py"))),
+            ("/deep/er/b.py/x/y", Ok(("/deep/er/b.py", "/x/y", "deep/er/b.py"))),
+            ("/inside.py/x", Ok(("/inside.py", "/x", "deep/er/b.py"))),
+            ("/a.py/b.py/c", Ok(("/a.py", "/b.py/c", "a.py"))),
+            ("/plain.py/x", Err(403)),
+            ("/notes.txt/x", Err(404)),
+            ("/notes.txt/b.py/x", Err(404)),
+            ("/nothing.py/a.py/x", Err(404)),
+            ("/directory.py/", Err(404)),
+            ("/directory.py/x", Err(404)),
+            ("/fifo.py/x", Err(404)),
+            ("/out.py/x", Err(404)),
+            ("/up/outside.py/x", Err(404)),
+            ("/loop.py/x", Err(404)),
+            ("/dangling.py/x", Err(404)),
+            ("/.hidden.py/x", Err(404)),
+            ("/deep/.secret/c.py/x", Err(404)),
+            ("/a.py/%00", Err(400)),
             ("/static/", Err(200)),
         ],
     );
     let plan = plan_of(&site, "GET /a.py", &[]).unwrap();
     assert_eq!(plan.script.root, Some(scratch.www()));
+    assert_eq!(plan_of(&site, "POST /a.py/b", &[]).unwrap().path, b"/a.py/b");
+    assert_eq!(plan_of(&site, "TRACE /a.py/b", &[]).unwrap_err(), 405);
+    let many = "/a.py".repeat(1500);
+    assert!(plan_of(&site, &format!("GET {many}/x"), &[]).is_ok());
+}
+
+#[test]
+fn a_path_that_goes_on_behind_a_script_needs_a_script_that_is_seen() {
+    let scratch = scripts();
+    scratch.write("beside/a.php/x", "a file below what is called so");
+    let root = scratch.www();
+    let files = || scratch.files().index(["index.php"]);
+    let beside = Files::new(root.join("beside")).unwrap();
+    let site = Router::new()
+        .files("/*", files())
+        .files("/b/*", beside)
+        .program("*.php", fastcgi(root.to_str(), Some("index.php")))
+        .program("/deep/*.php", fastcgi(Some("/no-such"), None))
+        .program("*.md", one(root.join("run")))
+        .program("*.app", Program::proxy(endpoint()))
+        .program("/index.php/own/*", Program::proxy(endpoint()))
+        .build()
+        .unwrap();
+    scratch.write("b/a.php", "secret");
+    scratch.write("x.md", "secret");
+    scratch.write("x.app", "secret");
+    check(
+        &site,
+        &root,
+        &[
+            ("/index.php/user/7", Ok(("/index.php", "/user/7", "index.php"))),
+            ("/index.php/", Ok(("/index.php", "/", "index.php"))),
+            ("/index.php/own/x", Ok(("", "", ""))),
+            // The file is there. Behind a script of its name goes only what is missing.
+            ("/b/a.php/x", Err(200)),
+            // Where the application sees its scripts, we do not.
+            ("/deep/index.php/x", Err(404)),
+            ("/x.md/y", Err(404)),
+            ("/x.app/y", Err(404)),
+            ("/notes.txt/x.php/y", Err(404)),
+            ("/else/where.php/y", Err(404)),
+        ],
+    );
 }
 
 #[test]
@@ -207,7 +270,7 @@ fn one_program_answers_for_all_below_its_prefix() {
             ("/exact", Ok(("/exact", "", run.to_str().unwrap()))),
             ("/a/b.md", Ok(("", "/a/b.md", run.to_str().unwrap()))),
             ("/u/7/x/y", Ok(("/u/7", "/x/y", run.to_str().unwrap()))),
-            ("/git", Err(404)),
+            ("/git", Err(301)),
             ("/exact/", Err(404)),
         ],
     );
@@ -216,6 +279,34 @@ fn one_program_answers_for_all_below_its_prefix() {
     let alone = Router::new().program("/*", one(&run)).build().unwrap();
     assert_eq!(script(&alone, "/"), Ok((String::new(), "/".into(), Some(run))));
     assert_eq!(plan_of(&alone, "GET /", &[]).unwrap().script.root, None);
+}
+
+#[test]
+fn scripts_of_the_whole_path_are_found_below_their_folder() {
+    let scratch = scripts();
+    let of_the_site = |index: Option<&str>| {
+        let mut program = fastcgi(scratch.www().to_str(), index);
+        if let Kind::FastCgi(fastcgi) = &mut program.kind {
+            fastcgi.whole_path = true;
+        }
+        program
+    };
+    let site = Router::new()
+        .program("/deep/*", of_the_site(Some("index.php")))
+        .program("/pl/*.pl", of_the_site(None))
+        .build()
+        .unwrap();
+    check(
+        &site,
+        &scratch.www(),
+        &[
+            ("/deep/", Ok(("/deep/index.php", "", "deep/index.php"))),
+            ("/deep/er/x.php/y", Ok(("/deep/er/x.php", "/y", "deep/er/x.php"))),
+            ("/pl/a.pl/b.pl", Ok(("/pl/a.pl", "/b.pl", "pl/a.pl"))),
+            ("/deep/.secret/c.php", Err(404)),
+        ],
+    );
+    assert_eq!(plan_of(&site, "GET /deep/", &[]).unwrap().script.root, Some(scratch.www()));
 }
 
 #[test]
