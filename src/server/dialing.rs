@@ -392,8 +392,7 @@ fn ask_origin(
     output: &mut Vec<u8>,
 ) -> origin::Exchange {
     let mut target = Vec::new();
-    let query = call.head.target.query();
-    origin::target(&plan.path, query, proxy.strip.as_deref(), &mut target);
+    origin::target(&call.head.target, &plan.path, proxy.strip.as_deref(), &mut target);
     let own = address.map(Endpoint::host).unwrap_or_default();
     let host = match proxy.host {
         HostField::Keep => call.head.authority,

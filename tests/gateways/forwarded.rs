@@ -110,7 +110,13 @@ fn prefix_and_host_are_replaced_where_it_is_asked_for() {
     );
     let world = World::start(&route);
     let mut client = world.connect();
-    for target in ["/api/", "/api/a%20b/%2561?q=%20&r", "/api/x/../y", "/api//twice/%3f"] {
+    for target in [
+        "/api/",
+        "/api/a%20b/%2561?q=%20&r",
+        "/api/x/../y",
+        "/api//twice/%3f",
+        "/api/a%3bb;c|?d|",
+    ] {
         assert_eq!(client.get(target).status, 200, "{target}");
     }
     let heads = origin.heads();
@@ -119,6 +125,7 @@ fn prefix_and_host_are_replaced_where_it_is_asked_for() {
     assert_eq!(targets[1], "/a%20b/%2561?q=%20&r");
     assert_eq!(targets[2], "/y");
     assert!(targets[3].ends_with("%3F") || targets[3].ends_with("%3f"), "{}", targets[3]);
+    assert_eq!(targets[4], "/a%3bb;c%7C?d%7C");
     let host = format!("host: {}", origin.address());
     assert!(heads.iter().all(|head| fields(head).contains(&host)), "{heads:?}");
 }

@@ -12,17 +12,18 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use httparse::Header;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
 use crate::gateway::Call;
 use crate::http::fields::{self, Fields, Name};
 use crate::http::framing::{Encoder, Length};
 use crate::http::head::Head;
+use crate::http::target::Target;
 
 /// How a request is passed on.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward<'a> {
-    /// Path, percent-encoded, and query: what [`target`] makes.
+    /// Path and query: what [`target`] makes.
     pub target: &'a [u8],
     /// The value of Host.
     pub host: &'a str,
@@ -86,26 +87,45 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// Appends the target that an origin is asked for: `path`, decoded and without dot segments, is
-/// escaped again; `query` stays as it is. `strip` is taken off the front of the path, where the
-/// path goes on with `/` or ends there: `/api` off `/api/x` leaves `/x`, off `/api` it leaves `/`,
-/// and `/apix` stays.
+/// The same in a path with escapes, which stay.
+const ESCAPED_PATH: &AsciiSet = &PATH.remove(b'%');
+
+/// The same in a query (RFC 3986 §3.4). A `%` that begins no escape stays as well: there are
+/// origins that read `%u0041`.
+const QUERY: &AsciiSet = &ESCAPED_PATH.remove(b'?');
+
+/// Appends the target that an origin is asked for. `path` is what `asked` resolves to, or what is
+/// asked for in its place: decoded and without dot segments. `strip` is taken off the front of the
+/// path, where the path goes on with `/` or ends there: `/api` off `/api/x` leaves `/x`, off `/api`
+/// it leaves `/`, and `/apix` stays.
 ///
-/// It is made from the path that routes and access checks have seen, and not from the one that the
-/// client has written: so there is no spelling that means one thing here and another there.
-pub fn target(path: &[u8], query: Option<&str>, strip: Option<&str>, out: &mut Vec<u8>) {
+/// The client's own spelling goes on where decoding its escapes, once, is all that makes `path` of
+/// it: an origin may tell `%3B` from `;`. Any other is made anew from `path`. Either way it comes
+/// down to the path that routes and access checks have seen, so there is no spelling that means one
+/// thing here and another there. Bytes that may not stand in a URI are escaped.
+pub fn target(asked: &Target<'_>, path: &[u8], strip: Option<&str>, out: &mut Vec<u8>) {
     let strip = strip.unwrap_or("").trim_end_matches('/').as_bytes();
-    let path = match path.strip_prefix(strip) {
+    let path = without(path, strip);
+    let spelled = asked.path().map_or(&b"/"[..], |path| without(path.as_bytes(), strip));
+    let escaped = if percent_decode(spelled).eq(path.iter().copied()) {
+        percent_encode(spelled, ESCAPED_PATH)
+    } else {
+        percent_encode(path, PATH)
+    };
+    escaped.for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+    if let Some(query) = asked.query() {
+        out.push(b'?');
+        let escaped = percent_encode(query.as_bytes(), QUERY);
+        escaped.for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+    }
+}
+
+/// `path` without `strip` at its front.
+fn without<'a>(path: &'a [u8], strip: &[u8]) -> &'a [u8] {
+    match path.strip_prefix(strip) {
         Some(b"") => b"/",
         Some(rest) if rest.starts_with(b"/") => rest,
         Some(_) | None => path,
-    };
-    for piece in percent_encode(path, PATH) {
-        out.extend_from_slice(piece.as_bytes());
-    }
-    if let Some(query) = query {
-        out.push(b'?');
-        out.extend_from_slice(query.as_bytes());
     }
 }
 
