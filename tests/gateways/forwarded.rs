@@ -110,13 +110,9 @@ fn prefix_and_host_are_replaced_where_it_is_asked_for() {
     );
     let world = World::start(&route);
     let mut client = world.connect();
-    for target in [
-        "/api/",
-        "/api/a%20b/%2561?q=%20&r",
-        "/api/x/../y",
-        "/api//twice/%3f",
-        "/api/a%3bb;c|?d|",
-    ] {
+    for target in
+        ["/api/", "/api/a%20b/%2561?q=%20&r", "/api/x/../y", "/api//twice/%3f", "/api/a%3bb;c|?d|"]
+    {
         assert_eq!(client.get(target).status, 200, "{target}");
     }
     let heads = origin.heads();

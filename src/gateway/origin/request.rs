@@ -18,6 +18,7 @@ use crate::gateway::Call;
 use crate::http::fields::{self, Fields, Name};
 use crate::http::framing::{Encoder, Length};
 use crate::http::head::Head;
+use crate::http::method::Method;
 use crate::http::target::Target;
 
 /// How a request is passed on.
@@ -51,6 +52,8 @@ const LEFT_OUT: [&str; 16] = [
     "Via",
     FORWARDED_FOR,
 ];
+
+const MAX_FORWARDS: &str = "Max-Forwards";
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 
@@ -93,6 +96,22 @@ const ESCAPED_PATH: &AsciiSet = &PATH.remove(b'%');
 /// The same in a query (RFC 3986 §3.4). A `%` that begins no escape stays as well: there are
 /// origins that read `%u0041`.
 const QUERY: &AsciiSet = &ESCAPED_PATH.remove(b'?');
+
+/// How often a request may still be passed on (RFC 9110 §7.6.2): at 0, who has it answers it.
+/// `None` where nothing valid is said of it, and for all methods but the two that it is for.
+#[must_use]
+pub fn max_forwards(head: &Head<'_>) -> Option<u64> {
+    if !matches!(head.method, Method::Options | Method::Trace) {
+        return None;
+    }
+    let mut said = values(&head.fields, MAX_FORWARDS);
+    let (Some(digits), None) = (said.next(), said.next()) else { return None };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // Of more than we can count to, what we can count to is passed on, as it is to be.
+    Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX))
+}
 
 /// Appends the target that an origin is asked for. `path` is what `asked` resolves to, or what is
 /// asked for in its place: decoded and without dot segments. `strip` is taken off the front of the
@@ -184,7 +203,7 @@ pub(super) fn write(
     out.extend_from_slice(forward.target);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     fields::write(out, "Host", forward.host.as_bytes());
-    write_end_to_end(&head.fields, out);
+    write_end_to_end(head, out);
     write_forwarding(call, out);
     if !offered.is_empty() {
         fields::write(out, "Connection", b"upgrade");
@@ -199,12 +218,19 @@ pub(super) fn write(
 }
 
 /// Appends the fields that are passed on, in their order.
-fn write_end_to_end(fields: &Fields<'_>, out: &mut Vec<u8>) {
+fn write_end_to_end(head: &Head<'_>, out: &mut Vec<u8>) {
+    let (fields, lines) = (&head.fields, head.fields.lines());
     // Sorted, so that a Connection of thousands of members costs no more than reading it.
     let mut named: Vec<&[u8]> = fields.members(Name::Connection).collect();
     named.sort_unstable_by(|a, b| compare(a, b));
-    for line in fields.lines().iter().filter(|line| is_passed(line.name, &named, fields.lines())) {
-        fields::write(out, line.name, line.value);
+    let forwards = max_forwards(head).map(|forwards| forwards.saturating_sub(1).to_string());
+    for line in lines.iter().filter(|line| is_passed(line.name, &named, lines)) {
+        match &forwards {
+            Some(left) if line.name.eq_ignore_ascii_case(MAX_FORWARDS) => {
+                fields::write(out, line.name, left.as_bytes());
+            }
+            Some(_) | None => fields::write(out, line.name, line.value),
+        }
     }
 }
 

@@ -92,6 +92,29 @@ fn connection_cannot_take_away_what_an_origin_relies_on() {
 }
 
 #[test]
+fn how_often_a_request_may_be_passed_on_is_counted_down() {
+    let far = u64::MAX - 1;
+    for (method, said, passed) in [
+        ("OPTIONS", "1", "0"),
+        ("OPTIONS", "0010", "9"),
+        ("TRACE", "3", "2"),
+        ("OPTIONS", "99999999999999999999999", &*far.to_string()),
+        ("GET", "3", "3"),
+        ("options", "3", "3"),
+        ("OPTIONS", "-1", "-1"),
+        ("OPTIONS", "+1", "+1"),
+        ("OPTIONS", "x", "x"),
+        ("OPTIONS", "", ""),
+        ("OPTIONS", "1, 2", "1, 2"),
+        ("OPTIONS", "3\r\nmax-forwards: 4", "3\r\nmax-forwards: 4"),
+    ] {
+        let request = format!("{method} / HTTP/1.1\r\nHost: h\r\nMax-Forwards: {said}\r\n\r\n");
+        let bytes = pass(request.as_bytes()).bytes;
+        assert!(bytes.contains(&format!("\r\nMax-Forwards: {passed}\r\n")), "{said}: {bytes}");
+    }
+}
+
+#[test]
 fn a_name_that_could_be_taken_for_another_is_left_out() {
     assert_eq!(passed("X-User: a\r\nX_User: b\r\nx_USER: c\r\n"), "X-User: a\r\n");
     assert_eq!(passed("X_User: b\r\nx_USER: c\r\n"), "X_User: b\r\nx_USER: c\r\n");
