@@ -73,6 +73,9 @@ pub enum Inbound<'a> {
     Content(&'a [u8]),
     /// Something for the log.
     Complaint(&'a [u8]),
+    /// The program has too much to do: this is all that it will say. What came before it is no
+    /// whole response.
+    Overloaded,
     /// The end of the response.
     End,
 }
@@ -109,8 +112,8 @@ pub enum Codec {
 
 impl Codec {
     /// Takes what it can from the front of `input`: how many bytes, and what they were. Bytes not
-    /// taken must stand at the front of the next call's `input`. After [`Inbound::End`] or
-    /// [`Inbound::Switch`] nothing is taken any more.
+    /// taken must stand at the front of the next call's `input`. After [`Inbound::End`],
+    /// [`Inbound::Overloaded`] or [`Inbound::Switch`] nothing is taken any more.
     ///
     /// # Errors
     /// Once, for what cannot be passed on. If content was passed on before, the response is to be
