@@ -127,6 +127,23 @@ fn prefix_and_host_are_replaced_where_it_is_asked_for() {
 }
 
 #[test]
+fn an_origin_is_asked_for_its_own_name_where_the_client_has_named_none() {
+    for request in
+        ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nX-Forwarded-Host: a.example\r\n\r\n"]
+    {
+        let origin = Origin::answering(ANSWER);
+        let world = World::start(&route(&origin, ""));
+        let mut client = world.connect();
+        client.send(request);
+        assert_eq!(client.response(false).text(), "ok");
+        let fields = fields(&origin.heads()[0]);
+        assert!(fields.contains(&format!("host: {}", origin.address())), "{fields:?}");
+        assert!(fields.contains(&"forwarded: for=127.0.0.1;proto=http".to_owned()), "{fields:?}");
+        assert!(!fields.iter().any(|field| field.contains("x-forwarded-host")), "{fields:?}");
+    }
+}
+
+#[test]
 fn a_client_sees_nothing_of_the_origins_hop() {
     let origin = Origin::answering(
         "HTTP/1.1 404 Gone Fishing\r\nServer: secret/1.0\r\n\
