@@ -2,6 +2,7 @@
 //! lets them stand in line, and takes back what they are done with.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::rc::Rc;
@@ -128,7 +129,7 @@ impl<N: Net> Server<N> {
             }
         };
         let state = LinkState::Serving(client);
-        if let Some(id) = idle {
+        if let Some(id) = idle.filter(|&id| self.is_quiet(id)) {
             if let Some(Peer::Gateway(link)) = self.peers.get_mut(id) {
                 link.state = state;
             }
@@ -158,6 +159,22 @@ impl<N: Net> Server<N> {
             relay.stage = Stage::Talking(Box::new(gateway));
             self.enqueue(client);
         }
+    }
+
+    /// Whether nothing has come on an idle connection, which is closed otherwise. Its event may be
+    /// in this turn's queue, or still to come; and what nobody has asked for answers nobody
+    /// (RFC 9112 §9.2).
+    fn is_quiet(&mut self, id: PeerId) -> bool {
+        let is_quiet = loop {
+            match self.net.read(id, &mut self.rx[..1]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => break read.is_err_and(|error| error.kind() == ErrorKind::WouldBlock),
+            }
+        };
+        if !is_quiet {
+            self.close(id);
+        }
+        is_quiet
     }
 
     /// Makes up what is said to the program first.
