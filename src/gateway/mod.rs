@@ -12,6 +12,7 @@ mod response_fields;
 pub mod scgi;
 pub mod variables;
 
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -165,4 +166,10 @@ impl Codec {
             Codec::Origin(exchange) => exchange.is_reusable(),
         }
     }
+}
+
+/// The order of names, whatever their case.
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let lower = |name| <[u8]>::iter(name).map(u8::to_ascii_lowercase);
+    lower(a).cmp(lower(b))
 }

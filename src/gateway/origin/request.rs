@@ -7,14 +7,13 @@
 //! server, has said. All other `X-Forwarded-` fields of the client are left out, since an origin
 //! could not tell who wrote them.
 
-use std::cmp::Ordering;
 use std::io::Write as _;
 use std::net::IpAddr;
 
 use httparse::Header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
-use crate::gateway::Call;
+use crate::gateway::{Call, compare};
 use crate::http::fields::{self, Fields, Name};
 use crate::http::framing::{Encoder, Length};
 use crate::http::head::Head;
@@ -255,12 +254,6 @@ fn is_passed(name: &str, named: &[&[u8]], lines: &[Header<'_>]) -> bool {
 fn is_alias(a: &str, b: &str) -> bool {
     let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| fold(a) == fold(b))
-}
-
-/// The order of names, whatever their case.
-fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    let lower = |name| <[u8]>::iter(name).map(u8::to_ascii_lowercase);
-    lower(a).cmp(lower(b))
 }
 
 /// Appends the fields that say where the request has come from.
