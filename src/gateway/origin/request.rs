@@ -245,14 +245,17 @@ fn is_passed(name: &str, named: &[&[u8]], lines: &[Header<'_>]) -> bool {
         return false;
     }
     let is_double = |other: &str| is_alias(other, name) && !other.eq_ignore_ascii_case(name);
-    !(name.contains('_') && lines.iter().any(|line| is_double(line.name)))
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_plain || !lines.iter().any(|line| is_double(line.name))
 }
 
-/// Whether `a` and `b` are one name to an origin that makes variables of fields: as WSGI, Rack and
-/// CGI do, for whom `_` is as good as `-`. So `X_Forwarded_For` is left out like `X-Forwarded-For`,
-/// and a name with `_` where there is another line that it could be taken for; all others pass.
+/// Whether `a` and `b` are one name to an origin that makes variables of fields: to WSGI and Rack,
+/// `_` is as good as `-`; to some servers before CGI scripts, so is every byte but letters and
+/// digits. So `X_Forwarded_For` and `X.Forwarded.For` are left out like `X-Forwarded-For`, and a
+/// name with such a byte where there is another line that it could be taken for; all others pass.
 fn is_alias(a: &str, b: &str) -> bool {
-    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let fold =
+        |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| fold(a) == fold(b))
 }
 

@@ -119,6 +119,10 @@ fn a_name_that_could_be_taken_for_another_is_left_out() {
     assert_eq!(passed("X-User: a\r\nX_User: b\r\nx_USER: c\r\n"), "X-User: a\r\n");
     assert_eq!(passed("X_User: b\r\nx_USER: c\r\n"), "X_User: b\r\nx_USER: c\r\n");
     assert_eq!(passed("A-b_c: 1\r\nA_b-c: 2\r\n"), "");
+    // There are origins for whom every other byte is as good as `-`, too.
+    assert_eq!(passed("X.Forwarded.For: a\r\nContent.Length: 5\r\nTransfer~Encoding: x\r\n"), "");
+    assert_eq!(passed("X-User: a\r\nX.User: b\r\nx+USER: c\r\n"), "X-User: a\r\n");
+    assert_eq!(passed("X.User: b\r\nX!: c\r\n"), "X.User: b\r\nX!: c\r\n");
 }
 
 #[test]
