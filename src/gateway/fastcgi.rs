@@ -29,6 +29,11 @@ const STDIN: u8 = 5;
 const STDOUT: u8 = 6;
 const STDERR: u8 = 7;
 
+/// How a request has ended: it was answered.
+const REQUEST_COMPLETE: u8 = 0;
+/// It was turned away: the application has run out of something.
+const OVERLOADED: u8 = 2;
+
 /// The role of an application that answers requests.
 const RESPONDER: u8 = 1;
 
@@ -64,6 +69,8 @@ enum At {
     Padding,
     /// Nothing: the response is whole.
     Over,
+    /// Nothing: the application has turned the request away.
+    Overloaded,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +78,8 @@ enum Record {
     Output,
     Complaint,
     End,
+    /// The end of a request that was turned away.
+    Overload,
     /// Of no interest: about the connection, or of a type that is not known.
     Other,
 }
@@ -128,14 +137,13 @@ impl Exchange {
     pub fn receive<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Inbound<'a>), BadGateway> {
         let mut used = 0;
         loop {
-            if self.at == At::Over {
-                return Ok((used, Inbound::End));
-            }
             let rest = &input[used..];
-            if rest.is_empty() {
-                return Ok((used, Inbound::Nothing));
-            }
             match self.at {
+                At::Over => return Ok((used, Inbound::End)),
+                At::Overloaded => return Ok((used, Inbound::Overloaded)),
+                At::Header | At::Content | At::Padding if rest.is_empty() => {
+                    return Ok((used, Inbound::Nothing));
+                }
                 At::Header => {
                     used += self.fill(rest);
                     if self.filled == HEADER {
@@ -155,7 +163,6 @@ impl Exchange {
                     used += count;
                     self.advance();
                 }
-                At::Over => {}
             }
         }
     }
@@ -167,6 +174,7 @@ impl Exchange {
     pub fn close(&mut self) -> Result<(), BadGateway> {
         match self.at {
             At::Over => Ok(()),
+            At::Overloaded => Err(BadGateway("it is overloaded")),
             At::Header | At::Content | At::Padding => {
                 Err(BadGateway("it closed the connection before the end of its response"))
             }
@@ -212,7 +220,7 @@ impl Exchange {
             Record::End if self.left != HEADER => {
                 return Err(BadGateway("it ends its response in a malformed record"));
             }
-            Record::End | Record::Complaint | Record::Other => {}
+            Record::End | Record::Overload | Record::Complaint | Record::Other => {}
         }
         self.advance();
         Ok(())
@@ -225,7 +233,7 @@ impl Exchange {
             Record::Output => self.answer.receive(piece)?,
             Record::Complaint => (piece.len(), Inbound::Complaint(piece)),
             Record::End => (self.fill(piece), Inbound::Nothing),
-            Record::Other => (piece.len(), Inbound::Nothing),
+            Record::Overload | Record::Other => (piece.len(), Inbound::Nothing),
         };
         self.left -= count;
         if self.record == Record::End && self.left == 0 {
@@ -239,9 +247,12 @@ impl Exchange {
     fn check_end(&mut self) -> Result<(), BadGateway> {
         self.filled = 0;
         match self.small[4] {
-            0 => self.answer.close(),
+            REQUEST_COMPLETE => self.answer.close(),
+            OVERLOADED => {
+                self.record = Record::Overload;
+                Ok(())
+            }
             1 => Err(BadGateway("it takes no further request on this connection")),
-            2 => Err(BadGateway("it is overloaded")),
             3 => Err(BadGateway("it is no FastCGI responder")),
             _ => Err(BadGateway("it ends its response with an unknown status")),
         }
@@ -253,6 +264,7 @@ impl Exchange {
             _ if self.left > 0 => At::Content,
             _ if self.padding > 0 => At::Padding,
             Record::End => At::Over,
+            Record::Overload => At::Overloaded,
             Record::Output | Record::Complaint | Record::Other => At::Header,
         };
     }

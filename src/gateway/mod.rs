@@ -12,6 +12,7 @@ mod response_fields;
 pub mod scgi;
 pub mod variables;
 
+use std::cmp::Ordering;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -73,6 +74,9 @@ pub enum Inbound<'a> {
     Content(&'a [u8]),
     /// Something for the log.
     Complaint(&'a [u8]),
+    /// The program has too much to do: this is all that it will say. What came before it is no
+    /// whole response.
+    Overloaded,
     /// The end of the response.
     End,
 }
@@ -109,8 +113,8 @@ pub enum Codec {
 
 impl Codec {
     /// Takes what it can from the front of `input`: how many bytes, and what they were. Bytes not
-    /// taken must stand at the front of the next call's `input`. After [`Inbound::End`] or
-    /// [`Inbound::Switch`] nothing is taken any more.
+    /// taken must stand at the front of the next call's `input`. After [`Inbound::End`],
+    /// [`Inbound::Overloaded`] or [`Inbound::Switch`] nothing is taken any more.
     ///
     /// # Errors
     /// Once, for what cannot be passed on. If content was passed on before, the response is to be
@@ -162,4 +166,10 @@ impl Codec {
             Codec::Origin(exchange) => exchange.is_reusable(),
         }
     }
+}
+
+/// The order of names, whatever their case.
+fn compare(a: &[u8], b: &[u8]) -> Ordering {
+    let lower = |name| <[u8]>::iter(name).map(u8::to_ascii_lowercase);
+    lower(a).cmp(lower(b))
 }

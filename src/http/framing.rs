@@ -8,7 +8,8 @@ use super::fields::{self, Fields, Name};
 use super::status::Status;
 use super::{Limits, Refusal};
 
-/// The most bytes of chunk extensions in one request (RFC 9112 §7.1.1 asks for a limit).
+/// The most bytes of chunk extensions in one message, beyond as many as it has of content before
+/// them (RFC 9112 §7.1.1 asks for a limit).
 pub const MAX_EXTENSION_BYTES: u32 = 4096;
 
 /// How a request's content is framed.
@@ -93,7 +94,7 @@ pub struct Chunked {
     at: At,
     /// Bytes left of this chunk; while its size line comes in, its size so far.
     left: u64,
-    /// Bytes of extensions, of all chunks so far.
+    /// Bytes of extensions so far that no content has made up for.
     extensions: u32,
     /// Bytes of trailer lines so far.
     trailers: u32,
@@ -211,7 +212,12 @@ impl Chunked {
             }
             (At::Size | At::Extension, b'\r') => Ok(At::SizeEnd),
             (At::SizeEnd, b'\n') if self.left == 0 => Ok(At::TrailerStart),
-            (At::SizeEnd, b'\n') => Ok(At::Data),
+            (At::SizeEnd, b'\n') => {
+                // There are servers that begin every size with zeros, and send many chunks.
+                let content = u32::try_from(self.left).unwrap_or(u32::MAX);
+                self.extensions = self.extensions.saturating_sub(content);
+                Ok(At::Data)
+            }
             (At::DataReturn, b'\r') => Ok(At::DataEnd),
             (At::DataEnd, b'\n') => Ok(At::SizeStart),
             (At::TrailerStart, b'\r') => Ok(At::LastEnd),

@@ -315,6 +315,10 @@ impl<N: Net> Serving<'_, '_, N> {
                     }
                 }
                 Inbound::Complaint(text) => complain(&mut gateway.complaint, text, plan),
+                Inbound::Overloaded => {
+                    let (status, why) = (Status::SERVICE_UNAVAILABLE, "it is overloaded");
+                    return Err(Stop::Fail(Failure::new(status, why)));
+                }
                 Inbound::End => {
                     gateway.input.clear();
                     gateway.input.extend_from_slice(rest);

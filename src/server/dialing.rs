@@ -400,12 +400,12 @@ fn ask_origin(
     output: &mut Vec<u8>,
 ) -> origin::Exchange {
     let mut target = Vec::new();
-    let query = call.head.target.query();
-    origin::target(&plan.path, query, proxy.strip.as_deref(), &mut target);
+    origin::target(&call.head.target, &plan.path, proxy.strip.as_deref(), &mut target);
     let own = address.map(Endpoint::host).unwrap_or_default();
     let host = match proxy.host {
-        HostField::Keep => call.head.authority,
-        HostField::Replace => &own,
+        HostField::Keep if !call.head.authority.is_empty() => call.head.authority,
+        // A client of HTTP/1.0 need not name a host; for an origin, an empty one is wrong.
+        HostField::Keep | HostField::Replace => &own,
     };
     let mut exchange = origin::Exchange::new(call.head.method);
     exchange.request(call, &origin::Forward { target: &target, host }, output);

@@ -13,6 +13,7 @@ use super::net::Net;
 use super::serving::{Serving, Step};
 use super::spool::Spool;
 use crate::http::Refusal;
+use crate::http::fields;
 use crate::http::head::{Head, HeadSpace};
 use crate::http::status::Status;
 use crate::site::Reply;
@@ -236,16 +237,22 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 }
 
-/// The head of a GET for `target` that is like `head` in all else (RFC 3875 §6.2.2).
+/// The head of a GET for `target` that is like `head` in all else (RFC 3875 §6.2.2). Host says whom
+/// `head` was for, and so the same: its target may have outranked its Host (RFC 9112 §3.2.2).
 fn elsewhere(head: &Head<'_>, target: &str) -> Vec<u8> {
     let method = if head.method.as_str() == "HEAD" { "HEAD" } else { "GET" };
     let mut bytes = format!("{method} {target} HTTP/1.{}\r\n", head.minor_version).into_bytes();
+    if !head.authority.is_empty() {
+        fields::write(&mut bytes, "Host", head.authority.as_bytes());
+    }
     for line in head.fields.lines() {
+        let is_replaced = ["Expect", "Host", "Transfer-Encoding"]
+            .iter()
+            .any(|name| line.name.eq_ignore_ascii_case(name));
         let is_of_content =
-            ["Expect", "Transfer-Encoding"].iter().any(|name| line.name.eq_ignore_ascii_case(name))
-                || line.name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("Content-"));
-        if !is_of_content {
-            crate::http::fields::write(&mut bytes, line.name, line.value);
+            line.name.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("Content-"));
+        if !is_replaced && !is_of_content {
+            fields::write(&mut bytes, line.name, line.value);
         }
     }
     bytes.extend_from_slice(b"\r\n");

@@ -116,7 +116,7 @@ pub struct Proxy {
 /// Which host an origin server is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum HostField {
-    /// The one the client has asked for.
+    /// The one the client has asked for; where it has named none (HTTP/1.0), its own.
     #[default]
     Keep,
     /// Its own: the endpoint's name and port.

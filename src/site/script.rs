@@ -15,8 +15,9 @@ use super::files::{Files, Found, is_hidden};
 use super::pattern::Pattern;
 use super::program::{Cgi, FastCgi, Kind, Plan, Program, Scgi, Scripts};
 use super::root::{self, Absence, Root};
-use super::{Answer, Errand, Site};
-use crate::gateway::Script;
+use super::rule::KNOWN_METHODS;
+use super::{Answer, Errand, Site, options};
+use crate::gateway::{Script, origin};
 use crate::http::framing::Length;
 use crate::http::method::Method;
 use crate::http::status::Status;
@@ -221,6 +222,11 @@ impl Site {
     pub(super) fn call(&self, errand: &Errand<'_>) -> Result<Answer, Absence> {
         let Errand { inquiry, path, rule, .. } = *errand;
         let (finder, pattern) = rule.program().ok_or(Absence::Missing)?;
+        // RFC 9110 §7.6.2: the last who may have it is the one whom it asks.
+        let is_proxy = matches!(finder.program.kind, Kind::Proxy(_));
+        if is_proxy && origin::max_forwards(inquiry.head) == Some(0) {
+            return Ok(Answer::Reply(options(KNOWN_METHODS, &rule.fields.success)));
+        }
         let content_limit = rule.content_limit;
         if matches!(inquiry.head.length, Some(Length::Known(length)) if length > content_limit) {
             return Ok(Answer::Reply(self.error(errand, Status::CONTENT_TOO_LARGE, &[])));

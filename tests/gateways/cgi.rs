@@ -143,6 +143,28 @@ fn redirects_lead_within_the_server_or_to_elsewhere() {
 }
 
 #[test]
+fn a_local_redirect_stays_with_the_host_that_was_asked() {
+    let second = "[[site]]\nhost = \"a.example\"\n";
+    let other = "[[site.route]]\npath = \"/cgi/hello.sh/there\"\nrespond = { content = \"a\" }\n";
+    let world = World::start(&[SCRIPTS, second, SCRIPTS, other].concat());
+    for (target, host, version, text) in [
+        ("", "a.example", 1, "a"),
+        ("", "b.example", 1, "sh: GET /there \n"),
+        // The target outranks Host (RFC 9112 §3.2.2).
+        ("http://a.example", "b.example", 1, "a"),
+        ("HTTP://a.EXAMPLE:81", "b.example", 1, "a"),
+        ("http://b.example", "a.example", 1, "sh: GET /there \n"),
+        ("http://a.example", "", 0, "a"),
+    ] {
+        let host = if host.is_empty() { String::new() } else { format!("Host: {host}\r\n") };
+        let mut client = world.connect();
+        client.send(format!("GET {target}/cgi/answer.sh?local HTTP/1.{version}\r\n{host}\r\n"));
+        let answer = client.response(false);
+        assert_eq!((answer.status, answer.text()), (200, text), "{target} {host}");
+    }
+}
+
+#[test]
 fn status_and_fields_are_the_scripts_own() {
     let world = World::start(SCRIPTS);
     let teapot = answer(&world, "status");

@@ -106,19 +106,49 @@ fn connections_to_an_application_are_used_again_one_request_at_a_time() {
     world.daemon.says("odd");
 }
 
+/// An application that ends each request with this status of the protocol, after `said`.
+fn refusing(status: u8, said: &'static [u8]) -> Origin {
+    Origin::start(move |mut wire| {
+        while !request(&mut wire).is_empty() {
+            if !said.is_empty() {
+                wire.write(record(STDOUT, said, 0));
+            }
+            wire.write(record(END, &[0, 0, 0, 0, status, 0, 0, 0], 0));
+        }
+    })
+}
+
 #[test]
 fn an_application_that_will_not_is_a_502() {
-    for (end, name) in [(1, "cannot multiplex"), (2, "overloaded"), (3, "unknown role")] {
-        let origin = Origin::start(move |mut wire| {
-            while !request(&mut wire).is_empty() {
-                wire.write(record(END, &[0, 0, 0, 0, end, 0, 0, 0], 0));
-            }
-        });
+    for (status, name) in [(1, "cannot multiplex"), (3, "unknown role"), (4, "nobody knows")] {
+        let origin = refusing(status, b"");
         let world = World::start(&route(&origin, ""));
-        let status = world.connect().get("/app/").status;
-        assert!(matches!(status, 502 | 503), "{name}: {status}");
+        let answer = world.connect().get("/app/");
+        assert_eq!((answer.status, answer.field("Retry-After")), (502, None), "{name}");
+        assert_eq!(origin.connections(), 1);
         world.assert_well();
     }
+}
+
+#[test]
+fn an_application_that_is_overloaded_is_a_503() {
+    let origin = refusing(2, b"");
+    let world = World::start(&route(&origin, ", persistent = 1"));
+    let mut client = world.connect();
+    for _ in 0..2 {
+        let answer = client.get("/app/");
+        assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
+    }
+    world.assert_well();
+    // An answer that has begun by then is not whole.
+    let begun = refusing(2, b"Content-Type: text/plain\n\nbegun");
+    let world = World::start(&route(&begun, ""));
+    let mut client = world.connect();
+    client.send("GET /app/ HTTP/1.1\r\nHost: a\r\n\r\n");
+    let answer = client.begin();
+    assert_eq!(answer.status, 200);
+    assert!(client.whole_or_cut(&answer).is_err());
+    world.assert_well();
 }
 
 #[test]

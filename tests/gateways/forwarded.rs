@@ -110,7 +110,9 @@ fn prefix_and_host_are_replaced_where_it_is_asked_for() {
     );
     let world = World::start(&route);
     let mut client = world.connect();
-    for target in ["/api/", "/api/a%20b/%2561?q=%20&r", "/api/x/../y", "/api//twice/%3f"] {
+    for target in
+        ["/api/", "/api/a%20b/%2561?q=%20&r", "/api/x/../y", "/api//twice/%3f", "/api/a%3bb;c|?d|"]
+    {
         assert_eq!(client.get(target).status, 200, "{target}");
     }
     let heads = origin.heads();
@@ -119,8 +121,26 @@ fn prefix_and_host_are_replaced_where_it_is_asked_for() {
     assert_eq!(targets[1], "/a%20b/%2561?q=%20&r");
     assert_eq!(targets[2], "/y");
     assert!(targets[3].ends_with("%3F") || targets[3].ends_with("%3f"), "{}", targets[3]);
+    assert_eq!(targets[4], "/a%3bb;c%7C?d%7C");
     let host = format!("host: {}", origin.address());
     assert!(heads.iter().all(|head| fields(head).contains(&host)), "{heads:?}");
+}
+
+#[test]
+fn an_origin_is_asked_for_its_own_name_where_the_client_has_named_none() {
+    for request in
+        ["GET / HTTP/1.0\r\n\r\n", "GET / HTTP/1.0\r\nX-Forwarded-Host: a.example\r\n\r\n"]
+    {
+        let origin = Origin::answering(ANSWER);
+        let world = World::start(&route(&origin, ""));
+        let mut client = world.connect();
+        client.send(request);
+        assert_eq!(client.response(false).text(), "ok");
+        let fields = fields(&origin.heads()[0]);
+        assert!(fields.contains(&format!("host: {}", origin.address())), "{fields:?}");
+        assert!(fields.contains(&"forwarded: for=127.0.0.1;proto=http".to_owned()), "{fields:?}");
+        assert!(!fields.iter().any(|field| field.contains("x-forwarded-host")), "{fields:?}");
+    }
 }
 
 #[test]

@@ -6,8 +6,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
-use super::World;
+use rustix::process::{Signal, kill_process};
+
 use super::origin::{Origin, Wire, route};
+use super::{World, pid, state};
 use crate::support::running::{DEADLINE, wait_until};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -88,6 +90,43 @@ fn a_connection_with_more_on_it_than_an_answer_is_not_used_again() {
         assert_eq!(other.connect().get("/").text(), "ok");
     }
     assert_eq!((closing.connections(), old.connections()), (3, 3));
+}
+
+/// While the server is stopped, another request comes in, and then something on the connection that
+/// it kept: both are there when it looks again.
+#[test]
+fn what_comes_unasked_on_an_idle_connection_answers_nobody() {
+    let evil = format!("{}evil", ANSWER.replace("2\r\n\r\nok", "4\r\n\r\n"));
+    for unasked in [evil, String::new()] {
+        let (gate, opened) = mpsc::channel::<()>();
+        let (sender, is_out) = mpsc::channel();
+        let opened = Mutex::new(opened);
+        let origin = Origin::start(move |mut wire| {
+            while wire.head().is_some() {
+                wire.write(ANSWER);
+                if opened.lock().unwrap().recv_timeout(DEADLINE).is_err() {
+                    continue;
+                }
+                wire.write(&unasked);
+                drop(wire);
+                return sender.send(()).unwrap();
+            }
+        });
+        let world = World::start(&route(&origin, ""));
+        let mut client = world.connect();
+        assert_eq!(client.get("/").text(), "ok");
+        let server = world.daemon.child.id();
+        kill_process(pid(server), Signal::STOP).unwrap();
+        wait_until("it is stopped", || state(server).is_some_and(|(state, _)| state == 'T'));
+        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+        gate.send(()).unwrap();
+        drop(gate);
+        is_out.recv_timeout(DEADLINE).expect("it is said");
+        kill_process(pid(server), Signal::CONT).unwrap();
+        assert_eq!(client.response(false).text(), "ok");
+        assert_eq!((origin.connections(), origin.heads().len()), (2, 2));
+        world.assert_well();
+    }
 }
 
 /// Answers the first request of each connection; at the second one it closes.

@@ -3,9 +3,11 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use super::origin::{Origin, route};
 use super::{PYTHON, Started, World, programs};
+use crate::support::folder::Folder;
 use crate::support::programs::is_there;
 
 const SWITCH: &str =
@@ -38,6 +40,28 @@ fn websockets_between_a_real_client_and_a_real_application() {
     assert!(output.status.success(), "{complaint}");
     assert_eq!(output.stdout, b"done\n");
     program.daemon.says("closed with 4000");
+    world.assert_well();
+}
+
+#[test]
+fn thousands_of_protocols_do_not_stop_the_loop() {
+    let offered: Vec<String> = (0..8000).map(|number| format!("a{number}")).collect();
+    let ask = ASK.replace("echo", &offered.join(","));
+    let switch = SWITCH.replace("echo", &"A7999,".repeat(10_000));
+    let origin = Origin::start(move |mut wire| {
+        wire.head();
+        wire.write(&switch);
+    });
+    let limits = "[limits]\nhead = { bytes = \"60KiB\" }\n";
+    let world = World::within(Folder::new(), limits, &route(&origin, ""));
+    let start = Instant::now();
+    for _ in 0..5 {
+        let mut client = world.connect();
+        client.send(&ask);
+        assert_eq!(client.begin().status, 101);
+    }
+    // To compare each with each takes twice as long.
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
     world.assert_well();
 }
 

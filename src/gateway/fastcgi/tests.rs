@@ -121,6 +121,7 @@ struct Story {
     content: Vec<u8>,
     complaints: Vec<u8>,
     is_whole: bool,
+    is_overloaded: bool,
     is_reusable: bool,
     error: Option<BadGateway>,
     /// Bytes taken; 0 after an error.
@@ -133,7 +134,7 @@ impl Story {
         exchange.finish(&mut Vec::new());
         let mut story = Story::default();
         for end in ends {
-            while story.taken < end && !story.is_whole {
+            while story.taken < end && !story.is_whole && !story.is_overloaded {
                 assert!(!exchange.is_reusable(), "it is not over");
                 let (used, inbound) = match exchange.receive(&input[story.taken..end]) {
                     Ok(step) => step,
@@ -147,6 +148,9 @@ impl Story {
         story.is_reusable = exchange.is_reusable();
         if story.is_whole {
             assert_eq!(exchange.receive(b"x"), Ok((0, Inbound::End)));
+        }
+        if story.is_overloaded {
+            assert_eq!(exchange.receive(b"x"), Ok((0, Inbound::Overloaded)));
         }
         story.error = exchange.close().err();
         story
@@ -162,6 +166,7 @@ impl Story {
             Inbound::Content(piece) => self.content.extend_from_slice(piece),
             Inbound::Complaint(piece) => self.complaints.extend_from_slice(piece),
             Inbound::End => self.is_whole = true,
+            Inbound::Overloaded => self.is_overloaded = true,
             Inbound::Interim(..) | Inbound::Switch(_) => panic!("it cannot say {inbound:?}"),
         }
     }
@@ -263,11 +268,23 @@ fn what_is_wrong_is_refused() {
         assert!(said.contains(why), "{said} ({why})");
         assert!(!story.is_whole && !story.is_reusable);
     }
-    for (status, why) in [(1, "no further request"), (2, "overloaded"), (3, "responder")] {
+    for (status, why) in [(1, "no further request"), (3, "responder")] {
         for input in [end(status), [out(HEAD), end(status)].concat()] {
             let BadGateway(said) = Story::at_every_cut(&input).error.unwrap();
             assert!(said.contains(why), "{said}");
         }
+    }
+}
+
+#[test]
+fn an_application_that_is_overloaded_has_not_answered() {
+    let head = [out(HEAD), end(2)].concat();
+    let whole = [out(HEAD), out(b"hi"), out(b""), end(2)].concat();
+    let padded = [record(3, 1, &[0, 0, 0, 0, 2, 0, 0, 0], 7)].concat();
+    for input in [end(2), head, whole, padded] {
+        let story = Story::at_every_cut(&input);
+        assert!(story.is_overloaded && !story.is_whole && !story.is_reusable);
+        assert_eq!((story.error, story.taken), (Some(BadGateway("it is overloaded")), input.len()));
     }
 }
 

@@ -20,7 +20,7 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-pub use request::{Forward, target};
+pub use request::{Forward, max_forwards, target};
 
 use super::{BadGateway, Call, Inbound, MAX_HEAD_BYTES};
 use crate::http::Limits;

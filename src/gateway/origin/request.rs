@@ -7,22 +7,23 @@
 //! server, has said. All other `X-Forwarded-` fields of the client are left out, since an origin
 //! could not tell who wrote them.
 
-use std::cmp::Ordering;
 use std::io::Write as _;
 use std::net::IpAddr;
 
 use httparse::Header;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
-use crate::gateway::Call;
+use crate::gateway::{Call, compare};
 use crate::http::fields::{self, Fields, Name};
 use crate::http::framing::{Encoder, Length};
 use crate::http::head::Head;
+use crate::http::method::Method;
+use crate::http::target::Target;
 
 /// How a request is passed on.
 #[derive(Clone, Copy, Debug)]
 pub struct Forward<'a> {
-    /// Path, percent-encoded, and query: what [`target`] makes.
+    /// Path and query: what [`target`] makes.
     pub target: &'a [u8],
     /// The value of Host.
     pub host: &'a str,
@@ -50,6 +51,8 @@ const LEFT_OUT: [&str; 16] = [
     "Via",
     FORWARDED_FOR,
 ];
+
+const MAX_FORWARDS: &str = "Max-Forwards";
 
 const FORWARDED_FOR: &str = "X-Forwarded-For";
 
@@ -86,26 +89,61 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// Appends the target that an origin is asked for: `path`, decoded and without dot segments, is
-/// escaped again; `query` stays as it is. `strip` is taken off the front of the path, where the
-/// path goes on with `/` or ends there: `/api` off `/api/x` leaves `/x`, off `/api` it leaves `/`,
-/// and `/apix` stays.
+/// The same in a path with escapes, which stay.
+const ESCAPED_PATH: &AsciiSet = &PATH.remove(b'%');
+
+/// The same in a query (RFC 3986 §3.4). A `%` that begins no escape stays as well: there are
+/// origins that read `%u0041`.
+const QUERY: &AsciiSet = &ESCAPED_PATH.remove(b'?');
+
+/// How often a request may still be passed on (RFC 9110 §7.6.2): at 0, who has it answers it.
+/// `None` where nothing valid is said of it, and for all methods but the two that it is for.
+#[must_use]
+pub fn max_forwards(head: &Head<'_>) -> Option<u64> {
+    if !matches!(head.method, Method::Options | Method::Trace) {
+        return None;
+    }
+    let mut said = values(&head.fields, MAX_FORWARDS);
+    let (Some(digits), None) = (said.next(), said.next()) else { return None };
+    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    // Of more than we can count to, what we can count to is passed on, as it is to be.
+    Some(std::str::from_utf8(digits).ok()?.parse().unwrap_or(u64::MAX))
+}
+
+/// Appends the target that an origin is asked for. `path` is what `asked` resolves to, or what is
+/// asked for in its place: decoded and without dot segments. `strip` is taken off the front of the
+/// path, where the path goes on with `/` or ends there: `/api` off `/api/x` leaves `/x`, off `/api`
+/// it leaves `/`, and `/apix` stays.
 ///
-/// It is made from the path that routes and access checks have seen, and not from the one that the
-/// client has written: so there is no spelling that means one thing here and another there.
-pub fn target(path: &[u8], query: Option<&str>, strip: Option<&str>, out: &mut Vec<u8>) {
+/// The client's own spelling goes on where decoding its escapes, once, is all that makes `path` of
+/// it: an origin may tell `%3B` from `;`. Any other is made anew from `path`. Either way it comes
+/// down to the path that routes and access checks have seen, so there is no spelling that means one
+/// thing here and another there. Bytes that may not stand in a URI are escaped.
+pub fn target(asked: &Target<'_>, path: &[u8], strip: Option<&str>, out: &mut Vec<u8>) {
     let strip = strip.unwrap_or("").trim_end_matches('/').as_bytes();
-    let path = match path.strip_prefix(strip) {
+    let path = without(path, strip);
+    let spelled = asked.path().map_or(&b"/"[..], |path| without(path.as_bytes(), strip));
+    let escaped = if percent_decode(spelled).eq(path.iter().copied()) {
+        percent_encode(spelled, ESCAPED_PATH)
+    } else {
+        percent_encode(path, PATH)
+    };
+    escaped.for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+    if let Some(query) = asked.query() {
+        out.push(b'?');
+        let escaped = percent_encode(query.as_bytes(), QUERY);
+        escaped.for_each(|piece| out.extend_from_slice(piece.as_bytes()));
+    }
+}
+
+/// `path` without `strip` at its front.
+fn without<'a>(path: &'a [u8], strip: &[u8]) -> &'a [u8] {
+    match path.strip_prefix(strip) {
         Some(b"") => b"/",
         Some(rest) if rest.starts_with(b"/") => rest,
         Some(_) | None => path,
-    };
-    for piece in percent_encode(path, PATH) {
-        out.extend_from_slice(piece.as_bytes());
-    }
-    if let Some(query) = query {
-        out.push(b'?');
-        out.extend_from_slice(query.as_bytes());
     }
 }
 
@@ -164,7 +202,7 @@ pub(super) fn write(
     out.extend_from_slice(forward.target);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     fields::write(out, "Host", forward.host.as_bytes());
-    write_end_to_end(&head.fields, out);
+    write_end_to_end(head, out);
     write_forwarding(call, out);
     if !offered.is_empty() {
         fields::write(out, "Connection", b"upgrade");
@@ -179,12 +217,19 @@ pub(super) fn write(
 }
 
 /// Appends the fields that are passed on, in their order.
-fn write_end_to_end(fields: &Fields<'_>, out: &mut Vec<u8>) {
+fn write_end_to_end(head: &Head<'_>, out: &mut Vec<u8>) {
+    let (fields, lines) = (&head.fields, head.fields.lines());
     // Sorted, so that a Connection of thousands of members costs no more than reading it.
     let mut named: Vec<&[u8]> = fields.members(Name::Connection).collect();
     named.sort_unstable_by(|a, b| compare(a, b));
-    for line in fields.lines().iter().filter(|line| is_passed(line.name, &named, fields.lines())) {
-        fields::write(out, line.name, line.value);
+    let forwards = max_forwards(head).map(|forwards| forwards.saturating_sub(1).to_string());
+    for line in lines.iter().filter(|line| is_passed(line.name, &named, lines)) {
+        match &forwards {
+            Some(left) if line.name.eq_ignore_ascii_case(MAX_FORWARDS) => {
+                fields::write(out, line.name, left.as_bytes());
+            }
+            Some(_) | None => fields::write(out, line.name, line.value),
+        }
     }
 }
 
@@ -200,21 +245,18 @@ fn is_passed(name: &str, named: &[&[u8]], lines: &[Header<'_>]) -> bool {
         return false;
     }
     let is_double = |other: &str| is_alias(other, name) && !other.eq_ignore_ascii_case(name);
-    !(name.contains('_') && lines.iter().any(|line| is_double(line.name)))
+    let is_plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    is_plain || !lines.iter().any(|line| is_double(line.name))
 }
 
-/// Whether `a` and `b` are one name to an origin that makes variables of fields: as WSGI, Rack and
-/// CGI do, for whom `_` is as good as `-`. So `X_Forwarded_For` is left out like `X-Forwarded-For`,
-/// and a name with `_` where there is another line that it could be taken for; all others pass.
+/// Whether `a` and `b` are one name to an origin that makes variables of fields: to WSGI and Rack,
+/// `_` is as good as `-`; to some servers before CGI scripts, so is every byte but letters and
+/// digits. So `X_Forwarded_For` and `X.Forwarded.For` are left out like `X-Forwarded-For`, and a
+/// name with such a byte where there is another line that it could be taken for; all others pass.
 fn is_alias(a: &str, b: &str) -> bool {
-    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    let fold =
+        |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
     a.len() == b.len() && a.bytes().zip(b.bytes()).all(|(a, b)| fold(a) == fold(b))
-}
-
-/// The order of names, whatever their case.
-fn compare(a: &[u8], b: &[u8]) -> Ordering {
-    let lower = |name| <[u8]>::iter(name).map(u8::to_ascii_lowercase);
-    lower(a).cmp(lower(b))
 }
 
 /// Appends the fields that say where the request has come from.

@@ -164,6 +164,7 @@ fn server_and_client_are_told_whatever_the_socket() {
 fn the_target_is_told_as_it_was_sent() {
     for (target, uri, query) in [
         ("/a%2e//b", "/a%2e//b", ""),
+        ("/./a%3Bb%41|?c|", "/./a%3Bb%41|?c|", "c|"),
         ("/a?", "/a?", ""),
         ("/a??b?%20", "/a??b?%20", "?b?%20"),
         ("http://h/a?b", "/a?b", "b"),

@@ -182,6 +182,7 @@ fn hear(
                 connection.respond(said.status, &fields, said.length, date, out);
             }
             Inbound::LocalRedirect(_) => return Outcome::Redirects,
+            Inbound::Overloaded => return Outcome::Fails(Status::SERVICE_UNAVAILABLE),
             Inbound::Switch(fields) => {
                 connection.switch(&fields, Stamp::new(UNIX_TIME).http(), out);
                 is_tunnel = true;

@@ -11,7 +11,7 @@ use super::super::router::Router;
 use super::super::rule::Settings;
 use super::super::{Answer, Inquiry};
 use super::scripts::{check, endpoint, fastcgi, one, plan_of, script, scripts};
-use super::{Got, answer_at, at, get};
+use super::{Got, answer_at, ask, at, get};
 use crate::gateway::Script;
 use crate::http::Limits;
 use crate::http::head::{Head, HeadSpace};
@@ -47,6 +47,33 @@ fn every_method_but_two_is_the_programs() {
     assert_eq!(plan_of(&site, "CONNECT h:1", &[]).unwrap_err(), 405);
     // This asks the server itself.
     assert_eq!(plan_of(&site, "OPTIONS *", &[]).unwrap_err(), 204);
+}
+
+#[test]
+fn a_request_that_may_not_be_passed_on_is_answered_here() {
+    let guarded =
+        Settings { access: vec![Rc::new(Access::Allow(Allow::new([])))], ..Settings::default() };
+    let scgi = Scgi { upstream: Upstream::new(vec![endpoint()]), root: None };
+    let site = Router::new()
+        .program("/*", Program::proxy(endpoint()))
+        .program("/scgi/*", Program::new(Kind::Scgi(scgi)))
+        .settings("/guarded/*", guarded);
+    let site = site.build().unwrap();
+    let last = &["Max-Forwards: 0"];
+    let got = ask(&site, "OPTIONS /x", last);
+    assert_eq!(
+        (got.status, got.field("Allow")),
+        (204, ask(&site, "OPTIONS *", &[]).field("Allow"))
+    );
+    assert_eq!(plan_of(&site, "OPTIONS /guarded/x", last).unwrap_err(), 403);
+    for (request, fields) in [
+        ("GET /x", last),
+        ("OPTIONS /x", &["Max-Forwards: 1"]),
+        ("OPTIONS /x", &["Max-Forwards: -0"]),
+        ("OPTIONS /scgi/x", last),
+    ] {
+        assert!(plan_of(&site, request, fields).is_ok(), "{request} {fields:?}");
+    }
 }
 
 #[test]

@@ -123,7 +123,10 @@ fn hear(exchange: &mut Exchange, input: &[u8], events: &mut Vec<Event>) -> Optio
             (used, Event::Content(content.to_vec()))
         }
         Ok((used, Inbound::End)) => (used, Event::End),
-        Ok((_, other @ (Inbound::LocalRedirect(_) | Inbound::Complaint(_)))) => {
+        Ok((
+            _,
+            other @ (Inbound::LocalRedirect(_) | Inbound::Complaint(_) | Inbound::Overloaded),
+        )) => {
             panic!("an origin does not say {other:?}")
         }
         Err(why) => (0, Event::Failed(why)),
