@@ -8,8 +8,15 @@ use std::path::Path;
 use crate::support::mutant_list::{self, Kind, Mutant};
 
 const FEWEST: usize = 12;
-const KINDS: [Kind; 6] =
-    [Kind::Parser, Kind::Framing, Kind::Loop, Kind::Timers, Kind::Names, Kind::Fairness];
+const KINDS: [Kind; 7] = [
+    Kind::Parser,
+    Kind::Framing,
+    Kind::Loop,
+    Kind::Timers,
+    Kind::Names,
+    Kind::Fairness,
+    Kind::Relay,
+];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

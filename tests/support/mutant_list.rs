@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Timers,
     Names,
     Fairness,
+    Relay,
 }
 
 /// One bug, as a change of one place.
