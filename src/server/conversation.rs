@@ -262,6 +262,7 @@ impl<N: Net> Serving<'_, '_, N> {
                     count == room || gateway.ready.read_closed || gateway.is_process();
                 gateway.heard += count as u64;
                 self.moved += count;
+                self.heard += count;
                 self.hear(gateway, plan, &buffer[..kept + count]).map(|()| true)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {

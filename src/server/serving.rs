@@ -22,6 +22,10 @@ use crate::site::Site;
 /// Bytes of gathered answers above which they are written before more are made.
 pub(super) const GATHERED: usize = 64 << 10;
 
+/// A byte that a program says takes as long as so many of a file: it is copied from the pipe, into
+/// its frame and to the socket, where `sendfile` copies nothing.
+const RELAYED_COST: usize = 4;
+
 /// What the loop lends to whom it serves.
 pub(super) struct Cx<'a, N> {
     pub(super) net: &'a mut N,
@@ -60,6 +64,8 @@ pub(super) struct Serving<'c, 'a, N> {
     pub(super) exchange: Exchange,
     /// Bytes received and sent in this turn.
     pub(super) moved: usize,
+    /// Bytes heard from a program in this turn.
+    pub(super) heard: usize,
     /// Requests answered in this turn.
     pub(super) answered: u32,
     /// How often a producer was asked in this turn.
@@ -122,6 +128,7 @@ pub(super) fn serve<N: Net>(
         output_sent: work.sent,
         exchange: work.exchange,
         moved: 0,
+        heard: 0,
         answered: 0,
         asked: 0,
     };
@@ -250,6 +257,7 @@ impl<N: Net> Serving<'_, '_, N> {
         self.answered >= self.cx.limits.turn_requests
             || self.asked >= self.cx.limits.turn_requests
             || self.moved >= self.cx.limits.turn_bytes
+            || self.heard.saturating_mul(RELAYED_COST) >= self.cx.limits.turn_bytes
     }
 
     /// Reads on, behind what is still in the window.
