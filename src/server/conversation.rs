@@ -12,7 +12,7 @@ use super::exchange::entry_of;
 use super::gateway::{AnswerEnd, Failure, Gateway, Origin, Trouble, Upload};
 use super::listener::is_exhausted;
 use super::net::Net;
-use super::serving::{Serving, Step};
+use super::serving::{RELAYED_COST, Serving, Step};
 use super::spawner::Ending;
 use super::spool::{Spool, too_large};
 use crate::gateway::{BadGateway, Inbound, MAX_HEAD_BYTES, ResponseHead};
@@ -276,7 +276,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 gateway.ready.readable =
                     count == room || gateway.ready.read_closed || gateway.is_process();
                 gateway.heard += count as u64;
-                self.moved += count;
+                self.moved += count.saturating_mul(RELAYED_COST);
                 self.hear(gateway, plan, &buffer[..kept + count]).map(|()| true)
             }
             // What has left its group and holds its output open will not add to its answer.

@@ -39,7 +39,8 @@ pub struct Limits {
     /// Requests that one client may have answered before the others have their turn; and how often
     /// a producer of its content may be asked.
     pub turn_requests: u32,
-    /// Bytes that one client may receive and send before the others have their turn.
+    /// Bytes that one client may receive and send before the others have their turn. A byte that a
+    /// program says counts as four at least.
     pub turn_bytes: usize,
     /// How long a connection that the server ends is still listened to, so that the last answer is
     /// not lost to a reset (RFC 9112 §9.6).

@@ -22,6 +22,10 @@ use crate::site::Site;
 /// Bytes of gathered answers above which they are written before more are made.
 pub(super) const GATHERED: usize = 64 << 10;
 
+/// What a byte that a program says costs of a turn, beside what it costs to send it on: it is copied
+/// from the pipe and into its frame, where `sendfile` copies nothing.
+pub(super) const RELAYED_COST: usize = 3;
+
 /// What the loop lends to whom it serves.
 pub(super) struct Cx<'a, N> {
     pub(super) net: &'a mut N,
@@ -58,7 +62,7 @@ pub(super) struct Serving<'c, 'a, N> {
     pub(super) output: Vec<u8>,
     pub(super) output_sent: usize,
     pub(super) exchange: Exchange,
-    /// Bytes received and sent in this turn, by clients and programs.
+    /// Bytes received and sent in this turn, by clients and programs, at what they cost.
     pub(super) moved: usize,
     /// Bytes received from the client in this turn.
     received: usize,

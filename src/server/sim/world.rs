@@ -30,6 +30,9 @@ use crate::site::program::Endpoint;
 /// The wall clock stands still, so that every answer has the same date.
 pub(super) const UNIX_TIME: u64 = 1_000_000_000;
 
+/// No story takes so long: the most patient wait for ten hours.
+const DOOMSDAY: Millis = Millis(200_000_000);
+
 /// Promises of handlers that are to be fulfilled some time.
 pub(super) type Promises = Rc<RefCell<Vec<Promise>>>;
 
@@ -243,6 +246,7 @@ impl Net for World {
                 return Ok(());
             }
             self.now = self.now.max(at);
+            assert!(self.now < DOOMSDAY, "somebody is kept for ever");
             match (client, program) {
                 (Some((time, remote)), _) if time == at => self.act(remote),
                 (_, Some((time, peer))) if time == at => {
