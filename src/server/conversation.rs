@@ -9,10 +9,9 @@ use std::ops::Range;
 
 use super::access_log::Entry;
 use super::exchange::entry_of;
-use super::gateway::{Failure, Gateway, Origin, Upload};
+use super::gateway::{AnswerEnd, Failure, Gateway, Origin, Trouble, Upload};
 use super::listener::is_exhausted;
 use super::net::Net;
-use super::relay::name;
 use super::serving::{Serving, Step};
 use super::spawner::Ending;
 use super::spool::{Spool, too_large};
@@ -32,8 +31,8 @@ pub(super) const BUFFER: usize = MAX_HEAD_BYTES + RECEIVE;
 /// Bytes of spooled content that are framed at once.
 const PIECE: usize = 16 << 10;
 
-/// Bytes of a complaint without a line end that are logged as one.
-const COMPLAINT: usize = 4 << 10;
+/// Bytes of complaints that are read at once, as long as they are logged: each line is a write.
+const COMPLAINTS: usize = 4 << 10;
 
 /// Why a conversation does not go on.
 pub(super) enum Stop {
@@ -65,7 +64,8 @@ impl<N: Net> Serving<'_, '_, N> {
         if !gateway.is_open {
             if gateway.origin == Origin::Kept && gateway.has_news() {
                 // What it says, nobody has asked: it would be taken for this client's answer.
-                return Err(Stop::Fail(Failure::bad("a kept connection was spent")));
+                let why = "a kept connection was over";
+                return Err(Stop::Fail(Failure::new(Trouble::Spent, Status::BAD_GATEWAY, why)));
             }
             if gateway.ready.broken && !gateway.ready.writable {
                 return Err(Stop::Fail(self.why_closed(gateway)));
@@ -81,7 +81,9 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         let pushed = self.push(gateway, rx, window)?;
         let pulled = self.pull(gateway, plan)?;
-        if pushed || pulled {
+        // Once it answers, what its client still sends buys it no time.
+        let is_progress = pushed && (gateway.is_tunnel() || self.client.connection.owes_answer());
+        if pulled || is_progress {
             gateway.moved_at = self.cx.now;
         }
         let wants_content = matches!(gateway.upload, Upload::Streamed | Upload::Tunnel);
@@ -96,25 +98,26 @@ impl<N: Net> Serving<'_, '_, N> {
     fn why_closed(&mut self, gateway: &Gateway) -> Failure {
         match self.cx.net.error(gateway.id) {
             Some(error) if is_exhausted(&error) => {
-                Failure::new(Status::SERVICE_UNAVAILABLE, format!("cannot be had: {error}"))
+                Failure::short(format!("cannot be had: {error}"))
             }
             Some(error) if gateway.is_process() => Failure::bad(format!("cannot be run: {error}")),
-            Some(error) => Failure::bad(format!("cannot be reached: {error}")),
-            None => Failure::bad("cannot be reached"),
+            Some(error) => Failure::unreached(format!("cannot be reached: {error}")),
+            None => Failure::unreached("cannot be reached"),
         }
     }
 
     /// Hears a process's complaints, and whether it has ended.
     pub(super) fn look_after(&mut self, gateway: &mut Gateway, plan: &Plan) {
         let mut buffer = self.take_buffer();
-        let said = self.cx.net.read_complaints(gateway.id, &mut buffer).unwrap_or(0);
-        complain(&mut gateway.complaint, &buffer[..said], plan);
+        let most = if gateway.complaints.is_full() { BUFFER } else { COMPLAINTS };
+        let said = self.cx.net.read_complaints(gateway.id, &mut buffer[..most]).unwrap_or(0);
+        gateway.complaints.hear(&buffer[..said], plan);
         self.moved += said;
         *self.cx.gx = buffer;
         gateway.is_news = said > 0;
         gateway.ending = gateway.ending.or_else(|| self.cx.net.ended(gateway.id));
-        if gateway.ending.is_some() && !gateway.complaint.is_empty() {
-            complain(&mut gateway.complaint, b"\n", plan);
+        if gateway.ending.is_some() && !gateway.is_news {
+            gateway.complaints.end(plan);
         }
     }
 
@@ -134,11 +137,11 @@ impl<N: Net> Serving<'_, '_, N> {
     ) -> Result<bool, Stop> {
         let mut moved = false;
         while !self.is_spent() {
-            if gateway.has_output() {
-                if !self.write_to(gateway) {
-                    break;
-                }
-            } else if !self.frame(gateway, rx, window)? {
+            // Pieces are gathered: a client that sends single bytes shall not have each written.
+            while gateway.output.len() < PIECE && self.frame(gateway, rx, window)? {
+                moved = true;
+            }
+            if !gateway.has_output() || !self.write_to(gateway) {
                 break;
             }
             moved = true;
@@ -146,18 +149,21 @@ impl<N: Net> Serving<'_, '_, N> {
         Ok(moved)
     }
 
-    /// Makes more of the request ready to be written. Returns whether there is more.
+    /// Makes more of the request ready to be written. Returns whether there may be more.
     fn frame(
         &mut self,
         gateway: &mut Gateway,
         rx: &[u8],
         window: &mut Range<usize>,
     ) -> Result<bool, Stop> {
-        gateway.output.clear();
-        gateway.output.shrink_to(2 * PIECE);
-        gateway.sent = 0;
         match gateway.upload {
             Upload::Done => Ok(false),
+            Upload::Ending if gateway.has_output() => Ok(false),
+            Upload::Ending => {
+                self.cx.net.finish(gateway.id);
+                gateway.upload = Upload::Done;
+                Ok(false)
+            }
             Upload::Spooled(at) => {
                 let mut piece = [0; PIECE];
                 let spool = self.exchange.spool.as_ref().expect("it is kept to the end");
@@ -222,6 +228,11 @@ impl<N: Net> Serving<'_, '_, N> {
                 gateway.ready.writable = count == rest.len();
                 gateway.sent += count;
                 self.moved += count;
+                if !gateway.has_output() {
+                    gateway.output.clear();
+                    gateway.output.shrink_to(2 * PIECE);
+                    gateway.sent = 0;
+                }
                 true
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
@@ -268,6 +279,11 @@ impl<N: Net> Serving<'_, '_, N> {
                 self.moved += count;
                 self.hear(gateway, plan, &buffer[..kept + count]).map(|()| true)
             }
+            // What has left its group and holds its output open will not add to its answer.
+            Err(error) if error.kind() == ErrorKind::WouldBlock && gateway.ending.is_some() => {
+                gateway.closed_at = Some(self.cx.now);
+                Self::hear_end(gateway).map(|()| true)
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {
                 gateway.ready.readable = false;
                 Ok(false)
@@ -288,7 +304,7 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         let mut rest = said;
         loop {
-            if gateway.upload == Upload::Tunnel {
+            if gateway.is_tunnel() {
                 self.exchange.body_sent += rest.len() as u64;
                 self.client.connection.send(rest, self.cx.tx);
                 rest = &[];
@@ -314,10 +330,9 @@ impl<N: Net> Serving<'_, '_, N> {
                         self.exchange.body_sent += content.len() as u64;
                     }
                 }
-                Inbound::Complaint(text) => complain(&mut gateway.complaint, text, plan),
+                Inbound::Complaint(text) => gateway.complaints.hear(text, plan),
                 Inbound::Overloaded => {
-                    let (status, why) = (Status::SERVICE_UNAVAILABLE, "it is overloaded");
-                    return Err(Stop::Fail(Failure::new(status, why)));
+                    return Err(Stop::Fail(Failure::short("it is overloaded")));
                 }
                 Inbound::End => {
                     gateway.input.clear();
@@ -336,11 +351,11 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// What the end of its output means. A process has its last words first: whether it was killed.
     fn hear_end(gateway: &mut Gateway) -> Result<(), Stop> {
-        if gateway.upload == Upload::Tunnel {
+        if gateway.is_tunnel() {
             return Err(Stop::Over);
         }
         let waits = gateway.is_process() && gateway.ending.is_none();
-        if waits && !gateway.announced {
+        if waits && gateway.answer_end == AnswerEnd::Open {
             return Ok(());
         }
         Err(Self::end_of(gateway))
@@ -367,7 +382,9 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Begins the answer with the head that the program has given.
     fn begin_relayed(&mut self, gateway: &mut Gateway, plan: &Plan, head: ResponseHead) {
         let ResponseHead { status, mut fields, date, length } = head;
-        gateway.announced = length.is_some();
+        if length.is_some() {
+            gateway.answer_end = AnswerEnd::Announced;
+        }
         plan.complete(&mut fields, status);
         let date = date.as_deref().unwrap_or(self.cx.stamp.http());
         let connection = &mut self.client.connection;
@@ -379,6 +396,7 @@ impl<N: Net> Serving<'_, '_, N> {
     fn switch(&mut self, gateway: &mut Gateway, plan: &Plan, fields: &[u8]) {
         self.client.connection.switch(fields, self.cx.stamp.http(), self.cx.tx);
         gateway.upload = Upload::Tunnel;
+        gateway.answer_end = AnswerEnd::Tunnel;
         self.draft(plan, Status::SWITCHING_PROTOCOLS);
     }
 
@@ -389,20 +407,5 @@ impl<N: Net> Serving<'_, '_, N> {
             let entry = Entry { user, status, ..entry_of(head, serving.client) };
             serving.cx.log.draft(&entry, serving.cx.stamp)
         });
-    }
-}
-
-/// Logs what a program complains of, line by line.
-pub(super) fn complain(begun: &mut Vec<u8>, text: &[u8], plan: &Plan) {
-    for piece in text.split_inclusive(|&byte| byte == b'\n') {
-        begun.extend_from_slice(piece);
-        if piece.ends_with(b"\n") || begun.len() >= COMPLAINT {
-            let line = String::from_utf8_lossy(begun);
-            let line = line.trim_end().replace(char::is_control, "\u{fffd}");
-            if !line.is_empty() {
-                log::warn!("{} says: {line}", name(plan));
-            }
-            begun.clear();
-        }
     }
 }

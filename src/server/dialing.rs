@@ -2,15 +2,16 @@
 //! lets them stand in line, and takes back what they are done with.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::rc::Rc;
 
 use super::Server;
 use super::client::{Client, Fate, Pending};
-use super::conversation::complain;
+use super::complaints::Complaints;
 use super::gateway::{Failure, Gateway, Origin, Relay, Stage, Upload};
-use super::gateways::{Link, LinkState, Seat, Verdict};
+use super::gateways::{Leaving, Line, Link, LinkState, Seat};
 use super::listener::is_exhausted;
 use super::net::{Net, Ready};
 use super::peers::{Peer, PeerId};
@@ -19,7 +20,6 @@ use super::spawner::Job;
 use super::timers::Millis;
 use crate::gateway::{Call, Codec, cgi, fastcgi, origin, scgi, variables};
 use crate::http::head::{Head, HeadSpace};
-use crate::http::status::Status;
 use crate::site::program::{Cgi, Endpoint, HostField, Kind, Plan, Proxy};
 
 /// Where programs are looked for by scripts that begin with `#!/usr/bin/env`, unless the server's
@@ -33,8 +33,8 @@ pub(super) enum Wish {
     Gateway(PeerId),
     /// No gateway any more, for this client: it has waited for long enough.
     Nothing(PeerId),
-    /// That somebody else may have a seat like this one, which is free.
-    Next(Seat),
+    /// That whoever is next in this line may have a seat, for one is free.
+    Next(Line),
     /// This gateway is not needed any more.
     Part(PeerId, Parting),
 }
@@ -44,8 +44,9 @@ pub(super) enum Wish {
 pub(super) enum Parting {
     /// It can carry another exchange.
     Keep,
-    /// It may come to its end by itself: a process that has answered as this plan wants.
-    Leave(Rc<Plan>),
+    /// It may come to its end by itself: a process that has answered as this plan wants, and what
+    /// it has complained of.
+    Leave(Rc<Plan>, Complaints),
     /// It goes.
     Close,
     /// It goes, and could not be reached.
@@ -68,38 +69,40 @@ impl<N: Net> Server<N> {
                 match wish {
                     Wish::Gateway(client) => self.dial(client, now),
                     Wish::Nothing(client) => self.gateways.give_up(client),
-                    Wish::Next(seat) => self.dial_next(seat, now),
+                    Wish::Next(line) => self.serve_line(line, now),
                     Wish::Part(gateway, parting) => self.part(gateway, parting, now),
                 }
             }
         }
     }
 
-    /// Gives a client the gateway it wants.
+    /// Has a client that wants a gateway stand in line for it.
     fn dial(&mut self, client: PeerId, now: Millis) {
         let Some(relay) = self.relay(client) else { return };
-        let (program, fresh) = (Rc::clone(&relay.plan.program), relay.fresh);
-        relay.attempts += 1;
-        match self.gateways.ask(&program, client, fresh, now) {
-            Verdict::Seat(seat, idle) => self.open(client, seat, idle, now),
-            Verdict::Waits => {
-                if let Some(relay) = self.relay(client) {
-                    relay.attempts -= 1;
-                }
-            }
-            Verdict::Full => {
-                let why = "it has no process or connection to spare, and its queue is full";
-                self.turn_away(client, Failure::new(Status::SERVICE_UNAVAILABLE, why));
-            }
+        let program = Rc::clone(&relay.plan.program);
+        let is_again = relay.fresh || !relay.tried.is_empty();
+        if let Some(line) = self.gateways.line_up(&program, client, is_again, now) {
+            self.serve_line(line, now);
+        } else {
+            let why = "it has no process or connection to spare, and its queue is full";
+            self.turn_away(client, Failure::short(why));
         }
     }
 
-    /// Gives the seat to the first in line who still wants it.
-    fn dial_next(&mut self, seat: Seat, now: Millis) {
-        while let Some(client) = self.gateways.next_in_line(seat) {
-            if self.relay(client).is_some() {
-                return self.dial(client, now);
+    /// Gives gateways to those in line as long as there are any.
+    fn serve_line(&mut self, line: Line, now: Millis) {
+        while let Some(client) = self.gateways.first(line) {
+            let Some(relay) = self.relay(client) else {
+                self.gateways.give_up(client);
+                continue;
+            };
+            let (fresh, tried) = (relay.fresh, std::mem::take(&mut relay.tried));
+            let granted = self.gateways.seat(line, fresh, &tried, now);
+            if let Some(relay) = self.relay(client) {
+                relay.tried = tried;
             }
+            let Some((seat, idle)) = granted else { return };
+            self.open(client, seat, idle, now);
         }
     }
 
@@ -139,22 +142,23 @@ impl<N: Net> Server<N> {
         } else {
             let id = self.peers.insert(Peer::Gateway(Link { seat, state }));
             gateway.id = id;
+            if let Some(relay) = self.relay(client) {
+                relay.tried.push(seat.endpoint());
+            }
             let opened = match opening {
                 Opening::Spawn(job) => self.net.spawn(*job, id),
                 Opening::Connect(endpoint) => self.net.connect(&endpoint, id),
             };
             if let Err(error) = opened {
-                let status = if is_exhausted(&error) || gateway.is_process() {
-                    Status::SERVICE_UNAVAILABLE
-                } else {
-                    Status::BAD_GATEWAY
-                };
-                self.part(id, Parting::Unreachable, now);
+                let is_short = is_exhausted(&error) || error.kind() == ErrorKind::WouldBlock;
+                self.part(id, if is_short { Parting::Close } else { Parting::Unreachable }, now);
                 if self.relay(client).is_some_and(|relay| relay.has_another()) {
                     return self.wishes.push(Wish::Gateway(client));
                 }
                 let why = format!("cannot be opened: {error}");
-                return self.turn_away(client, Failure::new(status, why));
+                let is_short = is_short || gateway.is_process();
+                let failure = if is_short { Failure::short(why) } else { Failure::unreached(why) };
+                return self.turn_away(client, failure);
             }
         }
         if let Some(relay) = self.relay(client) {
@@ -172,7 +176,8 @@ impl<N: Net> Server<N> {
     ) -> Result<(Opening, Gateway), Failure> {
         let server = self.net.local_address(client);
         let limits = self.limits.http();
-        let Some(Client { address: from, work: Some(work), .. }) = self.peers.client_mut(client)
+        let Some(Client { address: from, connection, work: Some(work), .. }) =
+            self.peers.client_mut(client)
         else {
             return Err(Failure::bad("its client has gone"));
         };
@@ -219,8 +224,12 @@ impl<N: Net> Server<N> {
             }
             Kind::Proxy(proxy) => {
                 let exchange = ask_origin(proxy, plan, &call, address.as_ref(), &mut output);
-                let streams = head.length.is_some();
-                let upload = if streams { Upload::Streamed } else { Upload::Done };
+                let upload = match head.length {
+                    None => Upload::Done,
+                    Some(_) if connection.is_in_content() => Upload::Streamed,
+                    // There was none but its end, and that went to a connection that was over.
+                    Some(_) => Upload::Spooled(0),
+                };
                 (Codec::Origin(exchange), upload)
             }
         };
@@ -243,11 +252,12 @@ impl<N: Net> Server<N> {
                     self.peers.remove(id);
                     self.net.close(id);
                 }
-                self.wishes.push(Wish::Next(seat));
+                self.wishes.push(Wish::Next(seat.line()));
             }
-            Parting::Leave(plan) => {
-                link.state = LinkState::Leaving(plan, Vec::new());
-                self.timers.set(id.key, now + self.gateways.timeout(seat));
+            Parting::Leave(plan, complaints) => {
+                let until = now + self.gateways.timeout(seat);
+                link.state = LinkState::Leaving(Leaving { plan, complaints, until });
+                self.timers.set(id.key, until);
                 self.enqueue(id);
             }
             Parting::Close => self.close(id),
@@ -323,7 +333,7 @@ impl<N: Net> Server<N> {
 
     fn make_room(&mut self, seat: Seat) {
         self.gateways.leave(seat);
-        self.wishes.push(Wish::Next(seat));
+        self.wishes.push(Wish::Next(seat.line()));
     }
 
     /// Serves a gateway that has no client.
@@ -335,17 +345,17 @@ impl<N: Net> Server<N> {
             // Its client is served.
             LinkState::Serving(_) => Fate::Wait,
             LinkState::Monitoring(_) => self.serve_monitor(id, now, occasion),
-            LinkState::Leaving(..) if occasion == Occasion::Due => Fate::Close,
-            LinkState::Leaving(plan, complaint) => {
+            LinkState::Leaving(leaving) => {
                 // What it still says to its client is of no use to anybody.
                 let heard = self.net.read(id, &mut self.rx).unwrap_or(0);
                 let said = self.net.read_complaints(id, &mut self.rx).unwrap_or(0);
-                complain(complaint, &self.rx[..said], plan);
-                match self.net.ended(id) {
-                    _ if heard + said > 0 => Fate::Yield,
-                    Some(_) => Fate::Close,
-                    None => Fate::Wait,
+                leaving.complaints.hear(&self.rx[..said], &leaving.plan);
+                let has_ended = self.net.ended(id).is_some() && heard + said == 0;
+                if has_ended || leaving.until <= now {
+                    leaving.complaints.end(&leaving.plan);
+                    return Fate::Close;
                 }
+                if heard + said > 0 { Fate::Yield } else { Fate::Wait }
             }
         }
     }

@@ -222,7 +222,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// Answers a request whose content is no content.
-    fn refuse_spooled(&mut self, refusal: Refusal) {
+    pub(super) fn refuse_spooled(&mut self, refusal: Refusal) {
         self.exchange.why = Some(refusal.why.into());
         let pending = std::mem::take(&mut self.exchange.pending);
         let reply = match &pending {

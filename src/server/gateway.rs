@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::client::Readiness;
+use super::complaints::Complaints;
 use super::limits::Limits;
 use super::net::Ready;
 use super::peers::PeerId;
@@ -24,8 +25,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 pub(super) struct Relay {
     pub(super) plan: Rc<Plan>,
     pub(super) stage: Stage,
-    /// How often a gateway was asked for.
-    pub(super) attempts: usize,
+    /// The endpoints to which a connection was begun.
+    pub(super) tried: Vec<usize>,
     /// An idle connection has failed: the next one is to be new.
     pub(super) fresh: bool,
     /// Since when it is known that the client will say no more. It may have gone.
@@ -52,6 +53,22 @@ pub(super) struct Failure {
     pub(super) status: Status,
     /// As a clause without its full stop, for the log.
     pub(super) why: Cow<'static, str>,
+    pub(super) trouble: Trouble,
+}
+
+/// What kind of failure it is: so what may be tried, and whom it speaks against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// Nobody was reached.
+    NotReached,
+    /// There is not enough of something, on one side or the other.
+    Shortage,
+    /// A kept connection was over before anything was said on it.
+    Spent,
+    /// It has ended, or said what it should not.
+    Ended,
+    /// It has taken too long, or its client has gone.
+    Late,
 }
 
 /// A connection to a program, or a process, and what was said over it.
@@ -75,10 +92,8 @@ pub(super) struct Gateway {
     pub(super) streamed: u64,
     /// Bytes it has said.
     pub(super) heard: u64,
-    /// Its head has announced how much content there will be.
-    pub(super) announced: bool,
-    /// The part of a complaint that is no whole line yet.
-    pub(super) complaint: Vec<u8>,
+    pub(super) answer_end: AnswerEnd,
+    pub(super) complaints: Complaints,
     /// When it closed its output.
     pub(super) closed_at: Option<Millis>,
     pub(super) ending: Option<Ending>,
@@ -97,6 +112,17 @@ pub(super) enum Origin {
     Kept,
 }
 
+/// Where its answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AnswerEnd {
+    /// Where it says so, or ends itself.
+    Open,
+    /// Where its head has announced.
+    Announced,
+    /// With the connection: what it says is not HTTP any more.
+    Tunnel,
+}
+
 /// How the request's content goes to the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Upload {
@@ -106,6 +132,8 @@ pub(super) enum Upload {
     Streamed,
     /// As the client sends it, in another protocol than HTTP.
     Tunnel,
+    /// The client of a tunnel has ended its direction, which the program is still to be told.
+    Ending,
     /// All is said.
     Done,
 }
@@ -113,7 +141,7 @@ pub(super) enum Upload {
 impl Relay {
     /// One that has just begun.
     pub(super) fn new(plan: Box<Plan>, stage: Stage) -> Self {
-        Relay { plan: Rc::from(plan), stage, attempts: 0, fresh: false, left_at: None }
+        Relay { plan: Rc::from(plan), stage, tried: Vec::new(), fresh: false, left_at: None }
     }
 
     /// The gateway, if it has one.
@@ -127,7 +155,7 @@ impl Relay {
     /// Whether there is another endpoint to try, where one could not be reached.
     pub(super) fn has_another(&self) -> bool {
         let upstream = self.plan.program.kind.upstream();
-        self.attempts < upstream.map_or(0, |upstream| upstream.to.len())
+        self.tried.len() < upstream.map_or(0, |upstream| upstream.to.len())
     }
 
     /// Whether it is the client that has to go on: its content is wanted.
@@ -161,7 +189,7 @@ impl Relay {
                 gateway.moved_at
                     + upstream.map_or(program.timeout, |upstream| upstream.connect_timeout)
             }
-            Stage::Talking(gateway) if gateway.upload == Upload::Tunnel => {
+            Stage::Talking(gateway) if gateway.is_tunnel() => {
                 gateway.moved_at + limits.tunnel_timeout
             }
             Stage::Talking(gateway) => {
@@ -199,8 +227,8 @@ impl Gateway {
             upload: Upload::Done,
             streamed: 0,
             heard: 0,
-            announced: false,
-            complaint: Vec::new(),
+            answer_end: AnswerEnd::Open,
+            complaints: Complaints::default(),
             closed_at: None,
             ending: None,
             moved_at: now,
@@ -222,6 +250,11 @@ impl Gateway {
         self.origin == Origin::Started
     }
 
+    /// Whether it speaks another protocol than HTTP by now.
+    pub(super) fn is_tunnel(&self) -> bool {
+        self.answer_end == AnswerEnd::Tunnel
+    }
+
     /// Whether the program has yet to take something.
     pub(super) fn has_output(&self) -> bool {
         self.sent < self.output.len()
@@ -237,26 +270,47 @@ impl Gateway {
         self.ready.readable || self.ready.read_closed || self.ready.broken
     }
 
-    /// Whether it has said nothing, though it had no reason to be gone.
-    pub(super) fn is_mute(&self) -> bool {
-        self.heard == 0 && self.origin != Origin::Kept
+    /// Whether a failure of this kind speaks against the endpoint: it cannot be reached, or has
+    /// ended a new connection without a word.
+    pub(super) fn is_ill(&self, trouble: Trouble) -> bool {
+        let has_failed = match trouble {
+            Trouble::NotReached | Trouble::Ended => true,
+            Trouble::Shortage | Trouble::Spent | Trouble::Late => false,
+        };
+        has_failed && self.heard == 0 && self.origin == Origin::Connected
     }
 
     /// Whether its response may end here: what it was to say was announced, or it closed its
     /// output of its own will.
     pub(super) fn ended_well(&self) -> bool {
-        !self.is_process() || self.announced || !matches!(self.ending, Some(Ending::Killed(_)))
+        let is_killed = matches!(self.ending, Some(Ending::Killed(_)));
+        !self.is_process() || self.answer_end == AnswerEnd::Announced || !is_killed
     }
 }
 
 impl Failure {
-    /// A failure with a status and a reason.
-    pub(super) fn new(status: Status, why: impl Into<Cow<'static, str>>) -> Self {
-        Failure { status, why: why.into() }
+    /// A failure of this kind, with a status and a reason.
+    pub(super) fn new(trouble: Trouble, status: Status, why: impl Into<Cow<'static, str>>) -> Self {
+        Failure { status, why: why.into(), trouble }
     }
 
     /// 502: the program has not said what it should.
     pub(super) fn bad(why: impl Into<Cow<'static, str>>) -> Self {
-        Failure::new(Status::BAD_GATEWAY, why)
+        Failure::new(Trouble::Ended, Status::BAD_GATEWAY, why)
+    }
+
+    /// 502: nobody is there.
+    pub(super) fn unreached(why: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(Trouble::NotReached, Status::BAD_GATEWAY, why)
+    }
+
+    /// 503: there is not enough of something.
+    pub(super) fn short(why: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(Trouble::Shortage, Status::SERVICE_UNAVAILABLE, why)
+    }
+
+    /// 504: it has taken too long.
+    pub(super) fn late(why: impl Into<Cow<'static, str>>) -> Self {
+        Failure::new(Trouble::Late, Status::GATEWAY_TIMEOUT, why)
     }
 }

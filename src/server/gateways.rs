@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::complaints::Complaints;
 use super::health::Monitor;
 use super::peers::PeerId;
 use super::timers::Millis;
@@ -27,11 +28,19 @@ pub(super) enum LinkState {
     Serving(PeerId),
     /// A connection kept for the next exchange.
     Idle,
-    /// A process that has answered as this plan wants, until it ends; with what it complains of,
-    /// as far as that is no whole line yet.
-    Leaving(Rc<Plan>, Vec<u8>),
+    /// A process that has answered, until it ends.
+    Leaving(Leaving),
     /// Whoever asks the endpoint how it is. It takes up no seat.
     Monitoring(Box<Monitor>),
+}
+
+/// A process that has answered as its plan wants, and may end by itself.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    pub(super) plan: Rc<Plan>,
+    pub(super) complaints: Complaints,
+    /// But not later than this.
+    pub(super) until: Millis,
 }
 
 /// One of the exchanges that a program may have at once.
@@ -41,15 +50,20 @@ pub(super) struct Seat {
     endpoint: usize,
 }
 
-/// What becomes of a wish for a gateway.
+/// Those who wait for one program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// Granted, on this idle connection if there is one.
-    Seat(Seat, Option<PeerId>),
-    /// It stands in the queue.
-    Waits,
-    /// The queue is full.
-    Full,
+pub(super) struct Line(usize);
+
+impl Seat {
+    /// Who waits for a seat like this one.
+    pub(super) fn line(self) -> Line {
+        Line(self.program)
+    }
+
+    /// Which of the program's endpoints it is at.
+    pub(super) fn endpoint(self) -> usize {
+        self.endpoint
+    }
 }
 
 /// All programs that were ever asked for.
@@ -84,29 +98,50 @@ struct Occupancy {
 }
 
 impl Gateways {
-    /// Asks for a gateway to `program` for `client`. If it is to be `fresh`, no idle connection
-    /// will do.
-    pub(super) fn ask(
+    /// Puts `client` in line for a gateway to `program`: in which line. One that has had its turn
+    /// already and found nobody there is put at the front. `None` where the line is too long.
+    pub(super) fn line_up(
         &mut self,
         program: &Rc<Program>,
         client: PeerId,
-        fresh: bool,
+        at_front: bool,
         now: Millis,
-    ) -> Verdict {
+    ) -> Option<Line> {
         let number = self.number(program);
         let standing = &mut self.programs[number];
-        let Some(at) = standing.choose(now) else {
-            if standing.waiting.len() >= program.queue {
-                return Verdict::Full;
-            }
+        if at_front {
+            standing.waiting.push_front(client);
+        } else if standing.waiting.len() < program.queue || standing.choose(&[], now).is_some() {
             standing.waiting.push_back(client);
-            return Verdict::Waits;
-        };
+        } else {
+            return None;
+        }
+        Some(Line(number))
+    }
+
+    /// Who is the first in line.
+    pub(super) fn first(&self, line: Line) -> Option<PeerId> {
+        self.programs[line.0].waiting.front().copied()
+    }
+
+    /// Gives the first in line a seat, and an idle connection if there is one and it need not be
+    /// `fresh`; at one of the endpoints it has `tried` only if there are no others. `None` where
+    /// there is no seat: then it stays in line.
+    pub(super) fn seat(
+        &mut self,
+        line: Line,
+        fresh: bool,
+        tried: &[usize],
+        now: Millis,
+    ) -> Option<(Seat, Option<PeerId>)> {
+        let standing = &mut self.programs[line.0];
+        let at = standing.choose(tried, now)?;
+        standing.waiting.pop_front();
+        standing.next = at + 1;
         let endpoint = &mut standing.endpoints[at];
         endpoint.active += 1;
-        standing.next = at + 1;
         let idle = if fresh { None } else { endpoint.idle.pop() };
-        Verdict::Seat(Seat { program: number, endpoint: at }, idle)
+        Some((Seat { program: line.0, endpoint: at }, idle))
     }
 
     fn number(&mut self, program: &Rc<Program>) -> usize {
@@ -126,11 +161,6 @@ impl Gateways {
     /// Gives a seat up; its gateway is gone.
     pub(super) fn leave(&mut self, seat: Seat) {
         self.endpoint(seat).active -= 1;
-    }
-
-    /// Who is next in line for a seat like this one, and stands there no longer.
-    pub(super) fn next_in_line(&mut self, seat: Seat) -> Option<PeerId> {
-        self.programs[seat.program].waiting.pop_front()
     }
 
     /// Gives a seat up whose connection may be kept. Returns whether it is.
@@ -213,13 +243,14 @@ impl Gateways {
 }
 
 impl Standing {
-    /// The endpoint with the fewest exchanges, if one may have another: one that can be reached, as
-    /// far as it is known that there is one.
-    fn choose(&self, now: Millis) -> Option<usize> {
+    /// The endpoint with the fewest exchanges, if one may have another: of those that were not
+    /// `tried` and can be reached, else of those that were not tried, else of all.
+    fn choose(&self, tried: &[usize], now: Millis) -> Option<usize> {
         let count = self.endpoints.len();
         let all = || (0..count).map(|step| (self.next + step) % count);
-        let is_up = |&at: &usize| {
-            let endpoint = &self.endpoints[at];
+        let is_untried = |at: &usize| !tried.contains(at);
+        let is_up = |at: &usize| {
+            let endpoint = &self.endpoints[*at];
             !endpoint.is_ill && endpoint.down_until <= now
         };
         let least = |candidates: &mut dyn Iterator<Item = usize>| {
@@ -227,7 +258,13 @@ impl Standing {
                 .filter(|&at| self.endpoints[at].active < self.program.at_once)
                 .min_by_key(|&at| self.endpoints[at].active)
         };
-        if all().any(|at| is_up(&at)) { least(&mut all().filter(is_up)) } else { least(&mut all()) }
+        match () {
+            () if all().any(|at| is_untried(&at) && is_up(&at)) => {
+                least(&mut all().filter(is_untried).filter(is_up))
+            }
+            () if all().any(|at| is_untried(&at)) => least(&mut all().filter(is_untried)),
+            () => least(&mut all()),
+        }
     }
 }
 
@@ -254,45 +291,62 @@ mod tests {
         PeerId { key, generation: 0 }
     }
 
-    fn seat(verdict: Verdict) -> (Seat, Option<PeerId>) {
-        match verdict {
-            Verdict::Seat(seat, idle) => (seat, idle),
-            other => panic!("no seat: {other:?}"),
-        }
+    /// Asks for a seat, and gets one.
+    fn ask(
+        gateways: &mut Gateways,
+        program: &Rc<Program>,
+        fresh: bool,
+        now: u64,
+    ) -> (Seat, Option<PeerId>) {
+        let line = gateways.line_up(program, peer(1), false, Millis(now)).unwrap();
+        gateways.seat(line, fresh, &[], Millis(now)).unwrap()
     }
 
     #[test]
     fn seats_are_few_and_the_line_is_short() {
-        let program = program(1, 1, 1);
+        let program = program(1, 1, 2);
         let mut gateways = Gateways::default();
-        let (first, idle) = seat(gateways.ask(&program, peer(1), false, Millis(0)));
+        let now = Millis(0);
+        let (first, idle) = ask(&mut gateways, &program, false, 0);
         assert_eq!(idle, None);
-        assert_eq!(gateways.ask(&program, peer(2), false, Millis(0)), Verdict::Waits);
-        assert_eq!(gateways.ask(&program, peer(3), false, Millis(0)), Verdict::Full);
+        let line = first.line();
+        let line_up = |gateways: &mut Gateways, key, at_front| {
+            gateways.line_up(&program, peer(key), at_front, now).is_some()
+        };
+        assert!(line_up(&mut gateways, 2, false));
+        assert!(line_up(&mut gateways, 3, false));
+        assert!(!line_up(&mut gateways, 4, false), "the line is full");
+        assert!(line_up(&mut gateways, 5, true), "it was in line before");
+        assert_eq!(gateways.seat(line, false, &[], now), None);
         gateways.leave(first);
-        assert_eq!(gateways.next_in_line(first), Some(peer(2)));
-        seat(gateways.ask(&program, peer(2), false, Millis(0)));
-        assert_eq!(gateways.ask(&program, peer(4), false, Millis(0)), Verdict::Waits);
-        gateways.give_up(peer(4));
+        assert_eq!(gateways.first(line), Some(peer(5)));
+        gateways.give_up(peer(2));
+        assert!(gateways.seat(line, false, &[], now).is_some());
+        assert_eq!(gateways.first(line), Some(peer(3)));
         gateways.leave(first);
-        assert_eq!(gateways.next_in_line(first), None);
+        assert!(line_up(&mut gateways, 6, false), "behind whoever was there");
+        assert_eq!(gateways.first(line), Some(peer(3)));
+        gateways.give_up(peer(3));
+        gateways.give_up(peer(6));
+        assert_eq!(gateways.first(line), None);
+        assert!(gateways.is_at_rest());
     }
 
     #[test]
     fn a_connection_is_kept_and_used_again() {
         let program = program(1, 9, 1);
         let mut gateways = Gateways::default();
-        let (one, _) = seat(gateways.ask(&program, peer(1), false, Millis(0)));
-        let (two, _) = seat(gateways.ask(&program, peer(2), false, Millis(0)));
+        let (one, _) = ask(&mut gateways, &program, false, 0);
+        let (two, _) = ask(&mut gateways, &program, false, 0);
         assert!(gateways.keep(one, peer(11)));
         assert!(!gateways.keep(two, peer(12)), "one is enough");
-        let (again, idle) = seat(gateways.ask(&program, peer(3), true, Millis(0)));
+        let (again, idle) = ask(&mut gateways, &program, true, 0);
         assert_eq!(idle, None, "a fresh one was asked for");
-        let (_, idle) = seat(gateways.ask(&program, peer(4), false, Millis(0)));
+        let (_, idle) = ask(&mut gateways, &program, false, 0);
         assert_eq!(idle, Some(peer(11)));
         assert!(gateways.keep(again, peer(13)));
         gateways.forget(again, peer(13));
-        let (_, idle) = seat(gateways.ask(&program, peer(5), false, Millis(0)));
+        let (_, idle) = ask(&mut gateways, &program, false, 0);
         assert_eq!(idle, None);
     }
 
@@ -300,21 +354,20 @@ mod tests {
     fn the_least_busy_endpoint_that_can_be_reached_is_asked() {
         let program = program(3, 2, 0);
         let mut gateways = Gateways::default();
-        let ask =
-            |gateways: &mut Gateways, now| seat(gateways.ask(&program, peer(1), false, now)).0;
-        let seats = [(); 3].map(|()| ask(&mut gateways, Millis(0)));
+        let next = |gateways: &mut Gateways, now| ask(gateways, &program, false, now).0;
+        let seats = [(); 3].map(|()| next(&mut gateways, 0));
         assert_eq!(seats.map(|seat| seat.endpoint), [0, 1, 2]);
         gateways.leave(seats[1]);
-        assert_eq!(ask(&mut gateways, Millis(0)).endpoint, 1);
+        assert_eq!(next(&mut gateways, 0).endpoint, 1);
         gateways.leave(seats[1]);
         gateways.down(seats[1], Millis(0));
-        assert_eq!([0, 0].map(|now| ask(&mut gateways, Millis(now)).endpoint), [2, 0]);
-        assert_eq!(gateways.ask(&program, peer(1), false, Millis(0)), Verdict::Full);
-        assert_eq!(ask(&mut gateways, Millis(10_000)).endpoint, 1, "it has rested enough");
+        assert_eq!([0, 0].map(|now| next(&mut gateways, now).endpoint), [2, 0]);
+        assert_eq!(gateways.line_up(&program, peer(1), false, Millis(0)), None);
+        assert_eq!(next(&mut gateways, 10_000).endpoint, 1, "it has rested enough");
         gateways.leave(seats[1]);
         gateways.down(seats[0], Millis(10_000));
         gateways.down(seats[1], Millis(10_000));
         gateways.down(seats[2], Millis(10_000));
-        assert_eq!(ask(&mut gateways, Millis(10_001)).endpoint, 1, "none is better");
+        assert_eq!(next(&mut gateways, 10_001).endpoint, 1, "none is better");
     }
 }

@@ -2,11 +2,14 @@
 //! wants it. What follows from the answer is known to `gateways.rs`.
 
 use std::io::{ErrorKind, IoSlice};
+use std::time::Duration;
 
 use super::Server;
 use super::client::Fate;
+use super::dialing::Wish;
 use super::gateway::Gateway;
 use super::gateways::{Link, LinkState};
+use super::listener::is_exhausted;
 use super::net::Net;
 use super::peers::{Peer, PeerId};
 use super::serving::Occasion;
@@ -14,6 +17,9 @@ use super::timers::Millis;
 use crate::gateway::{Codec, Inbound, origin};
 use crate::http::method::Method;
 use crate::site::program::{Endpoint, Health};
+
+/// With less between two questions, one's time would come again within the turn of the other.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// The one who asks.
 #[derive(Debug)]
@@ -49,14 +55,17 @@ impl<N: Net> Server<N> {
             return Fate::Wait;
         };
         let seat = *seat;
+        let interval = monitor.health.interval.max(SHORTEST_INTERVAL);
         let verdict = match (&mut monitor.question, occasion) {
             (None, Occasion::Ready) => return Fate::Wait,
             (None, Occasion::Due) => match self.net.connect(&monitor.endpoint, id) {
                 Ok(()) => {
                     monitor.ask(id, now);
-                    self.timers.set(id.key, now + monitor.health.interval);
+                    self.timers.set(id.key, now + interval);
                     return Fate::Wait;
                 }
+                // What is short here says nothing of who is there.
+                Err(error) if is_exhausted(&error) => None,
                 Err(_) => Some(false),
             },
             (Some(_), Occasion::Due) => Some(false),
@@ -65,12 +74,19 @@ impl<N: Net> Server<N> {
                 listen(question, &mut self.net, &mut self.gx)
             }
         };
-        let Some(is_well) = verdict else { return Fate::Wait };
+        let Some(is_well) = verdict else {
+            if monitor.question.is_none() {
+                self.timers.set(id.key, now + interval);
+            }
+            return Fate::Wait;
+        };
         monitor.question = None;
-        self.timers.set(id.key, now + monitor.health.interval);
+        self.timers.set(id.key, now + interval);
         if self.gateways.set_well(seat, is_well) {
             let state = if is_well { "well again" } else { "not well: it is left alone" };
             log::warn!("{} is {state}", monitor.endpoint);
+            // Whoever waits may have been waiting for this.
+            self.wishes.push(Wish::Next(seat.line()));
         }
         self.net.close(id);
         Fate::Wait

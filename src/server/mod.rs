@@ -7,6 +7,7 @@
 mod accepting;
 pub mod access_log;
 pub mod client;
+mod complaints;
 mod conversation;
 mod desk;
 mod dialing;

@@ -5,10 +5,10 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use super::client::Pending;
+use super::client::{Pending, Phase};
 use super::conversation::Stop;
 use super::dialing::{Parting, Wish};
-use super::gateway::{Failure, Origin, Relay, Stage};
+use super::gateway::{Failure, Origin, Relay, Stage, Trouble, Upload};
 use super::net::Net;
 use super::serving::{Serving, Step};
 use super::spool::Spool;
@@ -43,7 +43,10 @@ impl<N: Net> Serving<'_, '_, N> {
     pub(super) fn is_gathered(&mut self) -> bool {
         let Pending::Gateway(relay) = &mut self.exchange.pending else { return false };
         relay.stage = Stage::Waiting(self.cx.now);
-        self.wish();
+        match self.exchange.spool.as_mut().map_or(Ok(()), Spool::finish) {
+            Ok(()) => self.wish(),
+            Err(refusal) => self.refuse_spooled(refusal),
+        }
         true
     }
 
@@ -66,7 +69,11 @@ impl<N: Net> Serving<'_, '_, N> {
             }
             Stage::Talking(gateway) => self.talk(gateway, &relay.plan, rx, window),
         };
+        // Its deadline finds nobody in who is kept busy by nothing but complaints.
+        let is_late =
+            self.client.clock.phase == Phase::Gateway && relay.due(self.cx.limits) <= self.cx.now;
         match result {
+            Ok(_) if is_late => self.stop_late(relay),
             Ok(step) => {
                 self.exchange.pending = Pending::Gateway(relay);
                 step
@@ -97,18 +104,30 @@ impl<N: Net> Serving<'_, '_, N> {
         step
     }
 
+    /// The client has ended its direction. In a tunnel, that is something to tell the program,
+    /// which may still have something to say: returns whether it is one.
+    pub(super) fn ends_tunnel(&mut self) -> bool {
+        let Pending::Gateway(relay) = &mut self.exchange.pending else { return false };
+        match relay.gateway() {
+            Some(gateway) if gateway.upload == Upload::Tunnel => {
+                gateway.upload = Upload::Ending;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
     /// Acts on the end of a conversation.
     fn stop(&mut self, mut relay: Box<Relay>, stop: Stop) -> Step {
-        if let Stage::Talking(gateway) = &relay.stage {
-            let parting = match stop {
+        if let Stage::Talking(gateway) = &mut relay.stage {
+            let parting = match &stop {
                 Stop::Over if gateway.is_reusable() => Parting::Keep,
                 Stop::Over | Stop::Redirect(_) if gateway.is_process() => {
-                    Parting::Leave(Rc::clone(&relay.plan))
+                    let complaints = std::mem::take(&mut gateway.complaints);
+                    Parting::Leave(Rc::clone(&relay.plan), complaints)
                 }
                 // It may be ill; others are asked first for a while.
-                Stop::Fail(_) if gateway.is_mute() && relay.left_at.is_none() => {
-                    Parting::Unreachable
-                }
+                Stop::Fail(failure) if gateway.is_ill(failure.trouble) => Parting::Unreachable,
                 Stop::Over | Stop::Redirect(_) | Stop::Fail(_) | Stop::Refuse(_) => Parting::Close,
             };
             self.cx.wishes.push(Wish::Part(gateway.id, parting));
@@ -120,7 +139,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 Step::Moved
             }
             Stop::Redirect(target) => self.redirect_locally(&relay, &target),
-            Stop::Fail(failure) if self.may_retry(&relay) => {
+            Stop::Fail(failure) if self.may_retry(&relay, failure.trouble) => {
                 log::debug!("{}: {}; trying again", name(&relay.plan), failure.why);
                 relay.fresh = true;
                 relay.stage = Stage::Waiting(self.cx.now);
@@ -142,23 +161,26 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Whether asking again can do no harm, and may help: nothing has come back, and either nothing
     /// got there, or an idle connection has turned out to be closed and the method is idempotent
     /// (RFC 9112 §9.3.1). Whoever has had such a connection is not given another.
-    fn may_retry(&mut self, relay: &Relay) -> bool {
+    fn may_retry(&mut self, relay: &Relay, trouble: Trouble) -> bool {
         let Stage::Talking(gateway) = &relay.stage else { return false };
         // Content that the client has sent us cannot be had from it again.
         let is_untouched = gateway.heard == 0 && gateway.streamed == 0;
         if !is_untouched || !self.client.connection.owes_answer() {
             return false;
         }
-        let is_kept = gateway.origin == Origin::Kept;
-        if !gateway.is_open && !is_kept {
-            return relay.has_another();
+        match trouble {
+            Trouble::Spent => true,
+            Trouble::NotReached | Trouble::Shortage => !gateway.is_open && relay.has_another(),
+            Trouble::Ended if gateway.origin == Origin::Kept => {
+                self.with_head(|_, head| head.method.is_idempotent())
+            }
+            Trouble::Ended | Trouble::Late => false,
         }
-        is_kept && (!gateway.is_open || self.with_head(|_, head| head.method.is_idempotent()))
     }
 
     /// Answers for a program that has failed; where its answer has begun, it is cut.
     fn fail(&mut self, plan: &Plan, failure: Failure) -> Step {
-        let Failure { status, ref why } = failure;
+        let Failure { status, ref why, .. } = failure;
         if !self.client.connection.owes_answer() {
             log::warn!("{}: {why}; its answer is cut", name(plan));
             return self.cut_body(failure.why);
@@ -212,25 +234,32 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// The program, or the client, has taken too long.
     pub(super) fn relay_is_late(&mut self) -> Step {
-        let pending = std::mem::take(&mut self.exchange.pending);
-        let Pending::Gateway(mut relay) = pending else { return Step::Moved };
+        match std::mem::take(&mut self.exchange.pending) {
+            Pending::Gateway(relay) => self.stop_late(relay),
+            pending => {
+                self.exchange.pending = pending;
+                Step::Moved
+            }
+        }
+    }
+
+    fn stop_late(&mut self, mut relay: Box<Relay>) -> Step {
         let is_gone = relay.gone_at(self.cx.limits) <= self.cx.now;
         if matches!(relay.stage, Stage::Waiting(_)) {
             self.cx.wishes.push(Wish::Nothing(self.id));
         }
-        let status = Status::GATEWAY_TIMEOUT;
         let stop = match &mut relay.stage {
-            _ if is_gone => Stop::Fail(Failure::new(status, "the client seems to have gone")),
+            _ if is_gone => Stop::Fail(Failure::late("the client seems to have gone")),
             Stage::Waiting(_) => {
-                let why = "it has no process or connection to spare";
-                Stop::Fail(Failure::new(Status::SERVICE_UNAVAILABLE, why))
+                Stop::Fail(Failure::short("it has no process or connection to spare"))
             }
             Stage::Talking(gateway) if !gateway.is_open => {
-                Stop::Fail(Failure::new(status, "cannot be reached in time"))
+                let (status, why) = (Status::GATEWAY_TIMEOUT, "cannot be reached in time");
+                Stop::Fail(Failure::new(Trouble::NotReached, status, why))
             }
             Stage::Talking(gateway) if gateway.closed_at.is_some() => Self::end_of(gateway),
             Stage::Talking(_) | Stage::Gathering | Stage::Failed(_) => {
-                Stop::Fail(Failure::new(status, "it has said nothing for too long"))
+                Stop::Fail(Failure::late("it has said nothing for too long"))
             }
         };
         self.stop(relay, stop)

@@ -167,7 +167,13 @@ impl Resolver {
         let Found { name, addresses } = found;
         let Some(entry) = self.names.get_mut(&name) else { return };
         let lasts = if addresses.is_ok() { GOOD } else { BAD };
-        let addresses = addresses.map_err(|error| (error.kind(), error.to_string()));
+        let mut addresses = addresses.map_err(|error| (error.kind(), error.to_string()));
+        if let (Err((_, what)), Some(Known { addresses: Ok(old), .. })) = (&addresses, &entry.known)
+        {
+            // Who was there is there, most likely, though nobody can say so at the moment.
+            log::warn!("cannot look up {name} again, its last addresses are kept: {what}");
+            addresses = Ok(old.clone());
+        }
         let known = Known { until: now + lasts, addresses };
         let waiting = entry.waiting.drain(..);
         self.news.extend(waiting.map(|peer| (peer, known.told(&name))));

@@ -102,6 +102,7 @@ impl<N: Net> Serving<'_, '_, N> {
             match self.cx.net.write(self.id, parts, more) {
                 Ok(count) => {
                     self.moved += count;
+                    self.sent += count;
                     self.client.ready.writable = count == length;
                     return Ok(count);
                 }
@@ -194,6 +195,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 }
                 Ok(count) => {
                     self.moved += count;
+                    self.sent += count;
                     return Ok(count);
                 }
                 Err(error) => self.check(&error)?,

@@ -58,8 +58,12 @@ pub(super) struct Serving<'c, 'a, N> {
     pub(super) output: Vec<u8>,
     pub(super) output_sent: usize,
     pub(super) exchange: Exchange,
-    /// Bytes received and sent in this turn.
+    /// Bytes received and sent in this turn, by clients and programs.
     pub(super) moved: usize,
+    /// Bytes received from the client in this turn.
+    received: usize,
+    /// Bytes sent to the client in this turn.
+    pub(super) sent: usize,
     /// Requests answered in this turn.
     pub(super) answered: u32,
     /// How often a producer was asked in this turn.
@@ -122,6 +126,8 @@ pub(super) fn serve<N: Net>(
         output_sent: work.sent,
         exchange: work.exchange,
         moved: 0,
+        received: 0,
+        sent: 0,
         answered: 0,
         asked: 0,
     };
@@ -202,9 +208,10 @@ impl<N: Net> Serving<'_, '_, N> {
             }
             if self.is_spent() {
                 return match self.flush(false) {
-                    Step::Moved => Fate::Yield,
+                    // Where there is no room for the answer, the client may still be giving.
+                    Step::Moved | Step::NeedsRoom => Fate::Yield,
                     Step::Broken | Step::Over | Step::Reset => Fate::Close,
-                    Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther => Fate::Wait,
+                    Step::NeedsInput | Step::NeedsOther => Fate::Wait,
                 };
             }
             step = match self.step(rx, window) {
@@ -230,19 +237,19 @@ impl<N: Net> Serving<'_, '_, N> {
     /// A client that takes nothing of its answer may still be giving: some give all of their
     /// content before they look at what comes back.
     fn upload(&mut self, rx: &mut [u8], window: &mut Range<usize>) -> Fate {
-        loop {
+        while !self.is_spent() {
             let step = match self.push_on(rx, window) {
                 Step::NeedsInput => self.read(rx, window),
                 step => step,
             };
             match step {
-                Step::Moved if self.is_spent() => return Fate::Yield,
                 Step::Moved => {}
                 Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther => return Fate::Wait,
                 Step::Over | Step::Broken => return Fate::Close,
                 Step::Reset => return Fate::Reset,
             }
         }
+        Fate::Yield
     }
 
     /// Whether this client has had its share of the turn.
@@ -263,7 +270,11 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         let room = &mut rx[window.end..];
         let length = room.len();
+        if length == 0 {
+            return Step::NeedsOther; // A read into nothing would look like the end.
+        }
         match self.cx.net.read(self.id, room) {
+            Ok(0) if self.ends_tunnel() => Step::Moved,
             Ok(0) => {
                 // Whatever was begun stays unfinished: nobody is left to say the rest.
                 self.client.connection.close_reading();
@@ -272,6 +283,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Ok(count) => {
                 window.end += count;
                 self.moved += count;
+                self.received += count;
                 // A short read means that the socket is dry; only an end makes it worth to ask
                 // again.
                 self.client.ready.readable = count == length || self.client.ready.read_closed;
@@ -301,7 +313,10 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Leaves with the client what neither side has taken; an idle client is left nothing. Returns
     /// when its phase will have lasted too long.
     fn keep(self) -> Millis {
-        let Serving { client, input, output, output_sent, exchange, .. } = self;
+        let Serving { client, input, output, output_sent, exchange, received, sent, .. } = self;
+        // A tunnel that is silent for long holds nothing of what went through it.
+        let input = if input.is_empty() { Vec::new() } else { input };
+        let output = if output.is_empty() { Vec::new() } else { output };
         let is_idle = input.is_empty() && output.is_empty() && client.connection.is_idle();
         client.work = (!is_idle && client.clock.phase != Phase::Linger)
             .then(|| Box::new(Work { input, output, sent: output_sent, exchange }));
@@ -319,7 +334,18 @@ impl<N: Net> Serving<'_, '_, N> {
         } else if self.answered > 0 {
             client.clock.restart(phase, self.cx.now);
         } else {
-            client.clock.enter(phase, self.cx.now, self.moved as u64);
+            // Time is bought by what the client itself has said or taken.
+            let moved = match phase {
+                Phase::Content => received,
+                Phase::Send => sent,
+                Phase::Head
+                | Phase::Later
+                | Phase::Gateway
+                | Phase::Pause
+                | Phase::Idle
+                | Phase::Linger => received + sent,
+            };
+            client.clock.enter(phase, self.cx.now, moved as u64);
         }
         client.clock.due(self.cx.limits)
     }

@@ -38,10 +38,14 @@ impl Budget {
     }
 }
 
+/// Bytes of content that are gathered before they are written to a file.
+const GATHERED: usize = 64 << 10;
+
 /// The copy of one request.
 #[derive(Debug)]
 pub(super) struct Spool {
     head: Vec<u8>,
+    /// The content, or what is not in the file yet.
     content: Vec<u8>,
     /// Where the content is once it is more than may stay in memory.
     file: Option<File>,
@@ -88,27 +92,31 @@ impl Spool {
             return Err(no_room());
         }
         self.length += more;
-        let result = if self.file.is_none() && self.content.len() + content.len() <= self.in_memory
-        {
-            self.content.extend_from_slice(content);
-            Ok(())
-        } else {
-            self.write(content)
+        self.content.extend_from_slice(content);
+        if self.length > self.in_memory as u64 && self.content.len() >= GATHERED {
+            return self.write();
+        }
+        Ok(())
+    }
+
+    /// There is no more content: all of it is where it is read from.
+    ///
+    /// # Errors
+    /// 503 where there is no room for it.
+    pub(super) fn finish(&mut self) -> Result<(), Refusal> {
+        if self.length > self.in_memory as u64 { self.write() } else { Ok(()) }
+    }
+
+    fn write(&mut self) -> Result<(), Refusal> {
+        let written = match &mut self.file {
+            Some(file) => file.write_all(&self.content),
+            file => tempfile::tempfile().and_then(|new| file.insert(new).write_all(&self.content)),
         };
-        result.map_err(|error| {
+        self.content = Vec::new();
+        written.map_err(|error| {
             log::error!("cannot keep request content in a file: {error}");
             no_room()
         })
-    }
-
-    fn write(&mut self, content: &[u8]) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(tempfile::tempfile()?),
-        };
-        file.write_all(&self.content)?;
-        self.content = Vec::new();
-        file.write_all(content)
     }
 
     /// The head's bytes.
@@ -136,7 +144,8 @@ impl Spool {
         self.length
     }
 
-    /// Copies content from byte `at` on to `buffer`: how much; 0 at its end.
+    /// Copies content from byte `at` on to `buffer`: how much; 0 at its end. To be called behind
+    /// [`finish`](Self::finish), as is [`as_file`](Self::as_file).
     ///
     /// # Errors
     /// Those of pread(2).
@@ -187,6 +196,8 @@ fn no_room() -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
 
     fn read(spool: &Spool) -> Vec<u8> {
@@ -207,6 +218,7 @@ mod tests {
             for piece in ["ab", "", "cde", "fghij"] {
                 spool.push(piece.as_bytes()).unwrap();
             }
+            spool.finish().unwrap();
             assert_eq!(spool.file.is_some(), in_memory < 10);
             assert_eq!(read(&spool), b"abcdefghij");
             for _ in 0..2 {
@@ -215,6 +227,23 @@ mod tests {
             }
             assert_eq!(spool.push(b"k"), Err(too_large()));
         }
+    }
+
+    #[test]
+    fn little_pieces_are_gathered() {
+        let budget = Budget::new(1 << 20);
+        let mut spool = Spool::new(b"head", 1 << 20, &budget).in_memory(100);
+        for at in 0..3 * GATHERED {
+            spool.push(&[u8::try_from(at % 251).unwrap()]).unwrap();
+            assert!(spool.content.len() < GATHERED);
+        }
+        spool.push(b"the end").unwrap();
+        spool.finish().unwrap();
+        let mut all = Vec::new();
+        spool.as_file().unwrap().unwrap().read_to_end(&mut all).unwrap();
+        assert_eq!(all.len() as u64, spool.length());
+        assert!(all.ends_with(b"the end"));
+        assert!(all.iter().zip(0..3 * GATHERED).all(|(&byte, at)| usize::from(byte) == at % 251));
     }
 
     #[test]

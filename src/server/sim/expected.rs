@@ -26,8 +26,8 @@ pub(super) struct Expected {
     pub(super) parts: Vec<Vec<Choice>>,
     /// After all that, it may say more.
     pub(super) is_open: bool,
-    /// The answer that it gets in addition if it stops here for too long.
-    pub(super) timed_out: Vec<u8>,
+    /// The answer that it gets in addition if it stops here for too long; none if it may.
+    pub(super) timed_out: Vec<Choice>,
 }
 
 /// How what a client got fits what it must get, the better the greater.
@@ -46,7 +46,7 @@ impl Expected {
     pub(super) fn fit(&self, got: &[u8], late: bool) -> Fit {
         let mut parts = self.parts.clone();
         if late && !self.timed_out.is_empty() {
-            parts.push(vec![Choice { bytes: self.timed_out.clone(), after: After::Ends }]);
+            parts.push(self.timed_out.clone());
         }
         for choice in parts.iter_mut().flatten() {
             choice.bytes = unchunked(&choice.bytes);
@@ -64,7 +64,10 @@ impl Expected {
             }
             lines.push("  --".to_owned());
         }
-        lines.push(format!("  then {:?}", String::from_utf8_lossy(&self.timed_out)));
+        for Choice { bytes, .. } in &self.timed_out {
+            let text = String::from_utf8_lossy(&bytes[..bytes.len().min(160)]);
+            lines.push(format!("  then {text:?}"));
+        }
         lines.join("\n")
     }
 }

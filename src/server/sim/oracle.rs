@@ -28,6 +28,8 @@ pub(super) struct Oracle<'a> {
     pub(super) out: Vec<u8>,
     /// Where there is more than one: what may come of the exchange.
     pub(super) choices: Vec<Choice>,
+    /// What may come of one whose content is not all there, before it is too late.
+    pub(super) early: Vec<Choice>,
 }
 
 /// All that the server must say to `script`. With `is_flaky`, connections to programs may end
@@ -48,6 +50,7 @@ pub(super) fn expect(
         requests: 0,
         out: Vec::new(),
         choices: Vec::new(),
+        early: Vec::new(),
     };
     let mut at = 0;
     let mut parts = Vec::new();
@@ -76,7 +79,11 @@ pub(super) fn expect(
         let refusal = Refusal { status: Status::REQUEST_TIMEOUT, why };
         oracle.respond(site.refuse(refusal));
     }
-    Expected { parts, is_open, timed_out: oracle.out }
+    let out = std::mem::take(&mut oracle.out);
+    let mut timed_out = oracle.early;
+    timed_out.push(Choice { bytes: out, after: After::Ends });
+    timed_out.retain(|choice| !choice.bytes.is_empty());
+    Expected { parts, is_open, timed_out }
 }
 
 impl Oracle<'_> {

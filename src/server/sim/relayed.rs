@@ -32,10 +32,14 @@ impl Oracle<'_> {
         if has_content && !streams {
             self.connection.invite_content(&mut self.out);
         }
-        let (taken, content) = match head.length {
-            Some(_) => self.content(input, plan.content_limit)?,
-            None => (0, Ok(Vec::new())),
+        let received = match head.length {
+            Some(_) => self.content(input, plan.content_limit),
+            None => Some((0, Ok(Vec::new()))),
         };
+        if received.is_none() && streams && self.is_flaky {
+            self.early = vec![self.failing(head, plan, self.connection, true)];
+        }
+        let (taken, content) = received?;
         let content = match content {
             Ok(content) => content,
             Err(refusal) => {
@@ -60,27 +64,13 @@ impl Oracle<'_> {
             if *ends {
                 connection.close_after_answer();
             }
-            choices.push(self.choose(head, plan, &asked, &mut connection));
-            if !ends {
-                self.connection = connection;
-            }
+            choices.push(self.choose(head, plan, &asked, connection));
         }
         if self.is_flaky && !is_retried(protocol, head.method, has_content) {
-            for ends in [false, true] {
-                let mut connection = begun;
-                if ends {
-                    connection.close_after_answer();
-                }
-                let bytes = self.fail(head, plan, Status::BAD_GATEWAY, &mut connection);
-                choices.push(choice(bytes, connection));
-            }
+            choices.extend([false, true].map(|ends| self.failing(head, plan, begun, ends)));
         }
         if asked.expects {
-            let invited = choices.clone().into_iter().map(|choice| {
-                let bytes = [b"HTTP/1.1 100 Continue\r\n\r\n", &choice.bytes[..]].concat();
-                Choice { bytes, ..choice }
-            });
-            choices.extend(invited.collect::<Vec<_>>());
+            choices.extend(choices.clone().into_iter().map(invited));
         }
         for choice in &mut choices {
             choice.bytes.splice(..0, before.iter().copied());
@@ -92,16 +82,16 @@ impl Oracle<'_> {
         Some(taken)
     }
 
-    /// What comes of it if the program is heard to the end. Leaves `connection` as it is then.
+    /// What comes of it if the program is heard to the end.
     fn choose(
         &self,
         head: &Head<'_>,
         plan: &Plan,
         asked: &Asked,
-        connection: &mut Connection,
+        mut connection: Connection,
     ) -> Choice {
         let mut out = Vec::new();
-        let outcome = hear(head, plan, asked, connection, &mut out);
+        let outcome = hear(head, plan, asked, &mut connection, &mut out);
         let mut after = None;
         match outcome {
             Outcome::Over => connection.finish(&mut out),
@@ -112,10 +102,10 @@ impl Oracle<'_> {
                 let mut space = HeadSpace::new();
                 let there = Head::parse(text.as_bytes(), &mut space, &self.limits.http());
                 let reply = self.ask_now(&there.expect("this is a head"));
-                out = whole(reply, connection);
+                out = whole(reply, &mut connection);
             }
             Outcome::Fails(status) if connection.owes_answer() => {
-                out.extend(self.fail(head, plan, status, connection));
+                out.extend(self.fail(head, plan, status, &mut connection));
             }
             Outcome::Fails(_) => {
                 after = Some(if connection.cut() { After::IsReset } else { After::IsCut });
@@ -124,8 +114,23 @@ impl Oracle<'_> {
         }
         match after {
             Some(after) => Choice { bytes: out, after },
-            None => choice(out, *connection),
+            None => choice(out, connection),
         }
+    }
+
+    /// What comes of it if the connection to the program was over; with `ends`, so is the client's.
+    fn failing(
+        &self,
+        head: &Head<'_>,
+        plan: &Plan,
+        mut connection: Connection,
+        ends: bool,
+    ) -> Choice {
+        if ends {
+            connection.close_after_answer();
+        }
+        let bytes = self.fail(head, plan, Status::BAD_GATEWAY, &mut connection);
+        choice(bytes, connection)
     }
 
     /// What is answered for a program that has failed.
@@ -199,6 +204,12 @@ fn hear(
         }
         (_, Ok(())) => Outcome::Over,
     }
+}
+
+/// The same for a client that is asked for its content before it has sent any.
+fn invited(mut choice: Choice) -> Choice {
+    choice.bytes.splice(..0, *b"HTTP/1.1 100 Continue\r\n\r\n");
+    choice
 }
 
 /// What stands behind a change of protocol goes through the tunnel and back, up to `count` bytes.
