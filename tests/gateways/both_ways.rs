@@ -1,12 +1,13 @@
-//! Content on its way to an origin while the answer comes back: neither waits for the other's end.
+//! Content on its way to an origin while the answer comes back: neither direction waits for the end
+//! of the other, or makes up for its silence.
 
 use std::io::Write;
 use std::sync::mpsc::{self, Receiver};
 
-use super::origin::Origin;
-use super::{World, random_bytes};
+use super::origin::{Origin, route};
+use super::{World, has_answer, random_bytes};
 use crate::support::folder::Folder;
-use crate::support::running::DEADLINE;
+use crate::support::running::{DEADLINE, wait_until};
 
 const UP: usize = (6 << 20) + 11;
 /// More than everything between origin and client holds that the system has made.
@@ -82,4 +83,26 @@ fn an_answer_may_be_read_in_small_pieces_while_content_is_given() {
         assert!(came == content, "{turn}: something else arrives");
         world.assert_well();
     }
+}
+
+#[test]
+fn what_its_client_still_sends_buys_a_silent_origin_no_time() {
+    let origin = Origin::start(|mut wire| {
+        wire.head();
+        wire.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+        wire.wait();
+    });
+    let world = World::start(&route(&origin, ", timeout = \"1s\""));
+    let mut client = world.connect();
+    client.send("POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    assert_eq!(client.begin().status, 200);
+    assert_eq!(client.exactly(3), b"abc");
+    wait_until("its answer is cut", || {
+        // Far more than a client must send to be heard.
+        let _ = client.stream.write_all(b"0123456789");
+        has_answer(&client)
+    });
+    assert!(client.read_to_end().is_empty());
+    assert!(world.reason("POST /up ").is_some_and(|why| why.contains("too long")));
+    world.assert_well();
 }

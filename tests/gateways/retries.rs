@@ -73,6 +73,40 @@ fn where_a_socket_is_missing_the_next_origin_is_asked() {
     world.assert_well();
 }
 
+/// None of the three counts as up, and the one that is there is also the one with most to do.
+#[test]
+fn who_was_not_there_is_not_tried_twice_as_long_as_there_are_others() {
+    let (go, gone) = mpsc::channel::<()>();
+    let gone = Mutex::new(gone);
+    let origin = Origin::start(move |mut wire| {
+        while let Some(head) = wire.head() {
+            if head.starts_with("GET /ill ") {
+                return;
+            }
+            if head.starts_with("GET /wait ") {
+                let _ = gone.lock().unwrap().recv();
+            }
+            wire.write(ANSWER);
+        }
+    });
+    let world = World::start(&format!(
+        "[[site.route]]\npath = \"/*\"\n\
+         proxy = {{ to = [\"unix:@FOLDER/one\", \"unix:@FOLDER/two\", \"{}\"] }}\n",
+        origin.url()
+    ));
+    let mut waiting = world.connect();
+    waiting.send("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("it is asked", || count(&origin, "GET /wait ") == 1);
+    assert_eq!(world.connect().get("/ill").status, 502);
+    for _ in 0..6 {
+        assert_eq!(world.connect().get("/").text(), "ok");
+        assert_eq!(world.connect().get("/ill").status, 502);
+    }
+    drop(go);
+    assert_eq!(waiting.response(false).text(), "ok");
+    world.assert_well();
+}
+
 #[test]
 fn what_is_asked_again_has_the_end_of_its_content() {
     let origin = Origin::start(|mut wire| {
