@@ -4,20 +4,27 @@
 //! The programs are in tests/gateways/programs/. Where one must wait for the test, it waits until
 //! there is a file, the *gate*; nothing here sleeps and hopes.
 
+mod both_ways;
 mod cgi;
 mod cgi_content;
 mod cgi_endings;
 mod cgi_limits;
+mod chunks;
+mod complaints;
 mod fastcgi;
 mod forwarded;
 mod git;
 mod languages;
+mod line;
 mod origin;
 mod origins;
 mod php;
 mod pool;
 mod proxy;
+mod reasons;
+mod retries;
 mod scgi;
+mod tunnels;
 mod websocket;
 
 use std::fmt::Write;
@@ -54,17 +61,34 @@ impl World {
 
     /// The same in a folder that is there already, with more tables before those of the site.
     fn within(folder: Folder, tables: &str, routes: &str) -> World {
+        World::made(folder, "json", "", tables, routes)
+    }
+
+    /// The same with an access log in another form than JSON.
+    fn logging(format: &str, routes: &str) -> World {
+        World::made(Folder::new(), format, "", "", routes)
+    }
+
+    /// The same under strace, which is told `arguments` and writes to `trace` in the folder.
+    fn traced(arguments: &str, tables: &str, routes: &str) -> World {
+        let folder = Folder::new();
+        let trace = folder.path().join("trace").display().to_string();
+        let prelude = format!("exec strace -D -o {trace} {arguments} \"$0\" -c \"$1\" 2>&1");
+        World::made(folder, "json", &prelude, tables, routes)
+    }
+
+    fn made(folder: Folder, format: &str, prelude: &str, tables: &str, routes: &str) -> World {
         folder.write("www/file.txt", "a file");
         let text = format!(
             "[server]\nlisten = \"127.0.0.1:0\"\n\
-             [log]\naccess = {{ to = \"@FOLDER/access.log\", format = \"json\" }}\n\
+             [log]\naccess = {{ to = \"@FOLDER/access.log\", format = \"{format}\" }}\n\
              {tables}\n[[site]]\nroot = \"@FOLDER/www\"\n{routes}{WELL}"
         );
         let path = folder.path().display().to_string();
         let text = text.replace("@GATE", "@FOLDER/gate").replace("@FOLDER", &path);
         let text = text.replace("@PROGRAMS", &programs("").display().to_string());
         let file = folder.write("oneloop.toml", text);
-        World { daemon: Daemon::configured(&file, ""), folder }
+        World { daemon: Daemon::configured(&file, prelude), folder }
     }
 
     fn connect(&self) -> Client {
@@ -85,6 +109,31 @@ impl World {
         let path = self.path(name);
         wait_until(&format!("{name} is written"), || path.exists());
         fs::read_to_string(path).unwrap()
+    }
+
+    /// The line of the access log with `part` in it, as soon as it is there.
+    fn line_with(&self, part: &str) -> String {
+        let mut line = None;
+        wait_until(&format!("there is a line with {part}"), || {
+            let text = fs::read_to_string(self.path("access.log")).unwrap();
+            let mut whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
+            line = whole.find(|line| line.contains(part)).map(str::to_owned);
+            line.is_some()
+        });
+        line.unwrap()
+    }
+
+    /// Why that answer is an error or was cut; none if the log says nothing of it.
+    fn reason(&self, part: &str) -> Option<String> {
+        json(&self.line_with(part))["why"].as_str().map(str::to_owned)
+    }
+
+    /// The loop has seen all that was sent to it before.
+    fn catch_up(&self) {
+        // What has come later may be seen in the same turn, but not in the one before.
+        for _ in 0..2 {
+            assert_eq!(self.connect().get("/well").text(), "well");
+        }
     }
 
     /// The server answers, and has not panicked.
@@ -153,6 +202,14 @@ fn pid(id: u32) -> Pid {
 /// Whether a process is there and has not ended; one that nobody has asked about yet has.
 fn is_alive(id: u32) -> bool {
     state(id).is_some_and(|(state, _)| !matches!(state, 'Z' | 'X'))
+}
+
+/// Whether there is something to read.
+fn has_answer(client: &Client) -> bool {
+    client.stream.set_nonblocking(true).unwrap();
+    let count = client.stream.peek(&mut [0]);
+    client.stream.set_nonblocking(false).unwrap();
+    count.is_ok()
 }
 
 /// State and parent of a process.

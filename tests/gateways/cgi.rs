@@ -143,6 +143,17 @@ fn redirects_lead_within_the_server_or_to_elsewhere() {
 }
 
 #[test]
+fn redirects_are_counted_for_each_request() {
+    let world = World::start(SCRIPTS);
+    let mut client = world.connect();
+    client.send("GET /cgi/answer.sh?local HTTP/1.1\r\nHost: a\r\n\r\n".repeat(25));
+    for number in 0..25 {
+        let answer = client.response(false);
+        assert_eq!((answer.status, answer.text()), (200, "sh: GET /there \n"), "{number}");
+    }
+}
+
+#[test]
 fn a_local_redirect_stays_with_the_host_that_was_asked() {
     let second = "[[site]]\nhost = \"a.example\"\n";
     let other = "[[site.route]]\npath = \"/cgi/hello.sh/there\"\nrespond = { content = \"a\" }\n";

@@ -8,6 +8,7 @@ use rustix::process::{Signal, kill_process};
 
 use super::{World, is_alive, pid};
 use crate::support::client::Client;
+use crate::support::programs::is_there;
 use crate::support::running::wait_until;
 
 const SCRIPTS: &str = r#"
@@ -233,4 +234,61 @@ fn a_reader_that_rests_makes_the_script_rest() {
     let grown = midway.world.peak() - before;
     assert!(grown < 8 << 20, "the server has grown by {grown} bytes");
     midway.world.assert_well();
+}
+
+const TROUBLE: &str = r#"
+[[site.route]]
+path = "/cgi/*"
+[site.route.cgi]
+root = "@PROGRAMS/cgi"
+environment = { GATE = "@GATE" }
+timeout = "2s"
+processes = 1
+queue = 0
+"#;
+
+#[test]
+fn one_that_redirects_and_goes_on_for_ever_is_ended_and_its_place_is_free() {
+    let world = World::start(TROUBLE);
+    let mut client = world.connect();
+    assert_eq!(client.get("/cgi/trouble.sh?flood").text(), "well");
+    let script = world.written("gate.id").parse().unwrap();
+    wait_until("it ends", || !is_alive(script));
+    wait_until("its place is free", || client.get("/cgi/hello.sh").status == 200);
+    world.assert_well();
+}
+
+#[test]
+fn one_that_leaves_somebody_behind_has_answered_all_the_same() {
+    if !is_there("setsid") {
+        return;
+    }
+    let world = World::start(TROUBLE);
+    let mut client = world.connect();
+    assert_eq!(client.get("/cgi/trouble.sh?daemon").text(), "abc");
+    assert_eq!(client.get("/file.txt").text(), "a file");
+    wait_until("its place is free", || client.get("/cgi/hello.sh").status == 200);
+    world.open_gate();
+    world.assert_well();
+}
+
+#[test]
+fn a_client_that_has_ended_its_side_gets_what_still_flows() {
+    let limits = "[limits]\nhalf-closed = \"1s\"\n";
+    let world = World::within(crate::support::folder::Folder::new(), limits, SCRIPTS);
+    let mut client = world.connect();
+    client.send("GET /cgi/trouble.sh?drip HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    client.finish();
+    assert_eq!(client.begin().status, 200);
+    // That takes longer than a client has for whom nothing moves.
+    let mut content = Vec::new();
+    while content.len() < 5 * 40 {
+        let chunk = client.chunk();
+        assert!(!chunk.is_empty(), "the end after {} bytes", content.len());
+        content.extend(chunk);
+    }
+    world.open_gate();
+    let rest = client.read_to_fin();
+    assert!(rest.ends_with(b"0\r\n\r\n"), "it was cut");
+    world.assert_well();
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PYTHON, World, json, random_bytes};
+use super::{PYTHON, World, has_answer, json, random_bytes};
 use crate::support::client::Client;
 use crate::support::programs::is_there;
 use crate::support::running::wait_until;
@@ -12,14 +12,6 @@ fn begin(world: &World, path: &str) -> Client {
     let mut client = world.connect();
     client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n"));
     client
-}
-
-/// Whether there is something to read.
-fn has_answer(client: &Client) -> bool {
-    client.stream.set_nonblocking(true).unwrap();
-    let count = client.stream.peek(&mut [0]);
-    client.stream.set_nonblocking(false).unwrap();
-    count.is_ok()
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -130,6 +131,22 @@ impl Wire {
     /// Who does not want it any more does not get it.
     pub(super) fn write(&mut self, bytes: impl AsRef<[u8]>) {
         let _ = self.stream.write_all(bytes.as_ref());
+    }
+
+    /// Writes `bytes` from a thread of its own, in pieces of many sizes.
+    pub(super) fn pour(&self, bytes: Vec<u8>) -> JoinHandle<()> {
+        let mut stream = self.stream.try_clone().unwrap();
+        std::thread::spawn(move || {
+            let mut random = fastrand::Rng::with_seed(bytes.len() as u64);
+            let mut rest = &bytes[..];
+            while !rest.is_empty() {
+                let (piece, next) = rest.split_at(random.usize(1..=rest.len().min(30_000)));
+                if stream.write_all(piece).is_err() {
+                    return;
+                }
+                rest = next;
+            }
+        })
     }
 
     /// Says nothing until the server has closed.
