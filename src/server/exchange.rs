@@ -259,7 +259,8 @@ impl<N: Net> Serving<'_, '_, N> {
         let length = reply.body.length();
         let connection = &mut self.client.connection;
         connection.respond(reply.status, &reply.fields, length, self.cx.stamp.http(), self.cx.tx);
-        let why = self.exchange.why.as_deref();
+        let is_large = reply.status == Status::CONTENT_TOO_LARGE;
+        let why = self.exchange.why.as_deref().or(is_large.then_some(too_large().why));
         let entry = Entry { status: reply.status, user: reply.user.as_deref(), why, ..*entry };
         if !connection.owes_content() {
             return self.cx.log.add(&entry, self.cx.stamp, 0);

@@ -22,8 +22,8 @@ use crate::site::Site;
 /// Bytes of gathered answers above which they are written before more are made.
 pub(super) const GATHERED: usize = 64 << 10;
 
-/// What a byte that a program says costs of a turn, beside what it costs to send it on: it is copied
-/// from the pipe and into its frame, where `sendfile` copies nothing.
+/// What a byte that a program says costs of a turn, beside what it costs to send it on: it is
+/// copied from the pipe and into its frame, where `sendfile` copies nothing.
 pub(super) const RELAYED_COST: usize = 3;
 
 /// What the loop lends to whom it serves.
