@@ -76,13 +76,18 @@ impl<'a> Head<'a> {
         let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
         let line_end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
         let line = &bytes[..line_end];
-        check_version(line)?;
+        if line.is_empty() {
+            return Err(Refusal::bad("the head begins with an empty line"));
+        }
         let mut request = httparse::Request::new(&mut []);
         let room = &mut space.0[..limits.head_fields.min(MAX_FIELDS)];
         match request.parse_with_uninit_headers(bytes, room) {
             Ok(httparse::Status::Complete(used)) if used == bytes.len() => {}
             Ok(_) => return Err(Refusal::bad("the head ends before its empty line")),
-            Err(error) => return Err(refusal_of(error)),
+            Err(error) => {
+                check_version(line)?;
+                return Err(refusal_of(error));
+            }
         }
         let (Some(method), Some(target), Some(minor_version)) =
             (request.method, request.path, request.version)
@@ -92,13 +97,13 @@ impl<'a> Head<'a> {
         let method = Method::parse(method);
         let target = Target::parse(target, method == Method::Connect, method == Method::Options)?;
         let fields = Fields::new(request.headers);
-        let authority = authority(&target, &fields, minor_version)?;
+        let (authority, host) = authority(&target, &fields, minor_version)?;
         Ok(Head {
             method,
             target,
             minor_version,
             authority,
-            host: split_authority(authority).map_or("", |(host, _)| host),
+            host,
             length: framing::request_length(&fields, minor_version)?,
             persistent: persists(&fields, minor_version),
             expects_continue: expects_continue(&fields, minor_version)?,
@@ -202,27 +207,29 @@ fn refusal_of(error: Error) -> Refusal {
     }
 }
 
-/// Whom the request is for (RFC 9112 §3.2.2, §3.3). Host must be there once and be valid, even
-/// where the target outranks it.
+/// Whom the request is for (RFC 9112 §3.2.2, §3.3), and the host alone. Host must be there once and
+/// be valid, even where the target outranks it.
 fn authority<'a>(
     target: &Target<'a>,
     fields: &Fields<'a>,
     minor_version: u8,
-) -> Result<&'a str, Refusal> {
+) -> Result<(&'a str, &'a str), Refusal> {
     if fields.is_repeated(Name::Host) {
         return Err(Refusal::bad("Host is there twice"));
     }
-    let host = match fields.get(Name::Host) {
+    let of_field = match fields.get(Name::Host) {
         Some(value) => std::str::from_utf8(value)
             .ok()
-            .filter(|text| split_authority(text).is_some())
+            .and_then(|text| split_authority(text).map(|(host, _)| (text, host)))
             .ok_or(Refusal::bad("Host is invalid"))?,
-        None if minor_version == 0 => "",
+        None if minor_version == 0 => ("", ""),
         None => return Err(Refusal::bad("Host is missing")),
     };
     Ok(match *target {
-        Target::Absolute { authority, .. } | Target::Authority(authority) => authority,
-        Target::Origin { .. } | Target::Asterisk => host,
+        Target::Absolute { authority, .. } | Target::Authority(authority) => {
+            (authority, split_authority(authority).map_or("", |(host, _)| host))
+        }
+        Target::Origin { .. } | Target::Asterisk => of_field,
     })
 }
 

@@ -171,8 +171,8 @@ fn decode(segment: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
 }
 
 fn split_query(text: &str) -> (&str, Option<&str>) {
-    match text.split_once('?') {
-        Some((path, query)) => (path, Some(query)),
+    match memchr::memchr(b'?', text.as_bytes()) {
+        Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     }
 }
@@ -188,10 +188,10 @@ pub fn split_authority(text: &str) -> Option<(&str, Option<&str>)> {
             rest[..end].parse::<core::net::Ipv6Addr>().ok()?;
             end + 2
         }
-        None => text.find(':').unwrap_or(text.len()),
+        None => reg_name_end(text.as_bytes())?,
     };
     let (host, rest) = text.split_at(end);
-    if host.is_empty() || !(host.starts_with('[') || is_reg_name(host)) {
+    if host.is_empty() {
         return None;
     }
     match rest.strip_prefix(':') {
@@ -207,23 +207,44 @@ pub fn split_authority(text: &str) -> Option<(&str, Option<&str>)> {
     }
 }
 
-/// Whether `host` is a registered name or an IPv4 address (RFC 3986 §3.2.2).
-fn is_reg_name(host: &str) -> bool {
-    let mut bytes = host.bytes();
-    while let Some(byte) = bytes.next() {
-        let valid = match byte {
-            b'%' => {
-                let mut is_digit = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
-                is_digit() && is_digit()
+/// Where a registered name or an IPv4 address ends that `text` begins with (RFC 3986 §3.2.2);
+/// `None` where an escape is malformed.
+fn reg_name_end(text: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        if byte == b'%' {
+            let digits = text.get(at + 1..at + 3)?;
+            if !digits.iter().all(u8::is_ascii_hexdigit) {
+                return None;
             }
-            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=".contains(&byte),
-        };
-        if !valid {
-            return false;
+            at += 3;
+        } else if REG_NAME[usize::from(byte)] {
+            at += 1;
+        } else {
+            break;
         }
     }
-    true
+    Some(at)
 }
+
+/// The bytes of a registered name, but for escapes.
+const REG_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let marks = b"-._~!$&'()*+,;=";
+    let mut at = 0;
+    while at < 256 {
+        #[allow(clippy::cast_possible_truncation, reason = "it is below 256")]
+        let byte = at as u8;
+        table[at] = byte.is_ascii_alphanumeric();
+        at += 1;
+    }
+    at = 0;
+    while at < marks.len() {
+        table[marks[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 #[cfg(test)]
 mod tests {
