@@ -78,6 +78,19 @@ impl Origin {
         self.shared.connections.load(Ordering::SeqCst)
     }
 
+    /// Whether the end of a connection that was closed here has come to where the server is; the
+    /// server may not have looked.
+    pub(super) fn is_left(&self) -> bool {
+        const CLOSE_WAIT: &str = "08";
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let port = format!(":{:04X}", self.address.port());
+        table.lines().any(|line| {
+            let mut words = line.split_whitespace().skip(2);
+            words.next().is_some_and(|remote| remote.ends_with(&port))
+                && words.next() == Some(CLOSE_WAIT)
+        })
+    }
+
     /// The heads of all requests so far, in the order in which they came in.
     pub(super) fn heads(&self) -> Vec<String> {
         self.shared.heads.lock().unwrap().clone()

@@ -99,17 +99,13 @@ fn what_comes_unasked_on_an_idle_connection_answers_nobody() {
     let evil = format!("{}evil", ANSWER.replace("2\r\n\r\nok", "4\r\n\r\n"));
     for unasked in [evil, String::new()] {
         let (gate, opened) = mpsc::channel::<()>();
-        let (sender, is_out) = mpsc::channel();
         let opened = Mutex::new(opened);
         let origin = Origin::start(move |mut wire| {
             while wire.head().is_some() {
                 wire.write(ANSWER);
-                if opened.lock().unwrap().recv_timeout(DEADLINE).is_err() {
-                    continue;
+                if opened.lock().unwrap().recv_timeout(DEADLINE).is_ok() {
+                    return wire.write(&unasked);
                 }
-                wire.write(&unasked);
-                drop(wire);
-                return sender.send(()).unwrap();
             }
         });
         let world = World::start(&route(&origin, ""));
@@ -121,7 +117,7 @@ fn what_comes_unasked_on_an_idle_connection_answers_nobody() {
         client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
         gate.send(()).unwrap();
         drop(gate);
-        is_out.recv_timeout(DEADLINE).expect("it is said");
+        wait_until("it is said, and the connection closed", || origin.is_left());
         kill_process(pid(server), Signal::CONT).unwrap();
         assert_eq!(client.response(false).text(), "ok");
         assert_eq!((origin.connections(), origin.heads().len()), (2, 2));

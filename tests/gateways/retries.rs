@@ -8,7 +8,7 @@ use rustix::process::{Signal, kill_process};
 use super::origin::{Origin, route};
 use super::{World, pid, state};
 use crate::support::folder::Folder;
-use crate::support::running::{DEADLINE, wait_until};
+use crate::support::running::wait_until;
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -138,7 +138,6 @@ fn on_a_connection_that_is_known_to_be_closed_nothing_is_sent() {
         "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     ] {
         let (close, closing) = mpsc::channel::<()>();
-        let (sender, is_closed) = mpsc::channel();
         let closing = Mutex::new(closing);
         let origin = Origin::start(move |mut wire| {
             let head = wire.head().unwrap_or_default();
@@ -148,11 +147,9 @@ fn on_a_connection_that_is_known_to_be_closed_nothing_is_sent() {
                 wire.until(b"0\r\n\r\n");
             }
             wire.write(ANSWER);
-            if closing.lock().unwrap().recv_timeout(DEADLINE).is_err() {
-                return wire.wait();
+            if closing.lock().unwrap().recv().is_err() {
+                wire.wait();
             }
-            drop(wire);
-            sender.send(()).unwrap();
         });
         let world = World::start(&route(&origin, ""));
         let mut client = world.connect();
@@ -163,7 +160,7 @@ fn on_a_connection_that_is_known_to_be_closed_nothing_is_sent() {
         client.send(format!("POST /order HTTP/1.1\r\nHost: a\r\n{content}"));
         close.send(()).unwrap();
         drop(close);
-        is_closed.recv_timeout(DEADLINE).expect("it is closed");
+        wait_until("it is closed", || origin.is_left());
         kill_process(pid(server), Signal::CONT).unwrap();
         assert_eq!(client.response(false).text(), "ok", "{content:?}");
         assert_eq!((origin.connections(), count(&origin, "POST /order ")), (2, 1), "{content:?}");
