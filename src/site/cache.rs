@@ -6,6 +6,8 @@
 //! [`super::watch`] can tell; elsewhere not for longer than a second.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use lru::LruCache;
@@ -189,6 +191,10 @@ struct Kept {
     entries: LruCache<Box<[u8]>, Rc<Entry>>,
     /// The same, where nothing is.
     absences: LruCache<Box<[u8]>, Rc<Entry>>,
+    /// The paths where nothing was the last time, by their hashes: as many as are kept, each in the
+    /// one place for its hash.
+    asked: Box<[u64]>,
+    hasher: RandomState,
     /// The key that is looked for, put together without an allocation.
     key: Vec<u8>,
     cost: Cost,
@@ -198,8 +204,10 @@ struct Kept {
 impl Cache {
     pub(super) fn new(limits: CacheLimits) -> Cache {
         let (entries, absences) = (LruCache::unbounded(), LruCache::unbounded());
+        let (asked, hasher) = (vec![0; limits.absences].into(), RandomState::new());
         let (key, cost) = (Vec::new(), Cost::default());
-        Cache { kept: RefCell::new(Kept { entries, absences, key, cost, limits }) }
+        let kept = Kept { entries, absences, asked, hasher, key, cost, limits };
+        Cache { kept: RefCell::new(kept) }
     }
 
     /// What is kept for a path, whether it still holds or not.
@@ -208,6 +216,18 @@ impl Cache {
         let Kept { entries, absences, key, .. } = &mut *kept;
         write_key(key, host, path);
         entries.get(&key[..]).or_else(|| absences.get(&key[..])).map(Rc::clone)
+    }
+
+    /// Whether a path where nothing is has been asked for not long ago, and so may be again. What
+    /// is asked for once, as by those who try names, is not worth keeping.
+    pub(super) fn comes_again(&self, host: usize, path: &[u8]) -> bool {
+        let mut kept = self.kept.borrow_mut();
+        let Kept { asked, hasher, key, .. } = &mut *kept;
+        write_key(key, host, path);
+        let hash = hasher.hash_one(&key[..]);
+        let Some(places) = NonZeroU64::new(asked.len() as u64) else { return false };
+        let place = usize::try_from(hash % places).expect("less than the length of a slice");
+        std::mem::replace(&mut asked[place], hash) == hash
     }
 
     /// Keeps `entry`, if it may be, in place of what was kept for its path.

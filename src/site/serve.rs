@@ -96,6 +96,7 @@ impl Site {
         known: Option<Rc<Entry>>,
         now: Now,
     ) -> Result<Loaded, Absence> {
+        let was_known = known.is_some();
         if let Some(entry) = known
             && entry.is_current(path, &self.watches, now)
         {
@@ -110,6 +111,9 @@ impl Site {
                 // What is in a directory that is missing is missing.
                 Lead::Nowhere(trail) => (Some(trail), Found::nothing(below, Vec::new())),
             };
+            if matches!(found, Found::Nothing(_)) && !self.cache.comes_again(host, path) {
+                return Err(Absence::Missing);
+            }
             self.read(found, trail, rule, now)
         };
         let found = match find() {
@@ -123,7 +127,9 @@ impl Site {
                 Loaded::file(entry)
             }
             Ok(Loaded::WithoutSlash | Loaded::Directory(_) | Loaded::Program(_)) | Err(_) => {
-                self.cache.forget(host, path);
+                if was_known {
+                    self.cache.forget(host, path);
+                }
                 found
             }
         }

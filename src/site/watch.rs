@@ -189,21 +189,19 @@ impl Watches {
         self.state.borrow().directories.values().filter(|one| one.strong_count() > 0).count()
     }
 
-    /// Hears nothing of what has been told until now and is told until [`Watches::lose`].
-    pub(super) fn deafen(&self) {
-        let state = &mut *self.state.borrow_mut();
-        for directory in state.directories.values().filter_map(Weak::upgrade) {
+    /// As if the system had ended all watches, for what was mounted there is mounted no more.
+    pub(super) fn end_all(&self) {
+        for directory in self.state.borrow().directories.values().filter_map(Weak::upgrade) {
             inotify::remove_watch(&*directory.inotify, directory.watch).unwrap();
         }
-        // All that is told is that the watches are gone.
-        let mut room = [MaybeUninit::uninit(); ROOM];
-        let inotify = state.inotify.clone().expect("something was watched");
-        let mut reader = Reader::new(&*inotify, &mut room);
-        while reader.next().is_ok() {}
     }
 
-    /// As if the queue had overflowed.
-    pub(super) fn lose(&self) {
+    /// As if the queue had overflowed, so that nothing of what was told is heard but that.
+    pub(super) fn overflow(&self) {
+        let inotify = self.state.borrow().inotify.clone().expect("something is watched");
+        let mut room = [MaybeUninit::uninit(); ROOM];
+        let mut reader = Reader::new(&*inotify, &mut room);
+        while reader.next().is_ok() {}
         self.state.borrow_mut().note(-1, ReadFlags::QUEUE_OVERFLOW);
     }
 }
@@ -304,12 +302,11 @@ impl State {
     }
 
     fn watch(&mut self, directory: &OwnedFd) -> io::Result<Rc<Directory>> {
-        let inotify = match &self.inotify {
-            Some(inotify) => inotify,
-            None => {
-                let flags = CreateFlags::NONBLOCK | CreateFlags::CLOEXEC;
-                self.inotify.insert(Rc::new(inotify::init(flags)?))
-            }
+        let inotify = if let Some(inotify) = &self.inotify {
+            inotify
+        } else {
+            let flags = CreateFlags::NONBLOCK | CreateFlags::CLOEXEC;
+            self.inotify.insert(Rc::new(inotify::init(flags)?))
         };
         // The one that was opened, whatever its path may lead to by now.
         let path = format!("/proc/self/fd/{}", directory.as_raw_fd());

@@ -16,11 +16,16 @@ use super::super::{Answer, Block, Now, Site};
 use super::{Got, Scratch, answer_at, ask_at, at, get};
 use crate::http::negotiation::Coding;
 
-/// Status and content, for a client that takes Brotli.
+/// Status and content, for a client that takes Brotli; asked for twice, for what is missing is
+/// remembered the second time.
 fn seen(site: &Site, target: &str) -> (u16, String) {
-    let got = ask_at(site, at(0), &format!("GET {target}"), &["Accept-Encoding: br"]);
-    let content = String::from_utf8(got.content).unwrap();
-    (got.status, if got.status == 200 { content } else { String::new() })
+    let [first, second] = [(); 2].map(|()| {
+        let got = ask_at(site, at(0), &format!("GET {target}"), &["Accept-Encoding: br"]);
+        let content = String::from_utf8(got.content).unwrap();
+        (got.status, if got.status == 200 { content } else { String::new() })
+    });
+    assert_eq!(first, second);
+    first
 }
 
 fn ok(content: &str) -> (u16, String) {
@@ -81,9 +86,12 @@ fn a_large_file_is_new_at_once() {
     assert_eq!(site.cache.held().1, 0);
 }
 
+/// Something that happens to the file system.
+type Change = fn(&Path);
+
 #[test]
 fn what_appears_where_nothing_was_is_there_at_once() {
-    let appears: [(&str, &str, fn(&Path)); 6] = [
+    let appears: [(&str, &str, Change); 6] = [
         ("in the root", "/x", |www| fs::write(www.join("x"), "x").unwrap()),
         ("in a directory", "/d/x", |www| fs::write(www.join("d/x"), "x").unwrap()),
         ("a directory with it", "/e/f/x", |www| {
@@ -107,9 +115,9 @@ fn what_appears_where_nothing_was_is_there_at_once() {
         scratch.write("d/other", "other");
         scratch.write("file", "file");
         let site = scratch.site();
-        for _ in 0..3 {
-            assert_eq!(seen(&site, target), MISSING, "{what}");
-        }
+        assert_eq!(get(&site, target).status, 404, "{what}");
+        assert_eq!(site.cache.absent(), 0, "{what}");
+        assert_eq!(seen(&site, target), MISSING, "{what}");
         assert_eq!(site.cache.absent(), 1, "{what}");
         appear(&scratch.www());
         assert_eq!(seen(&site, target), ok("x"), "{what}");
@@ -231,16 +239,29 @@ fn a_lost_event_makes_everything_suspect() {
     let site = scratch.site();
     assert_eq!((seen(&site, "/a"), seen(&site, "/d/b")), (ok("a"), ok("b")));
     assert_eq!(seen(&site, "/d/nothing"), MISSING);
-    site.watches.deafen();
+    site.watches.end_all();
     fs::write(&a, "A").unwrap();
     fs::write(&b, "B").unwrap();
     fs::write(scratch.www().join("d/nothing"), "something").unwrap();
-    site.watches.lose();
+    site.watches.overflow();
     assert_eq!((seen(&site, "/a"), seen(&site, "/d/b")), (ok("A"), ok("B")));
     assert_eq!(seen(&site, "/d/nothing"), ok("something"));
     // And it goes on.
     fs::write(&b, "more").unwrap();
     assert_eq!(seen(&site, "/d/b"), ok("more"));
+}
+
+#[test]
+fn watches_that_the_system_has_ended_are_set_again() {
+    let scratch = Scratch::new();
+    let path = scratch.write("d/x", "old");
+    let site = scratch.site();
+    assert_eq!(seen(&site, "/d/x"), ok("old"));
+    site.watches.end_all();
+    assert_eq!(seen(&site, "/d/x"), ok("old"));
+    assert_eq!(site.watches.held(), 2);
+    fs::write(&path, "new").unwrap();
+    assert_eq!(seen(&site, "/d/x"), ok("new"));
 }
 
 #[test]
@@ -331,6 +352,7 @@ fn what_is_not_there_has_room_of_its_own() {
     let site = Scratch::site_with(scratch.files(), limits);
     assert_eq!(seen(&site, "/x"), ok("x"));
     for number in 0..100 {
+        assert_eq!(get(&site, &format!("/other{number}")).status, 404);
         assert_eq!(seen(&site, &format!("/{number}")), MISSING);
         assert_eq!(seen(&site, &format!("/{number}/deeper/y")), MISSING);
     }
