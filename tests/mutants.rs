@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::support::mutant_list::{self, Kind, Mutant};
 
 const FEWEST: usize = 12;
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 8] = [
     Kind::Parser,
     Kind::Framing,
     Kind::Loop,
@@ -16,6 +16,7 @@ const KINDS: [Kind; 7] = [
     Kind::Names,
     Kind::Fairness,
     Kind::Relay,
+    Kind::Freshness,
 ];
 
 fn root() -> &'static Path {

@@ -2,6 +2,7 @@
 
 mod content;
 mod files;
+mod fresh;
 mod methods;
 mod order;
 mod refusals;

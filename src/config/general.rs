@@ -103,6 +103,8 @@ fn cache(said: &said::Cache) -> Result<CacheLimits, Fault> {
         entries: limit(said.files.as_ref(), default.entries)?,
         descriptors: any(said.open.as_ref(), default.descriptors)?,
         content_bytes: any(said.bytes.as_ref(), default.content_bytes)?,
+        absences: any(said.missing.as_ref(), default.absences)?,
+        directories: any(said.watched.as_ref(), default.directories)?,
     })
 }
 

@@ -21,9 +21,13 @@ impl Display for Config {
         let Config { listen, limits, cache, access_log, error_level, media_types, sites } = self;
         writeln!(f, "[server]\nlisten = {}\n", list(listen))?;
         write_limits(f, limits)?;
-        let CacheLimits { entries, descriptors, content_bytes } = cache;
-        let bytes = size(*content_bytes);
-        writeln!(f, "cache = {{ files = {entries}, open = {descriptors}, bytes = \"{bytes}\" }}")?;
+        let CacheLimits { entries, descriptors, content_bytes, absences, directories } = cache;
+        writeln!(
+            f,
+            "cache = {{ files = {entries}, open = {descriptors}, bytes = \"{}\", \
+             missing = {absences}, watched = {directories} }}",
+            size(*content_bytes)
+        )?;
         let to = match &access_log.to {
             LogTarget::None => Cow::Borrowed("none"),
             LogTarget::Stdout => "stdout".into(),

@@ -41,7 +41,7 @@ pub fn explain(
     let head = Head::parse(bytes.as_bytes(), &mut space, &Limits::default())
         .map_err(|refusal| format!("this is no request: {}", refusal.why))?;
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let now = Now { monotonic_ms: 0, unix };
+    let now = Now { monotonic_ms: 0, unix, moment: 0 };
     Ok(site.explain(&Inquiry { head: &head, client: Some(client), content: None, now }))
 }
 

@@ -185,6 +185,10 @@ pub(super) struct Cache {
     pub open: Perhaps<Count>,
     /// Content in memory.
     pub bytes: Perhaps<Size>,
+    /// Paths where nothing is.
+    pub missing: Perhaps<Count>,
+    /// Directories watched.
+    pub watched: Perhaps<Count>,
 }
 
 /// `[log]`

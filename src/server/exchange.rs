@@ -104,7 +104,11 @@ impl<N: Net> Serving<'_, '_, N> {
             head,
             client: self.client.address.map(|address| address.ip()),
             content,
-            now: Now { monotonic_ms: self.cx.now.0, unix: self.cx.stamp.seconds() },
+            now: Now {
+                monotonic_ms: self.cx.now.0,
+                unix: self.cx.stamp.seconds(),
+                moment: *self.cx.moment,
+            },
         }
     }
 

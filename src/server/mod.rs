@@ -131,6 +131,8 @@ pub struct Server<N: Net = System> {
     gateways: Gateways,
     wishes: Vec<Wish>,
     budget: Budget,
+    /// How often something was received from a client.
+    moment: u64,
     stamp: Stamp,
     stop: Arc<AtomicBool>,
     /// A watched signal has come in.
@@ -217,6 +219,7 @@ impl<N: Net> Server<N> {
             gateways: Gateways::default(),
             wishes: Vec::new(),
             budget: Budget::new(limits.spool_total),
+            moment: 0,
             stamp,
             stop: Arc::default(),
             signalled: false,
@@ -422,6 +425,7 @@ impl<N: Net> Server<N> {
             wishes: &mut self.wishes,
             budget: &self.budget,
             now,
+            moment: &mut self.moment,
             stamp: &self.stamp,
             draining: self.drained_by.is_some(),
         };

@@ -46,6 +46,8 @@ pub(super) struct Cx<'a, N> {
     /// How much request content may be kept.
     pub(super) budget: &'a Budget,
     pub(super) now: Millis,
+    /// How often something was received from a client.
+    pub(super) moment: &'a mut u64,
     pub(super) stamp: &'a Stamp,
     /// The server ends: every answer is its connection's last.
     pub(super) draining: bool,
@@ -285,6 +287,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 Step::Broken
             }
             Ok(count) => {
+                *self.cx.moment += 1;
                 window.end += count;
                 self.moved += count;
                 self.received += count;

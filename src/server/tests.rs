@@ -189,6 +189,20 @@ fn a_request_for_a_small_file_allocates_nothing() {
 }
 
 #[test]
+fn what_has_changed_between_two_turns_is_new_in_the_second() {
+    let folder = Folder::new("changes");
+    let net = Replay::new("GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
+    let site = Router::new().files("/*", Files::new(&folder.0).unwrap());
+    let mut server = server(net, site, &AccessLogOptions::default());
+    for content in ["first", "second", "third"] {
+        fs::write(folder.0.join("small.txt"), content).unwrap();
+        server.net.sent.clear();
+        server.turn().unwrap();
+        assert!(server.net.sent.ends_with(content.as_bytes()), "{content} is not there yet");
+    }
+}
+
+#[test]
 fn a_line_of_the_access_log_allocates_nothing() {
     for format in [LogFormat::Common, LogFormat::Combined, LogFormat::Json] {
         let log = AccessLogOptions { to: LogTarget::File("/dev/null".into()), format };

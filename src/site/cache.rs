@@ -1,7 +1,13 @@
 //! The files that are asked for, kept open or in memory, with all that is needed to answer for them
-//! again without asking the routes or the file system. What the answers are is not known here.
+//! again without asking the routes or the file system; and the paths where nothing is. What the
+//! answers are is not known here.
+//!
+//! *Invariant:* what has changed is not used by a request that came in after the change, where
+//! [`super::watch`] can tell; elsewhere not for longer than a second.
 
 use std::cell::{Cell, RefCell};
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroU64;
 use std::rc::Rc;
 
 use lru::LruCache;
@@ -10,11 +16,17 @@ use super::Now;
 use super::files::Sighted;
 use super::representation::{Content, Representation};
 use super::rule::Rule;
+use super::watch::{Lead, Trail, Watches};
 use crate::http::date::UnixSeconds;
 use crate::http::negotiation::Coding;
 
-/// How long an entry is used without a look at the file system.
+/// How long an entry is used without a look at the file system. That nothing was told is not all:
+/// see [`super::watch`] for what is not.
 const CHECK_AFTER_MS: u64 = 1000;
+
+/// A longer path is looked up each time, for what is kept of those where nothing is was made up by
+/// clients.
+const MAX_ABSENT_PATH: usize = 512;
 
 /// File systems tell time in ticks of some milliseconds, so a file can change twice in one and look
 /// the same. Content that was read so soon after a change is read once more when that is this long
@@ -30,12 +42,24 @@ pub struct CacheLimits {
     pub descriptors: usize,
     /// Bytes of content in memory.
     pub content_bytes: usize,
+    /// Paths where nothing is. They have no part in `entries`, so that no flood of them pushes out
+    /// a file.
+    pub absences: usize,
+    /// Directories that are watched for changes. Without a watch a file is compared with what is
+    /// kept of it once a second.
+    pub directories: usize,
 }
 
 impl Default for CacheLimits {
-    /// 1024 files, 512 of them open, and 32 MiB.
+    /// 1024 files, 512 of them open, and 32 MiB; 256 paths where nothing is; 1024 directories.
     fn default() -> Self {
-        CacheLimits { entries: 1024, descriptors: 512, content_bytes: 32 << 20 }
+        CacheLimits {
+            entries: 1024,
+            descriptors: 512,
+            content_bytes: 32 << 20,
+            absences: 256,
+            directories: 1024,
+        }
     }
 }
 
@@ -43,55 +67,86 @@ impl Default for CacheLimits {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) rule: Rc<Rule>,
-    /// In the server's order of preference, and the codings of each.
+    /// In the server's order of preference, and the codings of each. None where nothing is.
     variants: Vec<Representation>,
     codings: Vec<Coding>,
     /// What was seen on the way; all of it must still be so.
     sighted: Vec<Sighted>,
+    /// The directories in which it was seen, if they are watched.
+    trail: RefCell<Option<Trail>>,
     checked_ms: Cell<u64>,
     /// Until then what was read may be older than it looks.
     young_until: Option<UnixSeconds>,
 }
 
 impl Entry {
-    /// What was found at `now`.
+    /// What was found at `now`, once `trail` had been taken.
     pub(super) fn new(
         rule: Rc<Rule>,
         variants: Vec<(Coding, Representation)>,
         sighted: Vec<Sighted>,
+        trail: Option<Trail>,
         now: Now,
     ) -> Entry {
         let youngest =
             sighted.iter().filter_map(|one| one.facts).map(|facts| facts.changed.seconds);
         let youngest = UnixSeconds::try_from(youngest.max().unwrap_or(0)).unwrap_or(0);
+        // A change in the future was made by another clock than ours: it stays young until then.
         let young_until = youngest.saturating_add(YOUNG_SECONDS);
-        // A change that lies far in the future was not made by a clock that runs like ours.
-        let is_young = now.unix < young_until && youngest <= now.unix.saturating_add(YOUNG_SECONDS);
+        let is_young = now.unix < young_until;
         let (codings, variants) = variants.into_iter().unzip();
         Entry {
             rule,
             variants,
             codings,
             sighted,
+            trail: RefCell::new(trail),
             checked_ms: Cell::new(now.monotonic_ms),
             young_until: is_young.then_some(young_until),
         }
     }
 
-    /// Whether it can be used at `now` without another thought.
-    pub(super) fn is_checked(&self, now: Now) -> bool {
-        now.monotonic_ms.saturating_sub(self.checked_ms.get()) < CHECK_AFTER_MS
+    /// Whether it still holds at `now`, for a request that had come in by then.
+    pub(super) fn is_current(&self, path: &[u8], watches: &Watches, now: Now) -> bool {
+        let is_untouched = self.trail.borrow().as_ref().is_none_or(|trail| {
+            watches.listen(now);
+            trail.is_untouched()
+        });
+        let is_checked = now.monotonic_ms.saturating_sub(self.checked_ms.get()) < CHECK_AFTER_MS;
+        (is_untouched && is_checked) || self.check(path, is_untouched, watches, now)
     }
 
     /// Looks whether all is as it was. If so it can be used for another while.
-    pub(super) fn check(&self, now: Now, path: &[u8]) -> bool {
-        let has_grown_up = self.young_until.is_some_and(|until| now.unix >= until);
-        let Some((files, _)) = self.rule.files(path) else { return false };
-        let holds = !has_grown_up && files.is_as_sighted(&self.sighted);
+    fn check(&self, path: &[u8], is_untouched: bool, watches: &Watches, now: Now) -> bool {
+        let Some((files, below)) = self.rule.files(path) else { return false };
+        // What is young may have changed and look the same.
+        if self.young_until.is_some_and(|until| !is_untouched || now.unix >= until) {
+            return false;
+        }
+        let is_told = self.trail.borrow().is_some() && is_untouched;
+        if !is_told && self.young_until.is_none() {
+            let trail = match files.lead(below, watches, now) {
+                Lead::Watched(trail) | Lead::Nowhere(trail) => Some(trail),
+                Lead::Unwatched if self.is_absence() => return false,
+                Lead::Unwatched => None,
+            };
+            self.trail.replace(trail);
+        }
+        let holds = files.is_as_sighted(&self.sighted);
         if holds {
             self.checked_ms.set(now.monotonic_ms);
         }
         holds
+    }
+
+    /// Whether nothing is there.
+    pub(super) fn is_absence(&self) -> bool {
+        self.variants.is_empty()
+    }
+
+    /// Whether it may be kept. What is new must not be missed where nothing was.
+    fn is_to_be_kept(&self, path: &[u8]) -> bool {
+        !self.is_absence() || (path.len() <= MAX_ABSENT_PATH && self.trail.borrow().is_some())
     }
 
     /// The codings there are, in the server's order of preference.
@@ -134,6 +189,12 @@ pub(super) struct Cache {
 struct Kept {
     /// By the host's number and then the path.
     entries: LruCache<Box<[u8]>, Rc<Entry>>,
+    /// The same, where nothing is.
+    absences: LruCache<Box<[u8]>, Rc<Entry>>,
+    /// The paths where nothing was the last time, by their hashes: as many as are kept, each in the
+    /// one place for its hash.
+    asked: Box<[u64]>,
+    hasher: RandomState,
     /// The key that is looked for, put together without an allocation.
     key: Vec<u8>,
     cost: Cost,
@@ -142,27 +203,50 @@ struct Kept {
 
 impl Cache {
     pub(super) fn new(limits: CacheLimits) -> Cache {
-        let (entries, key, cost) = (LruCache::unbounded(), Vec::new(), Cost::default());
-        Cache { kept: RefCell::new(Kept { entries, key, cost, limits }) }
+        let (entries, absences) = (LruCache::unbounded(), LruCache::unbounded());
+        let (asked, hasher) = (vec![0; limits.absences].into(), RandomState::new());
+        let (key, cost) = (Vec::new(), Cost::default());
+        let kept = Kept { entries, absences, asked, hasher, key, cost, limits };
+        Cache { kept: RefCell::new(kept) }
     }
 
-    /// What is kept for a path, checked or not.
+    /// What is kept for a path, whether it still holds or not.
     pub(super) fn find(&self, host: usize, path: &[u8]) -> Option<Rc<Entry>> {
         let mut kept = self.kept.borrow_mut();
-        let Kept { entries, key, .. } = &mut *kept;
+        let Kept { entries, absences, key, .. } = &mut *kept;
         write_key(key, host, path);
-        entries.get(&key[..]).map(Rc::clone)
+        entries.get(&key[..]).or_else(|| absences.get(&key[..])).map(Rc::clone)
     }
 
-    /// Keeps `entry` in place of what was kept for its path.
-    pub(super) fn keep(&self, host: usize, path: &[u8], entry: Rc<Entry>) {
+    /// Whether a path where nothing is has been asked for not long ago, and so may be again. What
+    /// is asked for once, as by those who try names, is not worth keeping.
+    pub(super) fn comes_again(&self, host: usize, path: &[u8]) -> bool {
         let mut kept = self.kept.borrow_mut();
-        write_key(&mut kept.key, host, path);
-        let key = kept.key.as_slice().into();
-        kept.add(&entry);
-        if let Some((_, old)) = kept.entries.push(key, entry) {
-            kept.subtract(&old);
+        let Kept { asked, hasher, key, .. } = &mut *kept;
+        write_key(key, host, path);
+        let hash = hasher.hash_one(&key[..]);
+        let Some(places) = NonZeroU64::new(asked.len() as u64) else { return false };
+        let place = usize::try_from(hash % places).expect("less than the length of a slice");
+        std::mem::replace(&mut asked[place], hash) == hash
+    }
+
+    /// Keeps `entry`, if it may be, in place of what was kept for its path.
+    pub(super) fn keep(&self, host: usize, path: &[u8], entry: Rc<Entry>) {
+        self.forget(host, path);
+        if !entry.is_to_be_kept(path) {
+            return;
         }
+        let mut kept = self.kept.borrow_mut();
+        let key = kept.key.as_slice().into();
+        if entry.is_absence() {
+            kept.absences.push(key, entry);
+            if kept.absences.len() > kept.limits.absences {
+                kept.absences.pop_lru();
+            }
+            return;
+        }
+        kept.add(&entry);
+        kept.entries.push(key, entry);
         while kept.is_too_large()
             && let Some((_, old)) = kept.entries.pop_lru()
         {
@@ -173,8 +257,9 @@ impl Cache {
     /// Forgets what is kept for a path.
     pub(super) fn forget(&self, host: usize, path: &[u8]) {
         let mut kept = self.kept.borrow_mut();
-        let Kept { entries, key, .. } = &mut *kept;
+        let Kept { entries, absences, key, .. } = &mut *kept;
         write_key(key, host, path);
+        absences.pop(&key[..]);
         if let Some(old) = entries.pop(&key[..]) {
             kept.subtract(&old);
         }
@@ -201,6 +286,11 @@ impl Cache {
         let bytes = costs.iter().map(|cost| cost.bytes).sum();
         assert_eq!(kept.cost, Cost { descriptors, bytes }, "the books are wrong");
         (kept.entries.len(), descriptors, bytes)
+    }
+
+    /// How many paths are known where nothing is.
+    pub(super) fn absent(&self) -> usize {
+        self.kept.borrow().absences.len()
     }
 }
 

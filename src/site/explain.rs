@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use super::access::Access;
 use super::files::Found;
 use super::instead::StandIn;
+use super::root::Absence;
 use super::rule::{Acting, Compiled, Place, Rule};
 use super::script::Finder;
 use super::{Answer, Errand, Inquiry, Site};
@@ -153,6 +154,9 @@ impl Site {
                 }
                 Ok(Found::File(sighting)) => at = &sighting.path,
                 Ok(Found::Directory(_) | Found::WithoutSlash) => {}
+                Ok(Found::Nothing(_)) => {
+                    found.missing = Some(files.why(below, &Absence::Missing));
+                }
                 Err(absence) => found.missing = Some(files.why(below, absence)),
             }
             found.file = Some(files.directory().join(OsStr::from_bytes(at)));

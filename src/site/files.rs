@@ -6,10 +6,12 @@ use std::path::Path;
 
 use rustix::fs::{Dir, FileType};
 
+use super::Now;
 use super::SiteError;
 use super::listing;
 use super::pattern::Pattern;
 use super::root::{Absence, Facts, Instant, Kind, Opened, Root, Symlinks};
+use super::watch::{Lead, Watches};
 use crate::http::date::UnixSeconds;
 use crate::http::negotiation::Coding;
 
@@ -122,6 +124,16 @@ impl Files {
         self
     }
 
+    /// Leads to the directory in which `below` would be looked up. To look only then is to miss no
+    /// change.
+    pub(super) fn lead(&self, below: &[u8], watches: &Watches, now: Now) -> Lead {
+        if !self.dotfiles && is_hidden(below) {
+            return Lead::Unwatched;
+        }
+        let end = memchr::memrchr(b'/', below).unwrap_or(0);
+        watches.lead(&self.root, &below[..end], now)
+    }
+
     /// Finds what `below`, a path relative to the root, means. It ends in `/` or is empty where a
     /// directory is meant. Of the names that may stand for a directory, those that `is_program`
     /// says yes to are not files to be read.
@@ -137,7 +149,11 @@ impl Files {
         if below.is_empty() || below.ends_with(b"/") {
             return self.find_in_directory(below, sighted, is_program);
         }
-        let opened = self.root.open(below)?;
+        let opened = match self.root.open(below) {
+            Ok(opened) => opened,
+            Err(Absence::Missing) => return Ok(Found::nothing(below, sighted)),
+            Err(absence) => return Err(absence),
+        };
         if opened.facts.kind == Kind::Directory {
             return Ok(Found::WithoutSlash);
         }
@@ -175,10 +191,14 @@ impl Files {
             }
         }
         if !self.listing {
-            return Err(Absence::Missing);
+            return Ok(Found::Nothing(sighted));
         }
         // With its slash: nothing but a directory is opened by that name.
-        self.root.open(below).map(Found::Directory)
+        match self.root.open(below) {
+            Ok(opened) => Ok(Found::Directory(opened)),
+            Err(Absence::Missing) => Ok(Found::nothing(below, sighted)),
+            Err(absence) => Err(absence),
+        }
     }
 
     /// Why [`Files::find`] has found nothing at `below`, in words.
@@ -305,6 +325,16 @@ pub(super) enum Found {
     Directory(Opened),
     /// A directory for which a program stands, by this name in it.
     Program(String),
+    /// Nothing, as long as all of this is as it was.
+    Nothing(Vec<Sighted>),
+}
+
+impl Found {
+    /// Nothing is at `below` either.
+    pub(super) fn nothing(below: &[u8], mut sighted: Vec<Sighted>) -> Found {
+        sighted.push(Sighted::new(below, None));
+        Found::Nothing(sighted)
+    }
 }
 
 /// A file that was found, and all that had a part in finding it.

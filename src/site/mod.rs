@@ -33,6 +33,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod watch;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -58,6 +59,7 @@ use program::{Plan, Program};
 use root::Absence;
 use router::{Router, Table};
 use rule::{Acting, Place, Rule};
+use watch::Watches;
 
 /// One request, as the site needs to know it.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +81,9 @@ pub struct Now {
     pub monotonic_ms: u64,
     /// Seconds since 1970-01-01T00:00:00Z.
     pub unix: UnixSeconds,
+    /// Another number whenever something has been received. For a request that has come in since
+    /// the last one, no file is answered with that had changed before.
+    pub moment: u64,
 }
 
 /// What to answer.
@@ -192,6 +197,7 @@ pub struct Site {
     hosts: Vec<Host>,
     media_types: MediaTypes,
     cache: Cache,
+    watches: Watches,
 }
 
 #[derive(Debug)]
@@ -233,6 +239,7 @@ impl Site {
             hosts: hosts.into_iter().map(compile).collect::<Result<_, _>>()?,
             media_types: options.media_types,
             cache: Cache::new(options.cache),
+            watches: Watches::new(options.cache.directories),
         })
     }
 

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
 use rustix::io::Errno;
 
@@ -131,6 +131,11 @@ impl Root {
         &self.path
     }
 
+    /// What tells it from all other roots there are.
+    pub(super) fn number(&self) -> RawFd {
+        self.directory.as_raw_fd()
+    }
+
     /// Opens the file or directory at `path`, relative to this root and without dot segments; the
     /// root itself if `path` is empty.
     pub(super) fn open(&self, path: &[u8]) -> Result<Opened, Absence> {
@@ -148,6 +153,12 @@ impl Root {
     pub(super) fn facts(&self, path: &[u8]) -> Result<Facts, Absence> {
         let file = self.lookup(path, OFlags::PATH | OFlags::CLOEXEC)?;
         Facts::of_file(file)
+    }
+
+    /// The directory at `path`, to be named and not to be read.
+    pub(super) fn directory(&self, path: &[u8]) -> Result<OwnedFd, Absence> {
+        let path = if path.is_empty() { b"." } else { path };
+        self.lookup(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC)
     }
 
     /// Where the file at `path` really is: an absolute path without links, if the kernel says it;

@@ -289,7 +289,7 @@ impl Site {
             Ok(Found::Program(name)) => {
                 Some(self.enter(errand, &[errand.path, name.as_bytes()].concat(), b""))
             }
-            Err(Absence::Missing) => self.instead(errand),
+            Ok(Found::Nothing(_)) | Err(Absence::Missing) => self.instead(errand),
             Ok(Found::File(_) | Found::Directory(_) | Found::WithoutSlash)
             | Err(Absence::Forbidden | Absence::Busy | Absence::Failed(_)) => None,
         }

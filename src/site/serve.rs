@@ -10,17 +10,26 @@ use super::listing::{self, Listing};
 use super::representation::{Circumstances, Denial, Representation};
 use super::root::{Absence, Opened};
 use super::rule::Rule;
+use super::watch::{Lead, Trail};
 use super::{Answer, Block, Errand, Now, Reply, Site, redirect, redirect_to};
 use crate::http::negotiation::{self, Coding};
 use crate::http::status::Status;
 
 /// What a path leads to.
 enum Loaded {
+    /// A file, or what is known of there being none.
     File(Rc<Entry>),
     WithoutSlash,
     Directory(Opened),
     /// A program, by this name in the directory.
     Program(String),
+}
+
+impl Loaded {
+    /// The file of an entry, if it has one.
+    fn file(entry: Rc<Entry>) -> Result<Loaded, Absence> {
+        if entry.is_absence() { Err(Absence::Missing) } else { Ok(Loaded::File(entry)) }
+    }
 }
 
 impl Site {
@@ -87,33 +96,59 @@ impl Site {
         known: Option<Rc<Entry>>,
         now: Now,
     ) -> Result<Loaded, Absence> {
+        let was_known = known.is_some();
         if let Some(entry) = known
-            && (entry.is_checked(now) || entry.check(now, path))
+            && entry.is_current(path, &self.watches, now)
         {
-            return Ok(Loaded::File(entry));
+            return Loaded::file(entry);
         }
         let (files, below) = rule.files(path).ok_or(Absence::Missing)?;
         let find = || {
-            let found = files.find(below, |name| self.is_program(host, path, name))?;
-            self.read(found, rule, now)
+            let find = || files.find(below, |name| self.is_program(host, path, name));
+            let (trail, found) = match files.lead(below, &self.watches, now) {
+                Lead::Watched(trail) => (Some(trail), find()?),
+                Lead::Unwatched => (None, find()?),
+                // What is in a directory that is missing is missing.
+                Lead::Nowhere(trail) => (Some(trail), Found::nothing(below, Vec::new())),
+            };
+            if matches!(found, Found::Nothing(_)) && !self.cache.comes_again(host, path) {
+                return Err(Absence::Missing);
+            }
+            self.read(found, trail, rule, now)
         };
         let found = match find() {
             // The cache holds descriptors that this request needs more.
             Err(Absence::Busy) if self.cache.close_files() => find(),
             other => other,
         };
-        match &found {
-            Ok(Loaded::File(entry)) => self.cache.keep(host, path, Rc::clone(entry)),
+        match found {
+            Ok(Loaded::File(entry)) => {
+                self.cache.keep(host, path, Rc::clone(&entry));
+                Loaded::file(entry)
+            }
             Ok(Loaded::WithoutSlash | Loaded::Directory(_) | Loaded::Program(_)) | Err(_) => {
-                self.cache.forget(host, path);
+                if was_known {
+                    self.cache.forget(host, path);
+                }
+                found
             }
         }
-        found
     }
 
-    fn read(&self, found: Found, rule: &Rc<Rule>, now: Now) -> Result<Loaded, Absence> {
+    fn read(
+        &self,
+        found: Found,
+        trail: Option<Trail>,
+        rule: &Rc<Rule>,
+        now: Now,
+    ) -> Result<Loaded, Absence> {
+        let entry = |representations, sighted| {
+            let rule = Rc::clone(rule);
+            Loaded::File(Rc::new(Entry::new(rule, representations, sighted, trail, now)))
+        };
         let Sighting { path, mut variants, sighted } = match found {
             Found::File(sighting) => sighting,
+            Found::Nothing(sighted) => return Ok(entry(Vec::new(), sighted)),
             Found::WithoutSlash => return Ok(Loaded::WithoutSlash),
             Found::Directory(opened) => return Ok(Loaded::Directory(opened)),
             Found::Program(name) => return Ok(Loaded::Program(name)),
@@ -134,7 +169,7 @@ impl Site {
             };
             representations.push((coding, Representation::new(opened, &circumstances)?));
         }
-        Ok(Loaded::File(Rc::new(Entry::new(Rc::clone(rule), representations, sighted, now))))
+        Ok(entry(representations, sighted))
     }
 
     /// The answer from a file that is there.

@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Names,
     Fairness,
     Relay,
+    Freshness,
 }
 
 /// One bug, as a change of one place.

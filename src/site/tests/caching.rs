@@ -13,7 +13,7 @@ use super::super::handler::Settled;
 use super::super::root::Absence;
 use super::super::router::Router;
 use super::super::rule::Settings;
-use super::super::{Answer, Block, Inquiry, Now, Site, SiteOptions};
+use super::super::{Answer, Block, Inquiry, Now, Site};
 use super::{Got, Scratch, answer_at, ask, ask_at, at, get, set_modified};
 use crate::http::Limits;
 use crate::http::head::{Head, HeadSpace};
@@ -23,11 +23,20 @@ fn get_at(site: &Site, milliseconds: u64, target: &str) -> Got {
     ask_at(site, at(milliseconds), &format!("GET {target}"), &["Accept-Encoding: br"])
 }
 
+/// As far as it goes without being told of changes.
+const UNTOLD: CacheLimits = CacheLimits {
+    entries: 1024,
+    descriptors: 512,
+    content_bytes: 32 << 20,
+    absences: 256,
+    directories: 0,
+};
+
 #[test]
-fn a_file_is_looked_at_once_a_second_at_the_most() {
+fn a_file_that_is_not_watched_is_looked_at_once_a_second_at_the_most() {
     let scratch = Scratch::new();
     let path = scratch.write("x", "old");
-    let site = scratch.site();
+    let site = Scratch::site_with(scratch.files(), UNTOLD);
     assert_eq!(get_at(&site, 0, "/x").text(), "old");
     fs::remove_file(&path).unwrap();
     assert_eq!(get_at(&site, 999, "/x").text(), "old");
@@ -113,16 +122,20 @@ fn every_change_on_the_way_to_a_file_is_noticed() {
     for (what, change, expected) in changes {
         let scratch = Scratch::new();
         scratch.write("d/second", "second");
-        let files = scratch.files().index(["first", "second"]).precompressed([Coding::Br]);
-        let site = Router::new().files("/*", files).build().unwrap();
-        assert_eq!(get_at(&site, 0, "/d/").text(), "second");
+        let [told, untold] = [CacheLimits::default(), UNTOLD].map(|limits| {
+            let files = scratch.files().index(["first", "second"]).precompressed([Coding::Br]);
+            Scratch::site_with(files, limits)
+        });
+        assert_eq!(get_at(&told, 0, "/d/").text(), "second");
+        assert_eq!(get_at(&untold, 0, "/d/").text(), "second");
         change(&scratch.www());
-        assert_eq!(get_at(&site, 500, "/d/").text(), "second", "{what}");
-        let got = get_at(&site, 1500, "/d/");
-        match expected {
-            "404" => assert_eq!(got.status, 404, "{what}"),
-            "x70000" => assert!(got.content == vec![b'x'; 70_000]),
-            _ => assert_eq!(got.text(), expected, "{what}"),
+        assert_eq!(get_at(&untold, 500, "/d/").text(), "second", "{what}");
+        for got in [get_at(&told, 0, "/d/"), get_at(&untold, 1500, "/d/")] {
+            match expected {
+                "404" => assert_eq!(got.status, 404, "{what}"),
+                "x70000" => assert!(got.content == vec![b'x'; 70_000]),
+                _ => assert_eq!(got.text(), expected, "{what}"),
+            }
         }
     }
 }
@@ -149,7 +162,7 @@ fn a_site_that_remembers_answers_as_one_that_does_not() {
             3 => fs::rename(&path, scratch.www().join(names[random.usize(..names.len())])),
             _ => fs::write(&path, content),
         };
-        let now = Now { monotonic_ms: step * 1000, unix: unix_now() + step };
+        let now = Now { monotonic_ms: step, unix: unix_now(), moment: step };
         for target in ["/", "/a", "/d", "/d/", "/d/i", "/a.br"] {
             let accept = ["br", "gzip;q=0.1", "*;q=0"][random.usize(..3)];
             let fields = [&*format!("Accept-Encoding: {accept}"), "Range: bytes=1-3"];
@@ -173,7 +186,8 @@ fn what_was_read_right_after_a_change_is_read_again() {
     let unix = unix_now();
     let site = scratch.site();
     let shared = |milliseconds| {
-        let now = Now { monotonic_ms: milliseconds, unix: unix + milliseconds / 1000 };
+        let unix = unix + milliseconds / 1000;
+        let now = Now { monotonic_ms: milliseconds, unix, moment: milliseconds };
         match answer_at(&site, now, "GET /x", &[]) {
             Answer::Reply(reply) => match reply.fields {
                 Block::Shared(lines) => lines,
@@ -199,10 +213,8 @@ fn no_more_is_kept_than_there_is_room_for() {
         scratch.write(&format!("large{number}"), vec![b'l'; 70_000]);
     }
     let site = |entries, descriptors, content_bytes| {
-        let cache = CacheLimits { entries, descriptors, content_bytes };
-        let options = SiteOptions { cache, ..SiteOptions::default() };
-        let router = Router::new().files("/*", scratch.files());
-        Site::new(vec![(vec![], router)], options).unwrap()
+        let limits = CacheLimits { entries, descriptors, content_bytes, ..UNTOLD };
+        Scratch::site_with(scratch.files(), limits)
     };
     for (entries, descriptors, bytes, held) in [
         (100, 100, 100_000, (20, 10, 10_000)),

@@ -9,17 +9,19 @@ mod instead;
 mod programs;
 mod routing;
 mod scripts;
+mod watching;
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use super::body::{Body, Produced};
+use super::cache::CacheLimits;
 use super::files::Files;
 use super::router::Router;
-use super::{Answer, Inquiry, Now, Reply, Site};
+use super::{Answer, Inquiry, Now, Reply, Site, SiteOptions};
 use crate::http::Limits;
 use crate::http::head::{Head, HeadSpace};
 
@@ -52,6 +54,12 @@ impl Scratch {
 
     fn files(&self) -> Files {
         Files::new(self.www()).unwrap()
+    }
+
+    /// A site of `files` that remembers so much.
+    fn site_with(files: Files, cache: CacheLimits) -> Site {
+        let options = SiteOptions { cache, ..SiteOptions::default() };
+        Site::new(vec![(vec![], Router::new().files("/*", files))], options).unwrap()
     }
 
     /// The root's files as they are served without any option.
@@ -138,9 +146,11 @@ fn drain(body: Body) -> Vec<u8> {
 /// An afternoon in 2026.
 const TODAY: u64 = 1_790_000_000;
 
-/// `milliseconds` after the first request.
+/// `milliseconds` after the first request, by a request that has just come in.
 fn at(milliseconds: u64) -> Now {
-    Now { monotonic_ms: 5_000 + milliseconds, unix: TODAY + milliseconds / 1000 }
+    static MOMENT: AtomicU64 = AtomicU64::new(0);
+    let moment = MOMENT.fetch_add(1, Ordering::Relaxed);
+    Now { monotonic_ms: 5_000 + milliseconds, unix: TODAY + milliseconds / 1000, moment }
 }
 
 /// Asks with a request line's method and target and some field lines.
