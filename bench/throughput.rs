@@ -21,6 +21,8 @@ mod limit;
 mod machine;
 #[path = "throughput/options.rs"]
 mod options;
+#[path = "throughput/relay.rs"]
+mod relay;
 #[path = "throughput/resting.rs"]
 mod resting;
 #[path = "throughput/rows.rs"]
@@ -44,7 +46,7 @@ use machine::Places;
 use options::Options;
 use resting::Resting;
 use rows::{Files, ROWS, Row};
-use servers::{PEERS, Peer, Server};
+use servers::{Ground, Mode, PEERS, Peer, Server};
 use table::{Cell, LIMIT};
 
 /// The limit program once more: what lies between the two is noise.
@@ -61,6 +63,9 @@ fn main() -> ExitCode {
     let ended = match words.split_first() {
         Some((first, rest)) if first == "limit" => {
             limit::main(rest).map_err(|error| error.to_string())
+        }
+        Some((first, rest)) if first == "relay" => {
+            relay::main(rest).map_err(|error| error.to_string())
         }
         Some(_) | None => Options::read(words).and_then(|options| run(&options)),
     };
@@ -109,8 +114,11 @@ fn measure(options: &Options) -> io::Result<()> {
     let places = Places::find()?;
     let folder = Folder::new();
     let files = Files::write(&folder.path().join("www"))?;
+    machine::stay_on(places.clients)?;
+    let (answer, _) = ROWS[0].limit_answer(&files);
+    let origin = Server::limit("origin", &folder.path().join("origin"), &answer, false, None)?;
     machine::stay_on(places.servers)?;
-    let mut contests = open(options, folder.path(), &files)?;
+    let mut contests = open(options, folder.path(), &files, origin.address.port())?;
     machine::stay_on(places.clients)?;
     describe(options);
     if options.calls {
@@ -137,30 +145,35 @@ fn measure(options: &Options) -> io::Result<()> {
 }
 
 /// Starts the servers, and finds out what each must answer in each row.
-fn open(options: &Options, folder: &Path, files: &Files) -> io::Result<Vec<Contest>> {
-    let peers: Vec<&Peer> = installed(options).collect();
+fn open(options: &Options, folder: &Path, files: &Files, origin: u16) -> io::Result<Vec<Contest>> {
     let rows: Vec<&'static Row> = ROWS.iter().filter(|row| options.has_row(row.name)).collect();
-    let start = |logged: bool| -> io::Result<Vec<Rc<Server>>> {
-        if rows.iter().all(|row| row.logged != logged) {
-            return Ok(Vec::new());
+    let start = |mode: Mode| -> Vec<Rc<Server>> {
+        if rows.iter().all(|row| row.mode != mode) {
+            return Vec::new();
         }
-        let start = |peer: &&Peer| {
-            let folder = folder.join(format!("{}-{logged}", peer.name));
-            peer.start(&folder, &files.root, logged).map(Rc::new)
+        let start = |peer: &Peer| {
+            let folder = folder.join(format!("{}-{mode:?}", peer.name));
+            let ground = Ground { folder: &folder, root: &files.root, mode, origin };
+            peer.start(ground).map(Rc::new)
         };
-        Ok(peers.iter().map(start).inspect(complain).flatten().collect())
+        installed(options).map(start).inspect(complain).flatten().collect()
     };
-    let (silent, logged) = (start(false)?, start(true)?);
+    let started = Mode::ALL.map(|mode| (mode, start(mode)));
     let mut contests = Vec::new();
     for row in rows {
         let (answer, content) = row.limit_answer(files);
         let mut entrants = Vec::new();
         for name in [LIMIT, CONTROL].into_iter().filter(|name| options.has_server(name)) {
             let folder = folder.join(format!("{name}-{}", row.name));
-            let server = Server::limit(name, &folder, &answer, row.closes, content.as_deref())?;
+            let server = if row.mode == Mode::Relaying {
+                Server::relay(name, &folder, origin)?
+            } else {
+                Server::limit(name, &folder, &answer, row.closes, content.as_deref())?
+            };
             entrants.push(Entrant::new(row, Rc::new(server), true, files)?);
         }
-        for server in if row.logged { &logged } else { &silent } {
+        let fitting = started.iter().filter(|(mode, _)| *mode == row.mode);
+        for server in fitting.flat_map(|(_, servers)| servers) {
             entrants.push(Entrant::new(row, Rc::clone(server), false, files)?);
         }
         contests.push(Contest { row, entrants });

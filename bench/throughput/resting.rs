@@ -11,7 +11,7 @@ use crate::answer::{self, Ask};
 use crate::generator::{Generator, Load};
 use crate::machine::{self, Places};
 use crate::rows::{Files, ROWS};
-use crate::servers::{Peer, Server};
+use crate::servers::{Ground, Mode, Peer, Server};
 use crate::table::{self, LIMIT};
 
 /// How often each is started.
@@ -72,7 +72,8 @@ impl Resting<'_> {
         machine::stay_on(self.places.servers)?;
         let folder = self.folder.join("resting");
         let server = if let Some(peer) = peer {
-            peer.start(&folder, &self.files.root, false)
+            let root = &self.files.root;
+            peer.start(Ground { folder: &folder, root, mode: Mode::Silent, origin: 0 })
         } else {
             let (answer, _) = ROWS[0].limit_answer(self.files);
             Server::limit(LIMIT, &folder, &answer, false, None)

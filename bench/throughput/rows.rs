@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::answer::{self, Ask};
 use crate::generator::Count;
+use crate::servers::Mode;
 
 /// What is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub(crate) enum What {
     NotModified,
     /// A file that is not there.
     Missing,
+    /// A file of 1 KiB that another server has.
+    Proxied,
     /// 1 KiB out of the middle of 10 MiB.
     Range,
 }
@@ -40,8 +43,7 @@ pub(crate) struct Row {
     pub(crate) idle: usize,
     pub(crate) depth: usize,
     pub(crate) closes: bool,
-    /// Whether the servers write their access logs.
-    pub(crate) logged: bool,
+    pub(crate) mode: Mode,
     /// How long it runs at least, before the time counts and then: until every file has been asked
     /// for, and whoever looks once a second whether a file has changed has done so.
     pub(crate) least: Duration,
@@ -55,13 +57,13 @@ const PLAIN: Row = Row {
     idle: 0,
     depth: 1,
     closes: false,
-    logged: false,
+    mode: Mode::Silent,
     least: Duration::from_millis(60),
 };
 
-pub(crate) const ROWS: [Row; 14] = [
+pub(crate) const ROWS: [Row; 15] = [
     PLAIN,
-    Row { name: "logged", says: "the same, access log on", logged: true, ..PLAIN },
+    Row { name: "logged", says: "the same, access log on", mode: Mode::Logged, ..PLAIN },
     Row {
         name: "browser",
         says: "1 KiB file, a browser's 800 bytes of fields",
@@ -96,6 +98,13 @@ pub(crate) const ROWS: [Row; 14] = [
     Row { name: "not-modified", says: "304 by If-None-Match", what: What::NotModified, ..PLAIN },
     Row { name: "missing", says: "404", what: What::Missing, ..PLAIN },
     Row { name: "range", says: "1 KiB range of a 10 MiB file", what: What::Range, ..PLAIN },
+    Row {
+        name: "proxied",
+        says: "reverse proxy of 1 KiB, persistent",
+        what: What::Proxied,
+        mode: Mode::Relaying,
+        ..PLAIN
+    },
 ];
 
 /// How many files there are in the row `many`.
@@ -157,6 +166,7 @@ impl Row {
         let small = &files.many[0];
         Ok(match self.what {
             What::Small => one("many/0.txt", "", 200, small),
+            What::Proxied => one("proxied/0.txt", "", 200, small),
             What::Browser => one("many/0.txt", BROWSER, 200, small),
             What::Many => {
                 let content = |number: usize| if is_limit { 0 } else { number };
@@ -188,7 +198,9 @@ impl Row {
     /// What the limit program answers, and the file with the content where that is not in it.
     pub(crate) fn limit_answer(&self, files: &Files) -> (Vec<u8>, Option<PathBuf>) {
         let (status, content, file): (&str, &[u8], Option<&str>) = match self.what {
-            What::Small | What::Browser | What::Many => ("200 OK", &files.many[0], None),
+            What::Small | What::Browser | What::Many | What::Proxied => {
+                ("200 OK", &files.many[0], None)
+            }
             What::Middle => ("200 OK", &files.middle, Some("middle.txt")),
             What::Large => ("200 OK", &files.large, Some("large.txt")),
             What::NotModified => ("304 Not Modified", &[], None),

@@ -11,6 +11,47 @@ use std::time::{Duration, Instant};
 
 use crate::machine::Processes;
 
+/// Which lines of the configurations are in force, beside those that always are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// `@silent@`: without an access log.
+    Silent,
+    /// `@logged@`: with one.
+    Logged,
+    /// `@relaying@`: and `@silent@`, and with a route to another server.
+    Relaying,
+}
+
+impl Mode {
+    pub(crate) const ALL: [Mode; 3] = [Mode::Silent, Mode::Logged, Mode::Relaying];
+
+    /// What `line` says in this mode.
+    fn reads(self, line: &str) -> Option<&str> {
+        let Some((word, rest)) = line.strip_prefix('@').and_then(|rest| rest.split_once("@ "))
+        else {
+            return Some(line);
+        };
+        let holds = match word {
+            "silent" => self == Mode::Silent || self == Mode::Relaying,
+            "logged" => self == Mode::Logged,
+            "relaying" => self == Mode::Relaying,
+            _ => return Some(line),
+        };
+        holds.then_some(rest)
+    }
+}
+
+/// Where a server is started, and what it serves.
+#[derive(Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    /// For its own files; it is made.
+    pub(crate) folder: &'a Path,
+    pub(crate) root: &'a Path,
+    pub(crate) mode: Mode,
+    /// The server that requests are passed on to.
+    pub(crate) origin: u16,
+}
+
 /// A server that is configured by a file.
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
@@ -120,18 +161,18 @@ impl Peer {
         number.unwrap_or("?").to_owned()
     }
 
-    /// Starts it on a free port, with its files in `folder`, which is made.
-    pub(crate) fn start(&self, folder: &Path, root: &Path, logged: bool) -> io::Result<Server> {
+    /// Starts it on a free port.
+    pub(crate) fn start(&self, ground: Ground<'_>) -> io::Result<Server> {
+        let Ground { folder, root, mode, origin } = ground;
         fs::create_dir_all(folder)?;
         let port = free_port()?;
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers");
         let template = fs::read_to_string(peers.join(self.configuration))?;
-        let (kept, left) =
-            if logged { ("@logged@ ", "@silent@ ") } else { ("@silent@ ", "@logged@ ") };
-        let lines = template.lines().filter(|line| !line.starts_with(left));
-        let lines = lines.flat_map(|line| [line.strip_prefix(kept).unwrap_or(line), "\n"]);
+        let lines = template.lines().filter_map(|line| mode.reads(line));
         let text = lines
+            .flat_map(|line| [line, "\n"])
             .collect::<String>()
+            .replace("@origin@", &origin.to_string())
             .replace("@port@", &port.to_string())
             .replace("@root@", &root.to_string_lossy())
             .replace("@folder@", &folder.to_string_lossy())
@@ -170,6 +211,15 @@ impl Server {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["limit", &port.to_string()]).arg(file);
         command.arg(if closes { "close" } else { "keep" }).args(content);
+        Server::start(name, command, port, folder)
+    }
+
+    /// Starts the bare relay to `origin`.
+    pub(crate) fn relay(name: &'static str, folder: &Path, origin: u16) -> io::Result<Server> {
+        fs::create_dir_all(folder)?;
+        let port = free_port()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["relay", &port.to_string(), &origin.to_string()]);
         Server::start(name, command, port, folder)
     }
 
