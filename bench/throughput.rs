@@ -23,15 +23,20 @@ mod machine;
 mod options;
 #[path = "throughput/relay.rs"]
 mod relay;
+#[path = "throughput/responder.rs"]
+mod responder;
 #[path = "throughput/resting.rs"]
 mod resting;
 #[path = "throughput/rows.rs"]
 mod rows;
 #[path = "throughput/servers.rs"]
 mod servers;
+#[path = "throughput/spawning.rs"]
+mod spawning;
 #[path = "throughput/table.rs"]
 mod table;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -46,7 +51,7 @@ use machine::Places;
 use options::Options;
 use resting::Resting;
 use rows::{Files, ROWS, Row};
-use servers::{Ground, Mode, PEERS, Peer, Server};
+use servers::{Behind, Ground, Mode, PEERS, Peer, Server};
 use table::{Cell, LIMIT};
 
 /// The limit program once more: what lies between the two is noise.
@@ -58,16 +63,23 @@ const RESTING: &str = "resting";
 /// How long a server may take to finish what nobody waits for.
 const SETTLE: Duration = Duration::from_millis(5);
 
+/// This one program is also those that it measures itself against, and those behind the servers.
 fn main() -> ExitCode {
+    if std::env::var_os("GATEWAY_INTERFACE").is_some() {
+        let answered = responder::answer_as_cgi();
+        return if answered.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     let words: Vec<String> = std::env::args().skip(1).collect();
-    let ended = match words.split_first() {
-        Some((first, rest)) if first == "limit" => {
-            limit::main(rest).map_err(|error| error.to_string())
-        }
-        Some((first, rest)) if first == "relay" => {
-            relay::main(rest).map_err(|error| error.to_string())
-        }
-        Some(_) | None => Options::read(words).and_then(|options| run(&options)),
+    let bare = words.split_first().and_then(|(first, rest)| match &**first {
+        "limit" => Some(limit::main(rest)),
+        "relay" => Some(relay::main(rest)),
+        "spawning" => Some(spawning::main(rest)),
+        "responder" => Some(responder::main(rest)),
+        _ => None,
+    });
+    let ended = match bare {
+        Some(ended) => ended.map_err(|error| error.to_string()),
+        None => Options::read(words).and_then(|options| run(&options)),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -115,10 +127,16 @@ fn measure(options: &Options) -> io::Result<()> {
     let folder = Folder::new();
     let files = Files::write(&folder.path().join("www"))?;
     machine::stay_on(places.clients)?;
-    let (answer, _) = ROWS[0].limit_answer(&files);
-    let origin = Server::limit("origin", &folder.path().join("origin"), &answer, false, None)?;
+    let programs = folder.path().join("programs");
+    let content = files.write_programs(&programs)?;
+    let mut behind = Behind { origin: 0, responder: 0, programs: &programs };
+    let origin = ROWS[0].limit("origin", &folder.path().join("origin"), &files, behind)?;
+    let place = folder.path().join("responder");
+    let responder = Server::bare("responder", "responder", &place, &[&content])?;
+    behind.origin = origin.address.port();
+    behind.responder = responder.address.port();
     machine::stay_on(places.servers)?;
-    let mut contests = open(options, folder.path(), &files, origin.address.port())?;
+    let mut contests = open(options, folder.path(), &files, behind)?;
     machine::stay_on(places.clients)?;
     describe(options);
     if options.calls {
@@ -139,13 +157,18 @@ fn measure(options: &Options) -> io::Result<()> {
     drop(contests);
     if options.has_row(RESTING) {
         let peers: Vec<&Peer> = installed(options).collect();
-        Resting { folder: folder.path(), files: &files, places }.measure(&peers)?;
+        Resting { folder: folder.path(), files: &files, places, behind }.measure(&peers)?;
     }
     Ok(())
 }
 
 /// Starts the servers, and finds out what each must answer in each row.
-fn open(options: &Options, folder: &Path, files: &Files, origin: u16) -> io::Result<Vec<Contest>> {
+fn open(
+    options: &Options,
+    folder: &Path,
+    files: &Files,
+    behind: Behind<'_>,
+) -> io::Result<Vec<Contest>> {
     let rows: Vec<&'static Row> = ROWS.iter().filter(|row| options.has_row(row.name)).collect();
     let start = |mode: Mode| -> Vec<Rc<Server>> {
         if rows.iter().all(|row| row.mode != mode) {
@@ -153,7 +176,7 @@ fn open(options: &Options, folder: &Path, files: &Files, origin: u16) -> io::Res
         }
         let start = |peer: &Peer| {
             let folder = folder.join(format!("{}-{mode:?}", peer.name));
-            let ground = Ground { folder: &folder, root: &files.root, mode, origin };
+            let ground = Ground { folder: &folder, root: &files.root, mode, behind };
             peer.start(ground).map(Rc::new)
         };
         installed(options).map(start).inspect(complain).flatten().collect()
@@ -161,15 +184,10 @@ fn open(options: &Options, folder: &Path, files: &Files, origin: u16) -> io::Res
     let started = Mode::ALL.map(|mode| (mode, start(mode)));
     let mut contests = Vec::new();
     for row in rows {
-        let (answer, content) = row.limit_answer(files);
         let mut entrants = Vec::new();
         for name in [LIMIT, CONTROL].into_iter().filter(|name| options.has_server(name)) {
             let folder = folder.join(format!("{name}-{}", row.name));
-            let server = if row.mode == Mode::Relaying {
-                Server::relay(name, &folder, origin)?
-            } else {
-                Server::limit(name, &folder, &answer, row.closes, content.as_deref())?
-            };
+            let server = row.limit(name, &folder, files, behind)?;
             entrants.push(Entrant::new(row, Rc::new(server), true, files)?);
         }
         let fitting = started.iter().filter(|(mode, _)| *mode == row.mode);
@@ -271,10 +289,14 @@ fn show(contests: &[Contest]) {
         println!("{}", table::line(contest.row.says, &cells));
     }
     for contest in contests {
+        let mut failures: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for entrant in &contest.entrants {
             if let Some(failure) = &entrant.failure {
-                println!("\n{} in `{}`: {failure}", entrant.server.name, contest.row.name);
+                failures.entry(failure).or_default().push(entrant.server.name);
             }
+        }
+        for (failure, names) in failures {
+            println!("\n`{}`, {}: {failure}", contest.row.name, names.join(", "));
         }
     }
 }

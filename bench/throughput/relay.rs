@@ -1,8 +1,10 @@
-//! The limit of proxying: what comes from a client goes to the origin, and what comes from there
-//! goes back, on a pair of connections, without a look at it.
+//! The limit of passing on: what comes from a client goes to the program behind, and what comes
+//! from there goes back, on a pair of connections, without a look at it. For a program that speaks
+//! another protocol, something prepared goes in its place.
 //!
 //! It does not wait for room in a socket: what passes here is small, and one at a time.
 
+use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
@@ -21,7 +23,7 @@ const EVENTS: usize = 64;
 /// The buffer that everything is read into.
 const BUFFER: usize = 64 << 10;
 
-/// The client and the origin.
+/// The client and the program.
 type Pair = [TcpStream; 2];
 
 struct Relay {
@@ -29,16 +31,23 @@ struct Relay {
     listener: TcpListener,
     origin: u16,
     pairs: Slab<Pair>,
+    /// What goes to the program, and what to the client, in place of what has come.
+    prepared: Option<[Vec<u8>; 2]>,
     buffer: Vec<u8>,
 }
 
-/// Serves until it is killed. The arguments: a port, and that of the origin.
+/// Serves until it is killed. The arguments: a port, that of the program, and perhaps two files
+/// with what goes to the program and to the client.
 pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
-    let [port, origin] = arguments else {
-        return Err(io::Error::other("relay PORT ORIGIN"));
+    let [port, origin, prepared @ ..] = arguments else {
+        return Err(io::Error::other("relay PORT ORIGIN [TOLD ANSWERED]"));
+    };
+    let prepared = match prepared {
+        [told, answered] => Some([fs::read(told)?, fs::read(answered)?]),
+        _ => None,
     };
     let [port, origin] = [port, origin].map(|port| port.parse().map_err(io::Error::other));
-    let mut relay = Relay::new(port?, origin?)?;
+    let mut relay = Relay::new(port?, origin?, prepared)?;
     let mut events = Vec::with_capacity(EVENTS);
     loop {
         events.clear();
@@ -59,14 +68,14 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
 }
 
 impl Relay {
-    fn new(port: u16, origin: u16) -> io::Result<Relay> {
+    fn new(port: u16, origin: u16, prepared: Option<[Vec<u8>; 2]>) -> io::Result<Relay> {
         let listener = TcpListener::bind(("127.0.0.1", port))?;
         listener.set_nonblocking(true)?;
         // Its clients inherit it.
         sockopt::set_tcp_nodelay(&listener, true)?;
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         epoll::add(&epoll, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
-        Ok(Relay { epoll, listener, origin, pairs: Slab::new(), buffer: vec![0; BUFFER] })
+        Ok(Relay { epoll, listener, origin, pairs: Slab::new(), prepared, buffer: vec![0; BUFFER] })
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -90,7 +99,15 @@ impl Relay {
         let Some(pair) = self.pairs.get_mut(at / 2) else { return };
         let [from, to] = [at % 2, 1 - at % 2];
         match pair[from].read(&mut self.buffer) {
-            Ok(count @ 1..) if pair[to].write_all(&self.buffer[..count]).is_ok() => {}
+            Ok(count @ 1..) => {
+                let bytes = match &self.prepared {
+                    Some(prepared) => &prepared[from],
+                    None => &self.buffer[..count],
+                };
+                if pair[to].write_all(bytes).is_err() {
+                    self.pairs.remove(at / 2);
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Ok(_) | Err(_) => drop(self.pairs.remove(at / 2)),
         }

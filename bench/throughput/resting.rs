@@ -11,7 +11,7 @@ use crate::answer::{self, Ask};
 use crate::generator::{Generator, Load};
 use crate::machine::{self, Places};
 use crate::rows::{Files, ROWS};
-use crate::servers::{Ground, Mode, Peer, Server};
+use crate::servers::{Behind, Ground, Mode, Peer, Server};
 use crate::table::{self, LIMIT};
 
 /// How often each is started.
@@ -28,6 +28,7 @@ pub(crate) struct Resting<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) files: &'a Files,
     pub(crate) places: Places,
+    pub(crate) behind: Behind<'a>,
 }
 
 impl Resting<'_> {
@@ -73,10 +74,10 @@ impl Resting<'_> {
         let folder = self.folder.join("resting");
         let server = if let Some(peer) = peer {
             let root = &self.files.root;
-            peer.start(Ground { folder: &folder, root, mode: Mode::Silent, origin: 0 })
+            let behind = self.behind;
+            peer.start(Ground { folder: &folder, root, mode: Mode::Silent, behind })
         } else {
-            let (answer, _) = ROWS[0].limit_answer(self.files);
-            Server::limit(LIMIT, &folder, &answer, false, None)
+            ROWS[0].limit(LIMIT, &folder, self.files, self.behind)
         };
         machine::stay_on(self.places.clients)?;
         server

@@ -1,15 +1,17 @@
 //! The rows of the table: what is asked for in each, and how.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
 use crate::answer::{self, Ask};
 use crate::generator::Count;
-use crate::servers::Mode;
+use crate::responder;
+use crate::servers::{Behind, Mode, Server};
 
 /// What is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,6 +32,12 @@ pub(crate) enum What {
     Missing,
     /// A file of 1 KiB that another server has.
     Proxied,
+    /// 1 KiB from a FastCGI responder.
+    FastCgi,
+    /// 1 KiB from a CGI program.
+    Cgi,
+    /// 1 KiB from a script for /bin/sh.
+    Shell,
     /// 1 KiB out of the middle of 10 MiB.
     Range,
 }
@@ -61,7 +69,7 @@ const PLAIN: Row = Row {
     least: Duration::from_millis(60),
 };
 
-pub(crate) const ROWS: [Row; 15] = [
+pub(crate) const ROWS: [Row; 18] = [
     PLAIN,
     Row { name: "logged", says: "the same, access log on", mode: Mode::Logged, ..PLAIN },
     Row {
@@ -105,15 +113,41 @@ pub(crate) const ROWS: [Row; 15] = [
         mode: Mode::Relaying,
         ..PLAIN
     },
+    Row {
+        name: "fastcgi",
+        says: "FastCGI, 1 KiB, persistent",
+        what: What::FastCgi,
+        mode: Mode::Relaying,
+        ..PLAIN
+    },
+    Row {
+        name: "cgi",
+        says: "CGI program, 1 KiB, with its own time",
+        what: What::Cgi,
+        connections: 8,
+        mode: Mode::Relaying,
+        least: Duration::from_millis(500),
+        ..PLAIN
+    },
+    Row {
+        name: "shell",
+        says: "CGI script for /bin/sh, with its own time",
+        what: What::Shell,
+        connections: 8,
+        mode: Mode::Relaying,
+        least: Duration::from_millis(500),
+        ..PLAIN
+    },
 ];
 
 /// How many files there are in the row `many`.
 const FILES: usize = 10_000;
 
 const SMALL: usize = 1 << 10;
-const MIDDLE: usize = 100 << 10;
-const LARGE: usize = 64 << 20;
-const RANGED: usize = 10 << 20;
+// Names and lengths of the others.
+const MIDDLE: (&str, usize) = ("middle.txt", 100 << 10);
+const LARGE: (&str, usize) = ("large.txt", 64 << 20);
+const RANGED: (&str, usize) = ("ranged.txt", 10 << 20);
 
 /// The first byte of the range.
 const RANGE_FROM: usize = 5_000_000;
@@ -167,6 +201,9 @@ impl Row {
         Ok(match self.what {
             What::Small => one("many/0.txt", "", 200, small),
             What::Proxied => one("proxied/0.txt", "", 200, small),
+            What::FastCgi => one("fastcgi/answer", "", 200, small),
+            What::Cgi => one("cgi/answer", "", 200, small),
+            What::Shell => one("cgi/answer.sh", "", 200, small),
             What::Browser => one("many/0.txt", BROWSER, 200, small),
             What::Many => {
                 let content = |number: usize| if is_limit { 0 } else { number };
@@ -177,8 +214,8 @@ impl Row {
                 };
                 (0..FILES).map(ask).collect()
             }
-            What::Middle => one("middle.txt", "", 200, &files.middle),
-            What::Large => one("large.txt", "", 200, &files.large),
+            What::Middle => one(MIDDLE.0, "", 200, &files.middle),
+            What::Large => one(LARGE.0, "", 200, &files.large),
             What::NotModified => {
                 let (head, _) = answer::exchange(server, &request("many/0.txt", ""))?;
                 let etag = head.etag.unwrap_or_default();
@@ -190,35 +227,69 @@ impl Row {
             }
             What::Range => {
                 let range = format!("Range: bytes={RANGE_FROM}-{}\r\n", RANGE_FROM + SMALL - 1);
-                one("ranged.txt", &range, 206, &files.range)
+                one(RANGED.0, &range, 206, &files.range)
             }
         })
     }
 
-    /// What the limit program answers, and the file with the content where that is not in it.
-    pub(crate) fn limit_answer(&self, files: &Files) -> (Vec<u8>, Option<PathBuf>) {
-        let (status, content, file): (&str, &[u8], Option<&str>) = match self.what {
-            What::Small | What::Browser | What::Many | What::Proxied => {
-                ("200 OK", &files.many[0], None)
+    /// Starts the least that could do the work of this row.
+    pub(crate) fn limit(
+        &self,
+        name: &'static str,
+        folder: &Path,
+        files: &Files,
+        behind: Behind<'_>,
+    ) -> io::Result<Server> {
+        fs::create_dir_all(folder)?;
+        let [answer, told] = ["answer", "told"].map(|name| folder.join(name));
+        fs::write(&answer, self.answer(files))?;
+        let keep = Path::new(if self.closes { "close" } else { "keep" });
+        let behind_port = |port: u16| PathBuf::from(port.to_string());
+        let start = |kind, arguments: &[&Path]| Server::bare(name, kind, folder, arguments);
+        match self.what {
+            What::Middle => start("limit", &[&answer, keep, &files.root.join(MIDDLE.0)]),
+            What::Large => start("limit", &[&answer, keep, &files.root.join(LARGE.0)]),
+            What::Proxied => start("relay", &[&behind_port(behind.origin)]),
+            What::FastCgi => {
+                fs::write(&told, responder::request())?;
+                start("relay", &[&behind_port(behind.responder), &told, &answer])
             }
-            What::Middle => ("200 OK", &files.middle, Some("middle.txt")),
-            What::Large => ("200 OK", &files.large, Some("large.txt")),
-            What::NotModified => ("304 Not Modified", &[], None),
-            What::Missing => ("404 Not Found", b"There is nothing here.\n", None),
-            What::Range => ("206 Partial Content", &files.range, None),
+            What::Cgi => start("spawning", &[&behind.programs.join("answer")]),
+            What::Shell => start("spawning", &[&behind.programs.join("answer.sh")]),
+            What::Small
+            | What::Browser
+            | What::Many
+            | What::NotModified
+            | What::Missing
+            | What::Range => start("limit", &[&answer, keep]),
+        }
+    }
+
+    /// What the limit program answers; without the content where that is sent from a file.
+    fn answer(&self, files: &Files) -> Vec<u8> {
+        let (status, content): (&str, &[u8]) = match self.what {
+            What::Middle => ("200 OK", &files.middle),
+            What::Large => ("200 OK", &files.large),
+            What::NotModified => ("304 Not Modified", &[]),
+            What::Missing => ("404 Not Found", b"There is nothing here.\n"),
+            What::Range => ("206 Partial Content", &files.range),
+            What::Small
+            | What::Browser
+            | What::Many
+            | What::Proxied
+            | What::FastCgi
+            | What::Cgi
+            | What::Shell => ("200 OK", &files.many[0]),
         };
-        let mut answer = format!(
+        let head = format!(
             "HTTP/1.1 {status}\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
              Content-Type: text/plain; charset=utf-8\r\n\
              Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT\r\nETag: \"1234567-89abcdef\"\r\n\
              Accept-Ranges: bytes\r\nContent-Length: {}\r\n\r\n",
             content.len()
-        )
-        .into_bytes();
-        if file.is_none() {
-            answer.extend_from_slice(content);
-        }
-        (answer, file.map(|name| files.root.join(name)))
+        );
+        let is_in_file = matches!(self.what, What::Middle | What::Large);
+        [head.as_bytes(), if is_in_file { &[] } else { content }].concat()
     }
 }
 
@@ -241,18 +312,37 @@ impl Files {
             fs::write(root.join(format!("many/{number}.txt")), &content)?;
             many.push(content);
         }
-        let write = |name: &str, length| {
+        let write = |(name, length): (&str, usize)| {
             let content = text(FILES + length, length);
             fs::write(root.join(name), &content).map(|()| content)
         };
-        let ranged = write("ranged.txt", RANGED)?;
+        let ranged = write(RANGED)?;
         Ok(Files {
             root: root.to_owned(),
             many,
-            middle: write("middle.txt", MIDDLE)?,
-            large: write("large.txt", LARGE)?,
+            middle: write(MIDDLE)?,
+            large: write(LARGE)?,
             range: ranged[RANGE_FROM..RANGE_FROM + SMALL].into(),
         })
+    }
+}
+
+impl Files {
+    /// Writes the CGI programs, and the content that all programs answer with, into `folder`.
+    /// Returns where the content is.
+    pub(crate) fn write_programs(&self, folder: &Path) -> io::Result<PathBuf> {
+        fs::create_dir_all(folder)?;
+        let content = folder.join("content");
+        fs::write(&content, &self.many[0])?;
+        // Itself: see `main`.
+        fs::copy(std::env::current_exe()?, folder.join("answer"))?;
+        let script = folder.join("answer.sh");
+        let text = String::from_utf8_lossy(&self.many[0]);
+        let fields = format!("Content-Type: text/plain\\r\\nContent-Length: {SMALL}\\r\\n");
+        let text = format!("#!/bin/sh\nprintf '{fields}\\r\\n%s' '{text}'\n");
+        fs::write(&script, text)?;
+        fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+        Ok(content)
     }
 }
 

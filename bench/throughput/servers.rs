@@ -41,6 +41,17 @@ impl Mode {
     }
 }
 
+/// The programs behind the servers.
+#[derive(Clone, Copy)]
+pub(crate) struct Behind<'a> {
+    /// The port of an HTTP server.
+    pub(crate) origin: u16,
+    /// The port of a FastCGI responder.
+    pub(crate) responder: u16,
+    /// The folder of CGI programs.
+    pub(crate) programs: &'a Path,
+}
+
 /// Where a server is started, and what it serves.
 #[derive(Clone, Copy)]
 pub(crate) struct Ground<'a> {
@@ -48,8 +59,8 @@ pub(crate) struct Ground<'a> {
     pub(crate) folder: &'a Path,
     pub(crate) root: &'a Path,
     pub(crate) mode: Mode,
-    /// The server that requests are passed on to.
-    pub(crate) origin: u16,
+    /// What is passed on, and to whom.
+    pub(crate) behind: Behind<'a>,
 }
 
 /// A server that is configured by a file.
@@ -163,7 +174,7 @@ impl Peer {
 
     /// Starts it on a free port.
     pub(crate) fn start(&self, ground: Ground<'_>) -> io::Result<Server> {
-        let Ground { folder, root, mode, origin } = ground;
+        let Ground { folder, root, mode, behind } = ground;
         fs::create_dir_all(folder)?;
         let port = free_port()?;
         let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers");
@@ -172,7 +183,9 @@ impl Peer {
         let text = lines
             .flat_map(|line| [line, "\n"])
             .collect::<String>()
-            .replace("@origin@", &origin.to_string())
+            .replace("@origin@", &behind.origin.to_string())
+            .replace("@responder@", &behind.responder.to_string())
+            .replace("@programs@", &behind.programs.to_string_lossy())
             .replace("@port@", &port.to_string())
             .replace("@root@", &root.to_string_lossy())
             .replace("@folder@", &folder.to_string_lossy())
@@ -196,30 +209,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the bare limit program, which gives this answer; see there.
-    pub(crate) fn limit(
+    /// Starts this program as the bare program `kind`, with a port and these arguments.
+    pub(crate) fn bare(
         name: &'static str,
+        kind: &str,
         folder: &Path,
-        answer: &[u8],
-        closes: bool,
-        content: Option<&Path>,
+        arguments: &[&Path],
     ) -> io::Result<Server> {
         fs::create_dir_all(folder)?;
         let port = free_port()?;
-        let file = folder.join("answer");
-        fs::write(&file, answer)?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["limit", &port.to_string()]).arg(file);
-        command.arg(if closes { "close" } else { "keep" }).args(content);
-        Server::start(name, command, port, folder)
-    }
-
-    /// Starts the bare relay to `origin`.
-    pub(crate) fn relay(name: &'static str, folder: &Path, origin: u16) -> io::Result<Server> {
-        fs::create_dir_all(folder)?;
-        let port = free_port()?;
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["relay", &port.to_string(), &origin.to_string()]);
+        command.args([kind, &port.to_string()]).args(arguments);
         Server::start(name, command, port, folder)
     }
 
