@@ -63,20 +63,22 @@ impl Processes {
 
     /// The processor time, user and system, that they and the children they have waited for have
     /// used. That of their own threads is known to the nanosecond, that of children to 10 ms.
-    pub(crate) fn time(&self) -> io::Result<Duration> {
+    pub(crate) fn time(&self) -> Duration {
         let mut nanoseconds = 0;
         for id in self.ids() {
-            for task in fs::read_dir(format!("/proc/{id}/task"))? {
-                let path = task?.path().join("schedstat");
+            // A CGI program may have ended meanwhile: its parent has its time.
+            let Ok(tasks) = fs::read_dir(format!("/proc/{id}/task")) else { continue };
+            for task in tasks.flatten() {
+                let path = task.path().join("schedstat");
                 let Ok(text) = fs::read_to_string(path) else { continue };
                 let ran = text.split(' ').next().and_then(|ran| ran.parse().ok());
                 nanoseconds += ran.unwrap_or(0_u64);
             }
-            let stat = fs::read_to_string(format!("/proc/{id}/stat"))?;
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
             let ticks = |at| after_name(&stat, at).map_or(0, u64::from);
             nanoseconds += (ticks(13) + ticks(14)) * 10_000_000;
         }
-        Ok(Duration::from_nanos(nanoseconds))
+        Duration::from_nanos(nanoseconds)
     }
 
     /// KiB that stand behind `name` in `file` of each, in all.

@@ -5,7 +5,7 @@ use std::time::Duration;
 pub(crate) const USAGE: &str = "\
 cargo bench --bench throughput -- [ROW…] [OPTION…]
   --servers NAME,…  these only
-  --rounds N        how often each is measured (5)
+  --rounds N        how often each is measured (3)
   --seconds S       how long each time (0.25)
   --calls           system calls per answer, counted by strace, in place of time
   --list            the names of rows and servers";
@@ -27,7 +27,7 @@ impl Options {
         let mut options = Options {
             rows: Vec::new(),
             servers: Vec::new(),
-            rounds: 5,
+            rounds: 3,
             time: Duration::from_millis(250),
             calls: false,
             list: false,
