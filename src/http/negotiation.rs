@@ -66,6 +66,11 @@ pub fn choose_coding(fields: &Fields<'_>, offered: &[Coding]) -> Option<Coding> 
         let identity = offered.iter().find(|&&coding| coding == Coding::Identity);
         return identity.or(offered.first()).copied();
     }
+    // Where there is no choice and no quality is named, nothing can be refused.
+    let is_plain = |value| memchr::memchr(b';', value).is_none();
+    if offered == [Coding::Identity] && fields.only(Name::AcceptEncoding).is_some_and(is_plain) {
+        return Some(Coding::Identity);
+    }
     let qualities = CodingQualities::read(fields);
     // Of equals `max_by_key` takes the last, which is the first from behind.
     let best = offered.iter().rev().max_by_key(|&&coding| qualities.of(coding))?;

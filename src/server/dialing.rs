@@ -174,7 +174,6 @@ impl<N: Net> Server<N> {
         address: Option<Endpoint>,
         now: Millis,
     ) -> Result<(Opening, Gateway), Failure> {
-        let server = self.net.local_address(client);
         let limits = self.limits.http();
         let Some(Client { address: from, connection, work: Some(work), .. }) =
             self.peers.client_mut(client)
@@ -189,6 +188,9 @@ impl<N: Net> Server<N> {
         let mut space = HeadSpace::new();
         let head = Head::parse(spool.head(), &mut space, &limits)
             .expect("a head that was parsed can be parsed again");
+        // An origin is not told of it, and to ask is a system call.
+        let is_told = !matches!(plan.program.kind, Kind::Proxy(_));
+        let server = is_told.then(|| self.net.local_address(client)).flatten();
         let call = Call {
             head: &head,
             script: &plan.script,

@@ -3,7 +3,9 @@
 //! A request that cannot be answered yet, for want of its content or of another thread's word, is
 //! kept in a [`Spool`] and asked about again.
 
+use std::fs::File;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::access_log::Entry;
@@ -23,8 +25,8 @@ use crate::site::body::Body;
 use crate::site::handler::{Later, Settled};
 use crate::site::{Answer, Inquiry, Now, Reply};
 
-/// Content in memory up to this many bytes is copied behind its head; above it, it is cheaper to
-/// write it from where it is.
+/// Content up to this many bytes is copied behind its head; above it, it is cheaper to write it from
+/// where it is.
 const COPIED: u64 = 16 << 10;
 
 /// Request content that nobody wants is read and thrown away up to this many bytes. Above it,
@@ -269,6 +271,13 @@ impl<N: Net> Serving<'_, '_, N> {
         if !connection.owes_content() {
             return self.cx.log.add(&entry, self.cx.stamp, 0);
         }
+        if let Body::File { file, offset, left } = &reply.body
+            && *left <= COPIED
+            && append(file, *offset, *left, self.cx.tx)
+        {
+            connection.sent(*left);
+            return self.cx.log.add(&entry, self.cx.stamp, *left);
+        }
         match reply.body {
             Body::Bytes { bytes, at, end } if (end - at) as u64 <= COPIED => {
                 connection.send(&bytes[at..end], self.cx.tx);
@@ -289,6 +298,19 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         self.exchange = Exchange::default();
     }
+}
+
+/// Appends `length` bytes of `file` from `offset`: whether they are there. A little of a large file
+/// is read, for that spares the second write that `sendfile` would be.
+fn append(file: &File, offset: u64, length: u64, out: &mut Vec<u8>) -> bool {
+    let start = out.len();
+    let Ok(length) = usize::try_from(length) else { return false };
+    out.resize(start + length, 0);
+    let is_there = file.read_exact_at(&mut out[start..], offset).is_ok();
+    if !is_there {
+        out.truncate(start);
+    }
+    is_there
 }
 
 /// What is answered where a handler has panicked. The panic itself is in the diagnostic log.
