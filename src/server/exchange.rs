@@ -80,6 +80,9 @@ impl<N: Net> Serving<'_, '_, N> {
             Received::Nothing if bytes.is_empty() => return Step::NeedsInput,
             Received::Nothing => {}
             Received::Head(head) => {
+                if self.answered == 1 {
+                    self.renew_moment();
+                }
                 self.client.requests += 1;
                 if self.cx.draining || self.client.requests >= self.cx.limits.persistent_requests {
                     self.client.connection.close_after_answer();

@@ -131,7 +131,7 @@ pub struct Server<N: Net = System> {
     gateways: Gateways,
     wishes: Vec<Wish>,
     budget: Budget,
-    /// How often something was received from a client.
+    /// Another number in each turn, and whenever more is received within one.
     moment: u64,
     stamp: Stamp,
     stop: Arc<AtomicBool>,
@@ -298,6 +298,7 @@ impl<N: Net> Server<N> {
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.net.wait(&mut ready, self.timeout(before));
         let now = self.net.now();
+        self.moment += 1;
         self.look_at_clock();
         for event in ready.drain(..) {
             self.note(&event);

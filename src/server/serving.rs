@@ -46,7 +46,7 @@ pub(super) struct Cx<'a, N> {
     /// How much request content may be kept.
     pub(super) budget: &'a Budget,
     pub(super) now: Millis,
-    /// How often something was received from a client.
+    /// Another number whenever a request may have come in since the last one was answered.
     pub(super) moment: &'a mut u64,
     pub(super) stamp: &'a Stamp,
     /// The server ends: every answer is its connection's last.
@@ -287,7 +287,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 Step::Broken
             }
             Ok(count) => {
-                *self.cx.moment += 1;
+                self.renew_moment();
                 window.end += count;
                 self.moved += count;
                 self.received += count;
@@ -302,6 +302,14 @@ impl<N: Net> Serving<'_, '_, N> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Step::Moved,
             Err(_) => Step::Broken,
+        }
+    }
+
+    /// A request that is taken up from here on may have come in behind what the turn began with:
+    /// the first of a client was told of by the wait before.
+    pub(super) fn renew_moment(&mut self) {
+        if self.answered > 0 {
+            *self.cx.moment += 1;
         }
     }
 

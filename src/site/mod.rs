@@ -81,8 +81,8 @@ pub struct Now {
     pub monotonic_ms: u64,
     /// Seconds since 1970-01-01T00:00:00Z.
     pub unix: UnixSeconds,
-    /// Another number whenever something has been received. For a request that has come in since
-    /// the last one, no file is answered with that had changed before.
+    /// Another number whenever requests may have come in. For one that has come in since the last
+    /// number, no file is answered with that had changed before.
     pub moment: u64,
 }
 

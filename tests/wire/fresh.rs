@@ -68,6 +68,24 @@ fn read(mut client: Client, done: &AtomicU64, times: usize) -> u64 {
     }
 }
 
+/// Asks for it once more behind a request that is not answered yet.
+fn read_behind(mut client: Client, done: &AtomicU64) -> u64 {
+    const GET: &str = "GET /folder/file HTTP/1.1\r\nHost: a\r\n\r\n";
+    let mut rounds = 0;
+    loop {
+        client.send(GET);
+        let before = done.load(Ordering::SeqCst);
+        client.send(GET);
+        number(&client.response(false));
+        let number = number(&client.response(false));
+        assert!(number >= before, "{number} is what was before {before}");
+        rounds += 1;
+        if before == ROUNDS {
+            return rounds;
+        }
+    }
+}
+
 #[test]
 fn who_asks_after_a_rename_never_gets_what_was_before_it() {
     let limits = Limits { persistent_requests: u32::MAX, ..Limits::default() };
@@ -81,8 +99,10 @@ fn who_asks_after_a_rename_never_gets_what_was_before_it() {
             let client = world.connect();
             scope.spawn(move || read(client, done, times))
         });
+        let client = world.connect();
+        let behind = scope.spawn(move || read_behind(client, done));
         write(world.folder.path(), done);
-        for reader in readers {
+        for reader in readers.into_iter().chain([behind]) {
             assert!(reader.join().unwrap() > 0);
         }
     });
