@@ -200,16 +200,14 @@ impl<N: Net> Server<N> {
             user: plan.user.as_deref(),
             environment: &plan.program.environment,
         };
-        let id = client;
         let mut output = Vec::new();
-        let upload = if spool.length() > 0 { Upload::Spooled(0) } else { Upload::Done };
         let (codec, upload) = match &plan.program.kind {
             Kind::Cgi(cgi) => {
                 let input = spool
                     .as_file()
                     .map_err(|error| Failure::bad(format!("cannot be given content: {error}")))?;
                 let job = job(cgi, plan, &call, input)?;
-                let mut gateway = Gateway::new(id, script_codec(plan, &head), output, now);
+                let mut gateway = Gateway::new(client, script_codec(plan, &head), output, now);
                 gateway.origin = Origin::Started;
                 return Ok((Opening::Spawn(Box::new(job)), gateway));
             }
@@ -222,7 +220,8 @@ impl<N: Net> Server<N> {
             }
             Kind::Scgi(_) => {
                 scgi::request(&call, &mut output);
-                (Codec::Script(cgi::Answer::new(head.method)), upload)
+                // There may be none, and its end is said by nothing.
+                (Codec::Script(cgi::Answer::new(head.method)), Upload::Spooled(0))
             }
             Kind::Proxy(proxy) => {
                 let exchange = ask_origin(proxy, plan, &call, address.as_ref(), &mut output);
@@ -236,7 +235,7 @@ impl<N: Net> Server<N> {
             }
         };
         let endpoint = address.ok_or_else(|| Failure::bad("it has no address"))?;
-        let gateway = Gateway { upload, ..Gateway::new(id, codec, output, now) };
+        let gateway = Gateway { upload, ..Gateway::new(client, codec, output, now) };
         Ok((Opening::Connect(endpoint), gateway))
     }
 

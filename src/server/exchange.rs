@@ -25,8 +25,8 @@ use crate::site::body::Body;
 use crate::site::handler::{Later, Settled};
 use crate::site::{Answer, Inquiry, Now, Reply};
 
-/// Content up to this many bytes is copied behind its head; above it, it is cheaper to write it from
-/// where it is.
+/// Content up to this many bytes is copied behind its head; above it, it is cheaper to write it
+/// from where it is.
 const COPIED: u64 = 16 << 10;
 
 /// Request content that nobody wants is read and thrown away up to this many bytes. Above it,
