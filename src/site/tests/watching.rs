@@ -190,6 +190,21 @@ fn a_directory_is_replaced_and_so_is_a_link_to_one() {
 }
 
 #[test]
+fn the_directory_that_is_there_now_is_the_one_that_is_watched() {
+    let scratch = Scratch::new();
+    scratch.write("a/d/x", "old");
+    let site = scratch.site();
+    assert_eq!(seen(&site, "/a/d/x"), ok("old"));
+    for round in 0..5 {
+        fs::rename(scratch.www().join("a"), scratch.www().join(format!("was{round}"))).unwrap();
+        let path = scratch.write("a/d/x", format!("new{round}"));
+        assert_eq!(seen(&site, "/a/d/x"), ok(&format!("new{round}")));
+        fs::write(path, "written").unwrap();
+        assert_eq!(seen(&site, "/a/d/x"), ok("written"));
+    }
+}
+
+#[test]
 fn a_write_by_another_name_is_seen_within_a_second() {
     let scratch = Scratch::new();
     let path = scratch.write("x", "one");
