@@ -93,7 +93,7 @@ fn a_request_for_a_small_file_costs_one_wait_one_receive_one_look_and_one_send()
 }
 
 #[test]
-fn sixteen_pipelined_requests_cost_as_much_as_one() {
+fn sixteen_pipelined_requests_cost_hardly_more_than_one() {
     if !is_there("strace") {
         return;
     }
@@ -103,7 +103,8 @@ fn sixteen_pipelined_requests_cost_as_much_as_one() {
             assert_eq!(client.response(false).text(), "0123456789");
         }
     });
-    assert_eq!(without_checks(&calls).0, ["epoll_wait", "recvfrom", "read", "sendto"]);
+    // Behind the first it is heard once more what has changed: the others may be younger.
+    assert_eq!(without_checks(&calls).0, ["epoll_wait", "recvfrom", "read", "read", "sendto"]);
 }
 
 #[test]
