@@ -3,7 +3,7 @@
 //! answers are is not known here.
 //!
 //! *Invariant:* what has changed is not used by a request that came in after the change, where
-//! [`super::watch`] can tell; elsewhere not for longer than a second.
+//! `watch.rs` can tell; elsewhere not for longer than a second.
 
 use std::cell::{Cell, RefCell};
 use std::hash::{BuildHasher, RandomState};
