@@ -14,7 +14,7 @@ use super::gateway::{Failure, Gateway, Origin, Relay, Stage, Upload};
 use super::gateways::{Leaving, Line, Link, LinkState, Seat};
 use super::listener::is_exhausted;
 use super::net::{Net, Ready};
-use super::peers::{Peer, PeerId};
+use super::peers::{Peer, PeerId, Peers};
 use super::serving::Occasion;
 use super::spawner::Job;
 use super::timers::Millis;
@@ -92,25 +92,18 @@ impl<N: Net> Server<N> {
     /// Gives gateways to those in line as long as there are any.
     fn serve_line(&mut self, line: Line, now: Millis) {
         while let Some(client) = self.gateways.first(line) {
-            let Some(relay) = self.relay(client) else {
+            let Some(relay) = relay_of(&mut self.peers, client) else {
                 self.gateways.give_up(client);
                 continue;
             };
-            let (fresh, tried) = (relay.fresh, std::mem::take(&mut relay.tried));
-            let granted = self.gateways.seat(line, fresh, &tried, now);
-            if let Some(relay) = self.relay(client) {
-                relay.tried = tried;
-            }
+            let granted = self.gateways.seat(line, relay.fresh, &relay.tried, now);
             let Some((seat, idle)) = granted else { return };
             self.open(client, seat, idle, now);
         }
     }
 
     fn relay(&mut self, client: PeerId) -> Option<&mut Relay> {
-        match &mut self.peers.client_mut(client)?.work.as_mut()?.exchange.pending {
-            Pending::Gateway(relay) => Some(relay),
-            Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => None,
-        }
+        relay_of(&mut self.peers, client)
     }
 
     fn turn_away(&mut self, client: PeerId, failure: Failure) {
@@ -150,13 +143,14 @@ impl<N: Net> Server<N> {
                 Opening::Connect(endpoint) => self.net.connect(&endpoint, id),
             };
             if let Err(error) = opened {
-                let is_short = is_exhausted(&error) || error.kind() == ErrorKind::WouldBlock;
+                let is_short = gateway.is_process()
+                    || is_exhausted(&error)
+                    || error.kind() == ErrorKind::WouldBlock;
                 self.part(id, if is_short { Parting::Close } else { Parting::Unreachable }, now);
                 if self.relay(client).is_some_and(|relay| relay.has_another()) {
                     return self.wishes.push(Wish::Gateway(client));
                 }
                 let why = format!("cannot be opened: {error}");
-                let is_short = is_short || gateway.is_process();
                 let failure = if is_short { Failure::short(why) } else { Failure::unreached(why) };
                 return self.turn_away(client, failure);
             }
@@ -359,6 +353,14 @@ impl<N: Net> Server<N> {
                 if heard + said > 0 { Fate::Yield } else { Fate::Wait }
             }
         }
+    }
+}
+
+/// What a client has to do with a program, if it has.
+fn relay_of(peers: &mut Peers, client: PeerId) -> Option<&mut Relay> {
+    match &mut peers.client_mut(client)?.work.as_mut()?.exchange.pending {
+        Pending::Gateway(relay) => Some(relay),
+        Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => None,
     }
 }
 

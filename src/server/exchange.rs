@@ -81,7 +81,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Received::Nothing => {}
             Received::Head(head) => {
                 if self.answered == 1 {
-                    self.renew_moment();
+                    *self.cx.moment += 1;
                 }
                 self.client.requests += 1;
                 if self.cx.draining || self.client.requests >= self.cx.limits.persistent_requests {

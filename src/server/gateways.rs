@@ -248,23 +248,18 @@ impl Standing {
     fn choose(&self, tried: &[usize], now: Millis) -> Option<usize> {
         let count = self.endpoints.len();
         let all = || (0..count).map(|step| (self.next + step) % count);
-        let is_untried = |at: &usize| !tried.contains(at);
-        let is_up = |at: &usize| {
-            let endpoint = &self.endpoints[*at];
-            !endpoint.is_ill && endpoint.down_until <= now
-        };
-        let least = |candidates: &mut dyn Iterator<Item = usize>| {
-            candidates
-                .filter(|&at| self.endpoints[at].active < self.program.at_once)
-                .min_by_key(|&at| self.endpoints[at].active)
-        };
-        match () {
-            () if all().any(|at| is_untried(&at) && is_up(&at)) => {
-                least(&mut all().filter(is_untried).filter(is_up))
+        let rank = |&at: &usize| {
+            let Occupancy { is_ill, down_until, .. } = &self.endpoints[at];
+            match () {
+                () if tried.contains(&at) => 2,
+                () if *is_ill || *down_until > now => 1,
+                () => 0,
             }
-            () if all().any(|at| is_untried(&at)) => least(&mut all().filter(is_untried)),
-            () => least(&mut all()),
-        }
+        };
+        let best = all().map(|at| rank(&at)).min()?;
+        all()
+            .filter(|at| rank(at) == best && self.endpoints[*at].active < self.program.at_once)
+            .min_by_key(|&at| self.endpoints[at].active)
     }
 }
 

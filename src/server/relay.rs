@@ -234,13 +234,9 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// The program, or the client, has taken too long.
     pub(super) fn relay_is_late(&mut self) -> Step {
-        match std::mem::take(&mut self.exchange.pending) {
-            Pending::Gateway(relay) => self.stop_late(relay),
-            pending => {
-                self.exchange.pending = pending;
-                Step::Moved
-            }
-        }
+        let pending = std::mem::take(&mut self.exchange.pending);
+        let Pending::Gateway(relay) = pending else { return Step::Moved };
+        self.stop_late(relay)
     }
 
     fn stop_late(&mut self, mut relay: Box<Relay>) -> Step {

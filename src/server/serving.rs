@@ -46,7 +46,8 @@ pub(super) struct Cx<'a, N> {
     /// How much request content may be kept.
     pub(super) budget: &'a Budget,
     pub(super) now: Millis,
-    /// Another number whenever a request may have come in since the last one was answered.
+    /// Another number whenever a request may have come in since the last one was answered. The
+    /// first of a client in a turn has not: the wait before has told of it.
     pub(super) moment: &'a mut u64,
     pub(super) stamp: &'a Stamp,
     /// The server ends: every answer is its connection's last.
@@ -287,7 +288,9 @@ impl<N: Net> Serving<'_, '_, N> {
                 Step::Broken
             }
             Ok(count) => {
-                self.renew_moment();
+                if self.answered > 0 {
+                    *self.cx.moment += 1;
+                }
                 window.end += count;
                 self.moved += count;
                 self.received += count;
@@ -302,14 +305,6 @@ impl<N: Net> Serving<'_, '_, N> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Step::Moved,
             Err(_) => Step::Broken,
-        }
-    }
-
-    /// A request that is taken up from here on may have come in behind what the turn began with:
-    /// the first of a client was told of by the wait before.
-    pub(super) fn renew_moment(&mut self) {
-        if self.answered > 0 {
-            *self.cx.moment += 1;
         }
     }
 
@@ -350,16 +345,7 @@ impl<N: Net> Serving<'_, '_, N> {
             client.clock.restart(phase, self.cx.now);
         } else {
             // Time is bought by what the client itself has said or taken.
-            let moved = match phase {
-                Phase::Content => received,
-                Phase::Send => sent,
-                Phase::Head
-                | Phase::Later
-                | Phase::Gateway
-                | Phase::Pause
-                | Phase::Idle
-                | Phase::Linger => received + sent,
-            };
+            let moved = if phase == Phase::Content { received } else { sent };
             client.clock.enter(phase, self.cx.now, moved as u64);
         }
         client.clock.due(self.cx.limits)
