@@ -33,7 +33,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::Value;
 
 use crate::support::client::Client;
@@ -57,6 +57,15 @@ impl World {
     /// of the gate, `@FOLDER` that of the folder, `@PROGRAMS` that of the programs.
     fn start(routes: &str) -> World {
         World::within(Folder::new(), "", routes)
+    }
+
+    /// Does `work` while the server stands still: it finds all of it at once when it goes on.
+    fn while_stopped(&self, work: impl FnOnce()) {
+        let server = self.daemon.child.id();
+        kill_process(pid(server), Signal::STOP).unwrap();
+        wait_until("it is stopped", || state(server).is_some_and(|(state, _)| state == 'T'));
+        work();
+        kill_process(pid(server), Signal::CONT).unwrap();
     }
 
     /// The same in a folder that is there already, with more tables before those of the site.

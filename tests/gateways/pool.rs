@@ -6,10 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 
-use rustix::process::{Signal, kill_process};
-
+use super::World;
 use super::origin::{Origin, Wire, route};
-use super::{World, pid, state};
 use crate::support::running::{DEADLINE, wait_until};
 
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -111,14 +109,12 @@ fn what_comes_unasked_on_an_idle_connection_answers_nobody() {
         let world = World::start(&route(&origin, ""));
         let mut client = world.connect();
         assert_eq!(client.get("/").text(), "ok");
-        let server = world.daemon.child.id();
-        kill_process(pid(server), Signal::STOP).unwrap();
-        wait_until("it is stopped", || state(server).is_some_and(|(state, _)| state == 'T'));
-        client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
-        gate.send(()).unwrap();
-        drop(gate);
-        wait_until("it is said, and the connection closed", || origin.is_left());
-        kill_process(pid(server), Signal::CONT).unwrap();
+        world.while_stopped(|| {
+            client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+            gate.send(()).unwrap();
+            drop(gate);
+            wait_until("it is said, and the connection closed", || origin.is_left());
+        });
         assert_eq!(client.response(false).text(), "ok");
         assert_eq!((origin.connections(), origin.heads().len()), (2, 2));
         world.assert_well();

@@ -3,10 +3,8 @@
 use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
-use rustix::process::{Signal, kill_process};
-
+use super::World;
 use super::origin::{Origin, route};
-use super::{World, pid, state};
 use crate::support::folder::Folder;
 use crate::support::running::wait_until;
 
@@ -154,14 +152,12 @@ fn on_a_connection_that_is_known_to_be_closed_nothing_is_sent() {
         let world = World::start(&route(&origin, ""));
         let mut client = world.connect();
         assert_eq!(client.get("/").text(), "ok");
-        let server = world.daemon.child.id();
-        kill_process(pid(server), Signal::STOP).unwrap();
-        wait_until("it is stopped", || state(server).is_some_and(|(state, _)| state == 'T'));
-        client.send(format!("POST /order HTTP/1.1\r\nHost: a\r\n{content}"));
-        close.send(()).unwrap();
-        drop(close);
-        wait_until("it is closed", || origin.is_left());
-        kill_process(pid(server), Signal::CONT).unwrap();
+        world.while_stopped(|| {
+            client.send(format!("POST /order HTTP/1.1\r\nHost: a\r\n{content}"));
+            close.send(()).unwrap();
+            drop(close);
+            wait_until("it is closed", || origin.is_left());
+        });
         assert_eq!(client.response(false).text(), "ok", "{content:?}");
         assert_eq!((origin.connections(), count(&origin, "POST /order ")), (2, 1), "{content:?}");
     }
