@@ -24,6 +24,7 @@ mod client;
 #[path = "../tests/support/folder.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod folder;
+mod percentile;
 #[path = "../tests/support/running.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod running;
@@ -41,6 +42,7 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use client::Client;
 use folder::Folder;
+use percentile::percentile;
 use running::Daemon;
 
 /// Slow scripts at once.
@@ -298,20 +300,6 @@ fn resident(daemon: &Daemon) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// The value below which the part `share` of all lies.
-fn percentile(values: &[f64], share: f64) -> f64 {
-    let mut sorted = values.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
-        reason = "an index below the length"
-    )]
-    let at = (sorted.len() as f64 * share) as usize;
-    sorted[at.min(sorted.len() - 1)]
 }
 
 /// The p99 of each second, in the median: a neighbour who is in the way for some of them does not

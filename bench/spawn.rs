@@ -15,6 +15,7 @@
 
 #![allow(clippy::print_stdout, reason = "its table is what this program is for")]
 
+mod percentile;
 #[path = "spawn/ways.rs"]
 mod ways;
 
@@ -33,6 +34,7 @@ use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime,
 };
 
+use percentile::percentile;
 use ways::{Helper, Running, Said};
 
 /// What a process has: MiB of memory that were written to, and descriptors.
@@ -397,16 +399,8 @@ fn show(name: &str, samples: &[Sample]) {
         return;
     }
     let part = |share: f64, of: fn(&Sample) -> Duration| {
-        let mut times: Vec<f64> = samples.iter().map(|one| of(one).as_secs_f64() * 1e6).collect();
-        times.sort_by(f64::total_cmp);
-        #[allow(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            clippy::cast_precision_loss,
-            reason = "an index below the length"
-        )]
-        let at = (times.len() as f64 * share) as usize;
-        times[at.min(times.len() - 1)]
+        let times: Vec<f64> = samples.iter().map(|one| of(one).as_secs_f64() * 1e6).collect();
+        percentile(&times, share)
     };
     let stall = |share| part(share, |one| one.stall);
     println!(
