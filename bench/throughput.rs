@@ -8,6 +8,8 @@
 
 #[path = "throughput/answer.rs"]
 mod answer;
+#[path = "throughput/browser.rs"]
+mod browser;
 #[path = "throughput/calls.rs"]
 mod calls;
 #[path = "../tests/support/folder.rs"]
