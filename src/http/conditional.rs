@@ -33,6 +33,10 @@ pub enum Outcome {
     Failed,
 }
 
+/// The fields of steps 1 to 4.
+const PRECONDITIONS: [Name; 4] =
+    [Name::IfMatch, Name::IfUnmodifiedSince, Name::IfNoneMatch, Name::IfModifiedSince];
+
 /// Evaluates the preconditions in the order of RFC 9110 §13.2.2, steps 1 to 4; [`selection`] is
 /// step 5. `have` is `None` if there is no representation now.
 ///
@@ -45,7 +49,9 @@ pub enum Outcome {
 #[must_use]
 pub fn evaluate(method: Method<'_>, fields: &Fields<'_>, have: Option<&Validators<'_>>) -> Outcome {
     // §13.2.1: a method that selects no representation has no preconditions.
-    if matches!(method, Method::Connect | Method::Options | Method::Trace) {
+    if !fields.has_any(&PRECONDITIONS)
+        || matches!(method, Method::Connect | Method::Options | Method::Trace)
+    {
         return Outcome::Proceed;
     }
     let wanted_state = if fields.get(Name::IfMatch).is_some() {

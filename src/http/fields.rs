@@ -46,10 +46,14 @@ const NAMES: [(&str, Name); 16] = [
     ("User-Agent", Name::UserAgent),
 ];
 
-// `Fields::repeated` has a bit for each.
+// `Fields::present` and `Fields::repeated` have a bit for each.
 const _: () = assert!(NAMES.len() <= 16);
 
 impl Name {
+    const fn bit(self) -> u16 {
+        1 << self as u8
+    }
+
     /// The field that `name` names, in any case, if this server looks at it.
     fn parse(name: &str) -> Option<Name> {
         let alike = match name.len() {
@@ -80,9 +84,11 @@ fn is_spelling(name: &str, known: &str) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct Fields<'a> {
     lines: &'a [Header<'a>],
-    /// For each [`Name`]: the index of its first line plus one; 0 where there is none.
+    /// For each [`Name`] that is there: the index of its first line.
     first: [u16; NAMES.len()],
-    /// Bit `Name as u8`: the field has more than one line.
+    /// A bit for each [`Name`]: the field has a line.
+    present: u16,
+    /// Likewise: the field has more than one line.
     repeated: u16,
 }
 
@@ -90,18 +96,29 @@ impl<'a> Fields<'a> {
     /// Looks once through `lines` and notes the known ones.
     #[must_use]
     pub fn new(lines: &'a [Header<'a>]) -> Self {
-        let mut fields = Fields { lines, first: [0; NAMES.len()], repeated: 0 };
-        for (line, number) in lines.iter().zip(1u16..) {
+        let mut fields = Fields { lines, first: [0; NAMES.len()], present: 0, repeated: 0 };
+        for (line, at) in lines.iter().zip(0u16..) {
             if let Some(name) = Name::parse(line.name) {
-                let first = &mut fields.first[name as usize];
-                if *first == 0 {
-                    *first = number;
-                } else {
-                    fields.repeated |= 1 << name as u8;
+                fields.repeated |= fields.present & name.bit();
+                if !fields.has(name) {
+                    fields.present |= name.bit();
+                    fields.first[name as usize] = at;
                 }
             }
         }
         fields
+    }
+
+    /// Whether `name` has a line.
+    #[must_use]
+    pub fn has(&self, name: Name) -> bool {
+        self.present & name.bit() != 0
+    }
+
+    /// Whether any of `names` has a line.
+    #[must_use]
+    pub fn has_any(&self, names: &[Name]) -> bool {
+        self.present & names.iter().fold(0, |bits, name| bits | name.bit()) != 0
     }
 
     /// All lines in the order they came: `name` as spelled, `value` without the space around it.
@@ -113,8 +130,7 @@ impl<'a> Fields<'a> {
     /// The value of the first line of `name`.
     #[must_use]
     pub fn get(&self, name: Name) -> Option<&'a [u8]> {
-        let at = usize::from(self.first[name as usize]).checked_sub(1)?;
-        Some(self.lines[at].value)
+        self.has(name).then(|| self.lines[usize::from(self.first[name as usize])].value)
     }
 
     /// The value of `name` if it has exactly one line. For fields that are no lists: two lines of
@@ -127,13 +143,13 @@ impl<'a> Fields<'a> {
     /// Whether `name` has more than one line.
     #[must_use]
     pub fn is_repeated(&self, name: Name) -> bool {
-        self.repeated & (1 << name as u8) != 0
+        self.repeated & name.bit() != 0
     }
 
     /// The values of all lines of `name`, in order.
     pub fn all(&self, name: Name) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let from = usize::from(self.first[name as usize]);
-        let lines = if from == 0 { &[] } else { &self.lines[from - 1..] };
+        let lines = if self.has(name) { &self.lines[from..] } else { &[] };
         lines.iter().filter(move |line| Name::parse(line.name) == Some(name)).map(|line| line.value)
     }
 

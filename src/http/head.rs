@@ -1,7 +1,8 @@
 //! A request's head: its request line and field section (RFC 9112 §2 to §5).
 //!
-//! A head is first *scanned* for its end, byte by byte as it comes in, then *parsed* once when it
-//! is whole. However slowly it drips in, no byte is looked at more than twice.
+//! A head is *parsed* once, when it is whole: at once where it comes so, as nearly all do; else it is
+//! *scanned* for its end as it drips in. However slowly it does, no byte is looked at more than
+//! twice.
 
 use std::mem::MaybeUninit;
 
@@ -61,55 +62,72 @@ pub struct Head<'a> {
 }
 
 impl<'a> Head<'a> {
-    /// Parses `bytes`: one whole head, from the request line to the empty line, whose end a
-    /// [`Scan`] has found; perhaps with the empty line before it that is forgiven (RFC 9112 §2.2).
+    /// Parses `bytes`: one whole head, from the request line to the empty line; perhaps with the
+    /// empty line before it that is forgiven (RFC 9112 §2.2).
     ///
     /// # Errors
     /// The refusal that RFC 9112 asks for: 400 for whatever is malformed or ambiguous, 417 for an
-    /// expectation we do not know, 431 for too many fields, 501 for an unknown transfer coding, 505
-    /// for another version of HTTP.
+    /// expectation we do not know, 431 for too many fields or bytes, 501 for an unknown transfer
+    /// coding, 505 for another version of HTTP.
     pub fn parse(
         bytes: &'a [u8],
         space: &'a mut HeadSpace<'a>,
         limits: &Limits,
     ) -> Result<Self, Refusal> {
-        let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
-        let line_end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
-        let line = &bytes[..line_end];
-        if line.is_empty() {
-            return Err(Refusal::bad("the head begins with an empty line"));
+        match Head::parse_first(bytes, space, limits)? {
+            (length, head) if length == bytes.len() => Ok(head),
+            _ => Err(Refusal::bad("the head ends before its empty line")),
         }
+    }
+
+    /// Parses the head that `bytes` begins with, and whose end is among them. Says how long it is.
+    ///
+    /// # Errors
+    /// Those of [`parse`](Self::parse).
+    pub fn parse_first(
+        bytes: &'a [u8],
+        space: &'a mut HeadSpace<'a>,
+        limits: &Limits,
+    ) -> Result<(usize, Self), Refusal> {
+        let skipped = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+        let bytes = &bytes[skipped..];
         let mut request = httparse::Request::new(&mut []);
         let room = &mut space.0[..limits.head_fields.min(MAX_FIELDS)];
-        match request.parse_with_uninit_headers(bytes, room) {
-            Ok(httparse::Status::Complete(used)) if used == bytes.len() => {}
-            Ok(_) => return Err(Refusal::bad("the head ends before its empty line")),
-            Err(error) => {
-                check_version(line)?;
-                return Err(refusal_of(error));
-            }
-        }
-        let (Some(method), Some(target), Some(minor_version)) =
-            (request.method, request.path, request.version)
+        let parsed = request.parse_with_uninit_headers(bytes, room);
+        let (Ok(httparse::Status::Complete(length)), Some(method), Some(target), Some(version)) =
+            (parsed, request.method, request.path, request.version)
         else {
-            return Err(Refusal::bad("the request line is incomplete"));
+            return Err(refusal_of(bytes, parsed.err(), limits));
         };
+        let bytes = &bytes[..length];
+        // The parser takes a bare line feed for a line end, and skips empty lines. It leaves no
+        // carriage return but before a line feed, so there is one for each line or one is bare.
+        let lines = request.headers.len() + 2;
+        if length > limits.head_bytes
+            || !fields::is_token_byte(bytes[0])
+            || memchr::memchr_iter(b'\r', bytes).count() != lines
+        {
+            return Err(refusal_of(bytes, None, limits));
+        }
+        // Two spaces and the version.
+        let line = &bytes[..method.len() + target.len() + 10];
         let method = Method::parse(method);
         let target = Target::parse(target, method == Method::Connect, method == Method::Options)?;
         let fields = Fields::new(request.headers);
-        let (authority, host) = authority(&target, &fields, minor_version)?;
-        Ok(Head {
+        let (authority, host) = authority(&target, &fields, version)?;
+        let head = Head {
             method,
             target,
-            minor_version,
+            minor_version: version,
             authority,
             host,
-            length: framing::request_length(&fields, minor_version)?,
-            persistent: persists(&fields, minor_version),
-            expects_continue: expects_continue(&fields, minor_version)?,
+            length: framing::request_length(&fields, version)?,
+            persistent: persists(&fields, version),
+            expects_continue: expects_continue(&fields, version)?,
             fields,
             line,
-        })
+        };
+        Ok((skipped + length, head))
     }
 }
 
@@ -192,18 +210,28 @@ fn check_version(line: &[u8]) -> Result<(), Refusal> {
     }
 }
 
-fn refusal_of(error: Error) -> Refusal {
+/// Why `bytes` begin with no head that can be taken, though its end is there. `error` is what the
+/// parser said, if it said so.
+fn refusal_of(bytes: &[u8], error: Option<Error>, limits: &Limits) -> Refusal {
+    let line_end = memchr::memchr(b'\r', bytes).unwrap_or(bytes.len());
+    let scanned = Scan::default().end(bytes, limits);
+    if let Err(refusal) = scanned.and_then(|_| check_version(&bytes[..line_end])) {
+        return refusal;
+    }
     match error {
-        Error::HeaderName => Refusal::bad("a field name is invalid"),
-        Error::HeaderValue => Refusal::bad("a field value has a byte that may not stand there"),
-        Error::NewLine => Refusal::bad("a line end is malformed"),
+        None => Refusal::bad("the head ends before its empty line"),
+        Some(Error::HeaderName) => Refusal::bad("a field name is invalid"),
+        Some(Error::HeaderValue) => {
+            Refusal::bad("a field value has a byte that may not stand there")
+        }
+        Some(Error::NewLine) => Refusal::bad("a line end is malformed"),
         // What ends the line has been found to be a version; so there is too much before it.
-        Error::Token | Error::Version => Refusal::bad("the request line is malformed"),
-        Error::TooManyHeaders => Refusal {
+        Some(Error::Token | Error::Version) => Refusal::bad("the request line is malformed"),
+        Some(Error::TooManyHeaders) => Refusal {
             status: Status::REQUEST_HEADER_FIELDS_TOO_LARGE,
             why: "there are more fields than this server takes",
         },
-        Error::Status => Refusal::bad("the head is malformed"),
+        Some(Error::Status) => Refusal::bad("the head is malformed"),
     }
 }
 
@@ -235,6 +263,9 @@ fn authority<'a>(
 
 /// Whether who has sent these fields wants the connection to persist (RFC 9112 §9.3).
 pub(crate) fn persists(fields: &Fields<'_>, minor_version: u8) -> bool {
+    if !fields.has(Name::Connection) {
+        return minor_version > 0;
+    }
     let mut close = false;
     let mut keep_alive = false;
     for option in fields.members(Name::Connection) {
@@ -246,7 +277,7 @@ pub(crate) fn persists(fields: &Fields<'_>, minor_version: u8) -> bool {
 
 /// RFC 9110 §10.1.1. An HTTP/1.0 client cannot mean it.
 fn expects_continue(fields: &Fields<'_>, minor_version: u8) -> Result<bool, Refusal> {
-    if minor_version == 0 {
+    if minor_version == 0 || !fields.has(Name::Expect) {
         return Ok(false);
     }
     let mut expects = false;
