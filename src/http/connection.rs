@@ -136,17 +136,28 @@ impl Connection {
         if bytes.is_empty() || bytes == b"\r" {
             return Ok((0, Received::Nothing));
         }
-        let mut scan = match self.reading {
-            Reading::Head(scan) => scan,
-            Reading::Idle | Reading::Content(_) | Reading::Done | Reading::Closed => {
-                Scan::default()
+        let whole = match self.reading {
+            // Then the end of a head is in it, which the parser finds by itself.
+            Reading::Idle if bytes.ends_with(b"\r\n\r\n") => input,
+            Reading::Idle
+            | Reading::Head(_)
+            | Reading::Content(_)
+            | Reading::Done
+            | Reading::Closed => {
+                let mut scan = match self.reading {
+                    Reading::Head(scan) => scan,
+                    Reading::Idle | Reading::Content(_) | Reading::Done | Reading::Closed => {
+                        Scan::default()
+                    }
+                };
+                let Some(end) = scan.end(bytes, limits)? else {
+                    self.reading = Reading::Head(scan);
+                    return Ok((0, Received::Nothing));
+                };
+                &input[..skipped + end]
             }
         };
-        let Some(end) = scan.end(bytes, limits)? else {
-            self.reading = Reading::Head(scan);
-            return Ok((0, Received::Nothing));
-        };
-        let head = Head::parse(&bytes[..end], space, limits)?;
+        let (used, head) = Head::parse_first(whole, space, limits)?;
         self.reading = match head.length {
             Some(length) => Reading::Content(Decoder::new(length)),
             None => Reading::Done,
@@ -158,7 +169,7 @@ impl Connection {
             head_only: head.method == super::method::Method::Head,
             minor_version: head.minor_version,
         };
-        Ok((skipped + end, Received::Head(head)))
+        Ok((used, Received::Head(head)))
     }
 
     fn receive_content<'b>(
@@ -242,12 +253,10 @@ impl Connection {
         date: &[u8],
         out: &mut Vec<u8>,
     ) {
-        let Writing::Owed { head_only, minor_version } = self.writing else {
+        let Writing::Owed { minor_version, .. } = self.writing else {
             debug_assert!(false, "an answer that nobody asked for");
             return;
         };
-        self.persistent &= self.reading == Reading::Done;
-        self.awaits_continue = false;
         let encoder = match length {
             // A 205 has none, whatever was meant to be sent (RFC 9110 §15.3.6).
             _ if status == Status::RESET_CONTENT => Encoder::Known(0),
@@ -255,21 +264,52 @@ impl Connection {
             None if minor_version > 0 => Encoder::Chunked,
             None => Encoder::UntilClose,
         };
-        // For HEAD likewise: its fields are those of GET.
-        self.persistent &= encoder != Encoder::UntilClose || status.forbids_content();
         let content = match encoder {
             _ if status.forbids_content() => ContentField::Nothing,
             Encoder::Known(length) => ContentField::Length(length),
             Encoder::Chunked => ContentField::Chunked,
             Encoder::UntilClose => ContentField::Nothing,
         };
+        self.begin(status, fields, (encoder, content), date, out);
+    }
+
+    /// The same for an answer whose `fields` have been prepared whole: they say Content-Length,
+    /// which is `length`, unless the status forbids content.
+    pub fn respond_prepared(
+        &mut self,
+        status: Status,
+        fields: &[u8],
+        length: u64,
+        date: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        self.begin(status, fields, (Encoder::Known(length), ContentField::Nothing), date, out);
+    }
+
+    fn begin(
+        &mut self,
+        status: Status,
+        fields: &[u8],
+        (encoder, content): (Encoder, ContentField),
+        date: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        let Writing::Owed { head_only, minor_version } = self.writing else {
+            debug_assert!(false, "an answer that nobody asked for");
+            return;
+        };
+        let forbids_content = status.forbids_content();
+        self.persistent &= self.reading == Reading::Done;
+        // For HEAD likewise: its fields are those of GET.
+        self.persistent &= encoder != Encoder::UntilClose || forbids_content;
+        self.awaits_continue = false;
         let connection = match (self.persistent, minor_version) {
             (false, _) => ConnectionField::Close,
             (true, 0) => ConnectionField::KeepAlive,
             (true, _) => ConnectionField::Nothing,
         };
         write_head(out, status, fields, date, content, connection);
-        let is_over = head_only || status.forbids_content() || encoder == Encoder::Known(0);
+        let is_over = head_only || forbids_content || encoder == Encoder::Known(0);
         self.writing = if is_over { Writing::Done } else { Writing::Content(encoder) };
     }
 
@@ -371,7 +411,10 @@ impl Connection {
     pub fn turn(&mut self) -> Turn {
         match (self.writing, self.reading) {
             (Writing::Done, Reading::Done) if self.persistent => {
-                *self = Connection::new();
+                self.reading = Reading::Idle;
+                self.writing = Writing::Idle;
+                self.asked_to_end = false;
+                self.awaits_continue = false;
                 Turn::Next
             }
             (Writing::Done, _) | (Writing::Idle, Reading::Closed) => Turn::Close,

@@ -2,13 +2,16 @@
 
 use super::status::Status;
 
-/// The field that says who serves.
-const SERVER: &[u8] = b"Server: oneloop\r\n";
+/// How every answer begins that is a 200, up to its date; the others differ in their first line.
+const OPENING: &[u8; 40] = b"HTTP/1.1 200 OK\r\nServer: oneloop\r\nDate: ";
+
+/// The length of its first line.
+const LINE: usize = 17;
 
 /// What the connection says about content and about itself, in the head of one response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ContentField {
-    /// No content, and no word about it (1xx, 204, 304).
+    /// No word about content: there is none (1xx, 204, 304), or the other fields say it.
     Nothing,
     /// Content-Length.
     Length(u64),
@@ -35,9 +38,12 @@ pub(super) fn write_head(
     content: ContentField,
     connection: ConnectionField,
 ) {
-    write_status_line(out, status);
-    out.extend_from_slice(SERVER);
-    out.extend_from_slice(b"Date: ");
+    if status == Status::OK {
+        out.extend_from_slice(OPENING);
+    } else {
+        write_status_line(out, status);
+        out.extend_from_slice(&OPENING[LINE..]);
+    }
     out.extend_from_slice(date);
     out.extend_from_slice(b"\r\n");
     out.extend_from_slice(fields);
@@ -65,12 +71,8 @@ pub(super) fn write_interim(out: &mut Vec<u8>, status: Status, fields: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends `HTTP/1.1 200 OK`. The version is ours, not the request's (RFC 9110 §2.5).
+/// Appends `HTTP/1.1 404 Not Found`. The version is ours, not the request's (RFC 9110 §2.5).
 fn write_status_line(out: &mut Vec<u8>, status: Status) {
-    if status == Status::OK {
-        out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
-        return;
-    }
     out.extend_from_slice(b"HTTP/1.1 ");
     out.extend_from_slice(itoa::Buffer::new().format(status.code()).as_bytes());
     out.push(b' ');

@@ -59,6 +59,9 @@ impl<N: Net> Serving<'_, '_, N> {
         if let Pending::Later(_) = self.exchange.pending {
             return self.settle();
         }
+        if window.start == window.end && self.client.connection.is_idle() {
+            return Step::NeedsInput;
+        }
         let mut space = HeadSpace::new();
         let input = &rx[window.clone()];
         let received = self.client.connection.receive(input, &mut space, &self.cx.limits.http());
@@ -265,9 +268,8 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Begins an answer: its head, and its content as far as that is in memory and small.
     fn begin(&mut self, reply: Reply, entry: &Entry<'_>) {
-        let length = reply.body.length();
         let connection = &mut self.client.connection;
-        connection.respond(reply.status, &reply.fields, length, self.cx.stamp.http(), self.cx.tx);
+        reply.begin(connection, self.cx.stamp.http(), self.cx.tx);
         let is_large = reply.status == Status::CONTENT_TOO_LARGE;
         let why = self.exchange.why.as_deref().or(is_large.then_some(too_large().why));
         let entry = Entry { status: reply.status, user: reply.user.as_deref(), why, ..*entry };

@@ -6,10 +6,11 @@
 //! `watch.rs` can tell; elsewhere not for longer than a second.
 
 use std::cell::{Cell, RefCell};
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::num::NonZeroU64;
 use std::rc::Rc;
 
+use foldhash::fast::RandomState;
 use lru::LruCache;
 
 use super::Now;
@@ -188,9 +189,9 @@ pub(super) struct Cache {
 #[derive(Debug)]
 struct Kept {
     /// By the host's number and then the path.
-    entries: LruCache<Box<[u8]>, Rc<Entry>>,
+    entries: LruCache<Box<[u8]>, Rc<Entry>, RandomState>,
     /// The same, where nothing is.
-    absences: LruCache<Box<[u8]>, Rc<Entry>>,
+    absences: LruCache<Box<[u8]>, Rc<Entry>, RandomState>,
     /// The paths where nothing was the last time, by their hashes: as many as are kept, each in the
     /// one place for its hash.
     asked: Box<[u64]>,
@@ -203,8 +204,12 @@ struct Kept {
 
 impl Cache {
     pub(super) fn new(limits: CacheLimits) -> Cache {
-        let (entries, absences) = (LruCache::unbounded(), LruCache::unbounded());
-        let (asked, hasher) = (vec![0; limits.absences].into(), RandomState::new());
+        // A hash that is fast and hard to guess is enough: who found two alike would make one
+        // bounded table a little slower.
+        let hasher = RandomState::default();
+        let entries = LruCache::unbounded_with_hasher(hasher.clone());
+        let absences = LruCache::unbounded_with_hasher(hasher.clone());
+        let asked = vec![0; limits.absences].into();
         let (key, cost) = (Vec::new(), Cost::default());
         let kept = Kept { entries, absences, asked, hasher, key, cost, limits };
         Cache { kept: RefCell::new(kept) }

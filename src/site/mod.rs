@@ -42,6 +42,7 @@ use std::rc::Rc;
 
 pub use root::Symlinks;
 
+use crate::http::connection::Connection;
 use crate::http::fields::{self, Name};
 use crate::http::framing::Length;
 use crate::http::head::Head;
@@ -115,6 +116,19 @@ pub struct Reply {
     pub user: Option<Rc<str>>,
 }
 
+impl Reply {
+    /// Begins this answer on a connection that owes it: appends its head to `out`. `date` is now,
+    /// as an HTTP date.
+    pub fn begin(&self, connection: &mut Connection, date: &[u8], out: &mut Vec<u8>) {
+        match (&self.fields, self.body.length()) {
+            (Block::Prepared { lines, .. }, Some(length)) => {
+                connection.respond_prepared(self.status, lines, length, date, out);
+            }
+            (lines, length) => connection.respond(self.status, lines, length, date, out),
+        }
+    }
+}
+
 /// Field lines, each ended by CRLF and valid. Never among them: `Date`, `Server`, `Content-Length`,
 /// `Transfer-Encoding`, `Connection`, which the connection writes.
 #[derive(Clone, Debug)]
@@ -124,7 +138,12 @@ pub enum Block {
     /// Known when the program was built.
     Static(&'static [u8]),
     /// Made once and used by many replies.
-    Shared(Rc<[u8]>),
+    Prepared {
+        /// The lines, and behind them that of Content-Length, if the replies may have content.
+        lines: Rc<[u8]>,
+        /// Where the former end.
+        end: usize,
+    },
     /// Made for this reply.
     Made(Vec<u8>),
 }
@@ -136,7 +155,7 @@ impl Deref for Block {
         match self {
             Block::Empty => &[],
             Block::Static(lines) => lines,
-            Block::Shared(lines) => lines,
+            Block::Prepared { lines, end } => &lines[..*end],
             Block::Made(lines) => lines,
         }
     }

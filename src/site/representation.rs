@@ -34,10 +34,12 @@ pub(super) struct Representation {
     modified: Option<UnixSeconds>,
     media_type: Rc<str>,
     /// The fields of a 200. It begins with `Content-Type` and then what else describes the content:
-    /// `type_end` is where the former ends, `described_end` where the latter does.
+    /// `type_end` is where the former ends, `described_end` where the latter does. It ends with
+    /// `Content-Length`, before which the others end at `fields_end`.
     whole: Rc<[u8]>,
     type_end: usize,
     described_end: usize,
+    fields_end: usize,
     not_modified: Rc<[u8]>,
 }
 
@@ -99,6 +101,9 @@ impl Representation {
         whole.extend_from_slice(&validators);
         fields::write(&mut whole, "Accept-Ranges", b"bytes");
         whole.extend_from_slice(&about.fields.success);
+        let fields_end = whole.len();
+        let length = itoa::Buffer::new().format(facts.size).to_owned();
+        fields::write(&mut whole, "Content-Length", length.as_bytes());
         Ok(Representation {
             content,
             length: facts.size,
@@ -108,6 +113,7 @@ impl Representation {
             whole: whole.into(),
             type_end,
             described_end,
+            fields_end,
             not_modified: not_modified.into(),
         })
     }
@@ -144,25 +150,26 @@ impl Representation {
     }
 
     fn whole(&self) -> Reply {
-        let fields = Block::Shared(Rc::clone(&self.whole));
+        let fields = Block::Prepared { lines: Rc::clone(&self.whole), end: self.fields_end };
         Reply { status: Status::OK, fields, body: self.body(), user: None }
     }
 
     fn not_modified(&self) -> Reply {
-        let fields = Block::Shared(Rc::clone(&self.not_modified));
+        let (lines, end) = (Rc::clone(&self.not_modified), self.not_modified.len());
+        let fields = Block::Prepared { lines, end };
         Reply { status: Status::NOT_MODIFIED, fields, body: Body::Empty, user: None }
     }
 
     fn partial(&self, ranges: &Ranges) -> Reply {
         let mut fields = Vec::with_capacity(self.whole.len() + 64);
         let body = if let [range] = **ranges {
-            fields.extend_from_slice(&self.whole);
+            fields.extend_from_slice(&self.whole[..self.fields_end]);
             range::write_content_range(&mut fields, range, self.length);
             self.piece(range.first, range.length())
         } else {
             let boundary = Boundary::new(RandomState::new().hash_one(&self.etag));
             fields::write(&mut fields, "Content-Type", &boundary.media_type());
-            fields.extend_from_slice(&self.whole[self.type_end..]);
+            fields.extend_from_slice(&self.whole[self.type_end..self.fields_end]);
             self.parts(ranges, boundary)
         };
         Reply { status: Status::PARTIAL_CONTENT, fields: Block::Made(fields), body, user: None }

@@ -235,8 +235,7 @@ pub(super) fn inquiry<'h>(head: &'h Head<'h>, content: Option<&'h [u8]>) -> Inqu
 /// A whole answer over `connection`.
 pub(super) fn whole(reply: Reply, connection: &mut Connection) -> Vec<u8> {
     let (stamp, mut out) = (Stamp::new(UNIX_TIME), Vec::new());
-    let length = reply.body.length();
-    connection.respond(reply.status, &reply.fields, length, stamp.http(), &mut out);
+    reply.begin(connection, stamp.http(), &mut out);
     if connection.owes_content() {
         let mut body = reply.body;
         let mut content = Vec::new();

@@ -59,7 +59,7 @@ fn a_second_answer_shares_everything_with_the_first() {
     let site = scratch.site();
     let fields = |request: &[&str]| match answer_at(&site, at(0), "GET /x", request) {
         Answer::Reply(reply) => match reply.fields {
-            Block::Shared(lines) => lines,
+            Block::Prepared { lines, .. } => lines,
             other => panic!("{other:?}"),
         },
         other => panic!("{other:?}"),
@@ -190,7 +190,7 @@ fn what_was_read_right_after_a_change_is_read_again() {
         let now = Now { monotonic_ms: milliseconds, unix, moment: milliseconds };
         match answer_at(&site, now, "GET /x", &[]) {
             Answer::Reply(reply) => match reply.fields {
-                Block::Shared(lines) => lines,
+                Block::Prepared { lines, .. } => lines,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),

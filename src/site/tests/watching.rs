@@ -231,7 +231,7 @@ fn a_change_elsewhere_does_not_make_it_new() {
         let now = Now { unix: unix + 10, ..at(milliseconds) };
         match answer_at(&site, now, &format!("GET {target}"), &[]) {
             Answer::Reply(reply) => match reply.fields {
-                Block::Shared(lines) => lines,
+                Block::Prepared { lines, .. } => lines,
                 other => panic!("{other:?}"),
             },
             other => panic!("{other:?}"),
