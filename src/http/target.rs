@@ -42,7 +42,7 @@ impl<'a> Target<'a> {
         // Browsers leave some bytes unescaped that RFC 3986 would have escaped (`|`, `[`, `{`);
         // none of them means anything to us. A fragment or a byte beyond ASCII makes it no URI at
         // all.
-        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+        if !text.bytes().all(|byte| IN_TARGET[usize::from(byte)]) {
             return Err(Refusal::bad("the target has a byte that may not stand in a URI"));
         }
         if is_connect {
@@ -144,10 +144,28 @@ impl<'a> Target<'a> {
     }
 }
 
+/// The bytes that may stand in a target.
+const IN_TARGET: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        table[byte as usize] = byte != b'#';
+        byte += 1;
+    }
+    table
+};
+
 /// Whether decoding `path` and removing dot segments would leave it as it is.
 fn is_plain(path: &[u8]) -> bool {
-    memchr::memchr(b'%', path).is_none()
-        && memchr::memchr_iter(b'/', path).all(|at| !matches!(path.get(at + 1), Some(b'/' | b'.')))
+    let mut rest = path;
+    // Paths are short: this takes fewer instructions than calls of `memchr`.
+    while let Some(at) = rest.iter().position(|&byte| matches!(byte, b'/' | b'%')) {
+        if rest[at] == b'%' || matches!(rest.get(at + 1), Some(b'/' | b'.')) {
+            return false;
+        }
+        rest = &rest[at + 1..];
+    }
+    true
 }
 
 /// Appends `segment` with its escapes decoded (RFC 3986 §2.1).
@@ -210,21 +228,19 @@ pub fn split_authority(text: &str) -> Option<(&str, Option<&str>)> {
 /// Where a registered name or an IPv4 address ends that `text` begins with (RFC 3986 §3.2.2);
 /// `None` where an escape is malformed.
 fn reg_name_end(text: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        if byte == b'%' {
-            let digits = text.get(at + 1..at + 3)?;
-            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                return None;
-            }
-            at += 3;
-        } else if REG_NAME[usize::from(byte)] {
-            at += 1;
-        } else {
-            break;
+    let mut end = 0;
+    loop {
+        let rest = &text[end..];
+        end += rest.iter().position(|&byte| !REG_NAME[usize::from(byte)]).unwrap_or(rest.len());
+        if text.get(end) != Some(&b'%') {
+            return Some(end);
         }
+        let digits = text.get(end + 1..end + 3)?;
+        if !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        end += 3;
     }
-    Some(at)
 }
 
 /// The bytes of a registered name, but for escapes.

@@ -55,6 +55,16 @@ pub(super) struct Work {
     pub(super) exchange: Exchange,
 }
 
+impl Work {
+    /// Makes it as good as new.
+    pub(super) fn clear(&mut self) {
+        if !(self.input.is_empty() && self.output.is_empty()) {
+            *self = Work::default();
+        }
+        self.exchange.clear();
+    }
+}
+
 /// What belongs to one request.
 #[derive(Debug, Default)]
 pub(super) struct Exchange {
@@ -72,6 +82,20 @@ pub(super) struct Exchange {
     pub(super) redirects: u8,
     /// What a program says is content for the client: it is none for HEAD.
     pub(super) has_content: bool,
+}
+
+impl Exchange {
+    /// Makes it as good as new. Most exchanges leave nothing behind, and seeing that is cheaper
+    /// than to write it all anew.
+    pub(super) fn clear(&mut self) {
+        let Exchange { pending, body, body_sent, spool, draft, why, redirects, has_content } = self;
+        let is_blank = matches!((pending, body), (Pending::Nothing, Body::Empty))
+            && (*body_sent, *redirects, *has_content) == (0, 0, false)
+            && (spool.is_none() && draft.is_none() && why.is_none());
+        if !is_blank {
+            *self = Exchange::default();
+        }
+    }
 }
 
 /// What an answer that is owed waits for.

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::access_log::Entry;
-use super::client::{Client, Exchange, Pending, Phase};
+use super::client::{Client, Pending, Phase};
 use super::dialing::{Parting, Wish};
 use super::gateway::Stage;
 use super::net::Net;
@@ -50,7 +50,7 @@ impl<N: Net> Serving<'_, '_, N> {
         match self.client.connection.turn() {
             Turn::Close => return Step::Over,
             Turn::Next => {
-                self.exchange = Exchange::default();
+                self.exchange.clear();
                 self.answered += 1;
                 return Step::Moved;
             }
@@ -301,7 +301,7 @@ impl<N: Net> Serving<'_, '_, N> {
             let why = self.exchange.why.as_deref();
             self.cx.log.add_draft(&draft, self.exchange.body_sent, why);
         }
-        self.exchange = Exchange::default();
+        self.exchange.clear();
     }
 }
 

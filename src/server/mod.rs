@@ -44,7 +44,7 @@ use std::time::Duration;
 use crate::http::date::Stamp;
 use crate::site::Site;
 use access_log::{AccessLog, AccessLogOptions};
-use client::{Client, Fate, Pending};
+use client::{Client, Fate, Pending, Work};
 use desk::Desk;
 use dialing::Wish;
 use gateways::{Gateways, LinkState};
@@ -128,12 +128,17 @@ pub struct Server<N: Net = System> {
     tx: Vec<u8>,
     scratch: Vec<u8>,
     gx: Vec<u8>,
+    blank: Work,
     gateways: Gateways,
     wishes: Vec<Wish>,
     budget: Budget,
     /// Another number in each turn, and whenever more is received within one.
     moment: u64,
+    /// What the time was when the loop last looked: at the end of its last turn.
+    now: Millis,
     stamp: Stamp,
+    /// When it was last compared with the clock.
+    stamped: Millis,
     stop: Arc<AtomicBool>,
     /// A watched signal has come in.
     signalled: bool,
@@ -216,11 +221,14 @@ impl<N: Net> Server<N> {
             tx: Vec::with_capacity(GATHERED),
             scratch: Vec::new(),
             gx: Vec::new(),
+            blank: Work::default(),
             gateways: Gateways::default(),
             wishes: Vec::new(),
             budget: Budget::new(limits.spool_total),
             moment: 0,
+            now: net.now(),
             stamp,
+            stamped: Millis::NEVER,
             stop: Arc::default(),
             signalled: false,
             drained_by: None,
@@ -294,12 +302,11 @@ impl<N: Net> Server<N> {
     /// # Errors
     /// Only if the poll itself is broken; what happens to a single client never ends the loop.
     pub fn turn(&mut self) -> io::Result<()> {
-        let before = self.net.now();
         let mut ready = std::mem::take(&mut self.ready);
-        let waited = self.net.wait(&mut ready, self.timeout(before));
+        let waited = self.net.wait(&mut ready, self.timeout(self.now));
         let now = self.net.now();
         self.moment += 1;
-        self.look_at_clock();
+        self.look_at_clock(now);
         for event in ready.drain(..) {
             self.note(&event);
         }
@@ -321,7 +328,8 @@ impl<N: Net> Server<N> {
             }
         }
         self.log.write();
-        let took = self.net.now().since(now);
+        self.now = self.net.now();
+        let took = self.now.since(now);
         if took > self.limits.loop_lag {
             log::warn!("one turn of the loop took {} ms", took.as_millis());
         }
@@ -337,8 +345,11 @@ impl<N: Net> Server<N> {
         timers.into_iter().chain(drained).min()
     }
 
-    /// Writes the date anew when its second is over.
-    fn look_at_clock(&mut self) {
+    /// Writes the date anew when its second is over. Looked for once a millisecond at most.
+    fn look_at_clock(&mut self, now: Millis) {
+        if std::mem::replace(&mut self.stamped, now) == now {
+            return;
+        }
         let unix = self.net.unix_time();
         if unix != self.stamp.seconds() {
             self.stamp = Stamp::new(unix);
@@ -394,6 +405,7 @@ impl<N: Net> Server<N> {
                 served.unwrap_or_else(|_| {
                     log::error!("serving a client panicked; its connection is closed");
                     self.tx.clear();
+                    self.blank = Work::default();
                     self.close_gateways_of(id);
                     Fate::Close
                 })
@@ -430,7 +442,7 @@ impl<N: Net> Server<N> {
             stamp: &self.stamp,
             draining: self.drained_by.is_some(),
         };
-        let (fate, due) = serve(id, client, &mut cx, occasion);
+        let (fate, due) = serve(id, client, &mut cx, &mut self.blank, occasion);
         self.timers.set(id.key, due);
         fate
     }

@@ -24,6 +24,9 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Writes what has been gathered. [`Step::Moved`] when all of it is out; `more` says that
     /// content follows at once.
     pub(super) fn flush(&mut self, more: bool) -> Step {
+        if self.cx.tx.is_empty() && self.output.is_empty() {
+            return Step::Moved;
+        }
         self.write_with(&[], more).map_or_else(|stuck| stuck, |_| Step::Moved)
     }
 
@@ -49,16 +52,16 @@ impl<N: Net> Serving<'_, '_, N> {
         if self.output.is_empty() {
             return Ok(());
         }
-        let output = std::mem::take(&mut self.output);
+        let output = std::mem::take(self.output);
         let mut result = Ok(());
-        while result.is_ok() && self.output_sent < output.len() {
-            let written = self.write(&[IoSlice::new(&output[self.output_sent..])], more);
-            result = written.map(|count| self.output_sent += count);
+        while result.is_ok() && *self.output_sent < output.len() {
+            let written = self.write(&[IoSlice::new(&output[*self.output_sent..])], more);
+            result = written.map(|count| *self.output_sent += count);
         }
-        self.output = output;
+        *self.output = output;
         if result.is_ok() {
             self.output.clear();
-            self.output_sent = 0;
+            *self.output_sent = 0;
         }
         result
     }

@@ -60,11 +60,11 @@ pub(super) struct Serving<'c, 'a, N> {
     pub(super) client: &'c mut Client,
     pub(super) cx: &'c mut Cx<'a, N>,
     /// Bytes received and not taken up, when the turn begins.
-    input: Vec<u8>,
+    input: &'c mut Vec<u8>,
     /// Bytes of answers that the socket has not taken: `output[output_sent..]`.
-    pub(super) output: Vec<u8>,
-    pub(super) output_sent: usize,
-    pub(super) exchange: Exchange,
+    pub(super) output: &'c mut Vec<u8>,
+    pub(super) output_sent: &'c mut usize,
+    pub(super) exchange: &'c mut Exchange,
     /// Bytes received and sent in this turn, by clients and programs, at what they cost.
     pub(super) moved: usize,
     /// Bytes received from the client in this turn.
@@ -108,11 +108,13 @@ pub(super) enum Occasion {
 }
 
 /// Serves `client` until nothing moves or its turn is over. Says what becomes of it, and when it
-/// wants to be looked at again though nothing has happened.
+/// wants to be looked at again though nothing has happened. `blank` is for one that has no work; it
+/// is left blank.
 pub(super) fn serve<N: Net>(
     id: PeerId,
     client: &mut Client,
     cx: &mut Cx<'_, N>,
+    blank: &mut Work,
     occasion: Occasion,
 ) -> (Fate, Millis) {
     let phase = client.clock.phase;
@@ -122,31 +124,72 @@ pub(super) fn serve<N: Net>(
     if client.ready.broken || (occasion == Occasion::Due && ends_silently(client)) {
         return (Fate::Close, Millis::NEVER);
     }
-    let work = client.work.take().map_or_else(Work::default, |work| *work);
+    let mut kept = client.work.take();
+    let Work { input, output, sent, exchange } = kept.as_deref_mut().unwrap_or(blank);
     let mut serving = Serving {
         id,
         paused_until: client.clock.paused_until(cx.now),
         client,
         cx,
-        input: work.input,
-        output: work.output,
-        output_sent: work.sent,
-        exchange: work.exchange,
+        input,
+        output,
+        output_sent: sent,
+        exchange,
         moved: 0,
         received: 0,
         sent: 0,
         answered: 0,
         asked: 0,
     };
-    if occasion == Occasion::Due {
-        match serving.time_out(phase) {
-            Step::Broken => return (Fate::Close, Millis::NEVER),
-            Step::Reset => return (Fate::Reset, Millis::NEVER),
-            Step::Moved | Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther | Step::Over => {}
+    let late = (occasion == Occasion::Due).then(|| serving.time_out(phase));
+    let fate = match late {
+        Some(Step::Broken) => Fate::Close,
+        Some(Step::Reset) => Fate::Reset,
+        Some(Step::Moved | Step::NeedsInput | Step::NeedsRoom | Step::NeedsOther | Step::Over)
+        | None => serving.run(),
+    };
+    let Serving { answered, received, sent, paused_until, .. } = serving;
+    keep(client, kept, blank);
+    let now = cx.now;
+    let phase = client.phase();
+    if phase == Phase::Gateway
+        && let Some(work) = &mut client.work
+        && let Pending::Gateway(relay) = &mut work.exchange.pending
+    {
+        if client.clock.phase != Phase::Gateway {
+            relay.begin_wait(now);
+        }
+        client.clock.relay(relay.due(cx.limits));
+    } else if let Some(until) = paused_until {
+        client.clock.pause(until);
+    } else if answered > 0 {
+        client.clock.restart(phase, now);
+    } else {
+        // Time is bought by what the client itself has said or taken.
+        let moved = if phase == Phase::Content { received } else { sent };
+        client.clock.enter(phase, now, moved as u64);
+    }
+    (fate, client.clock.due(cx.limits))
+}
+
+/// Leaves with the client what neither side has taken, which is in `kept` or else in `blank`; an
+/// idle client is left nothing.
+fn keep(client: &mut Client, mut kept: Option<Box<Work>>, blank: &mut Work) {
+    let work = kept.as_deref_mut().unwrap_or(blank);
+    let is_idle = work.input.is_empty() && work.output.is_empty() && client.connection.is_idle();
+    if is_idle || client.clock.phase == Phase::Linger {
+        if kept.is_none() {
+            blank.clear();
+        }
+        return;
+    }
+    // A tunnel that is silent for long holds nothing of what went through it.
+    for buffer in [&mut work.input, &mut work.output] {
+        if buffer.is_empty() {
+            *buffer = Vec::new();
         }
     }
-    let fate = serving.run();
-    (fate, serving.keep())
+    client.work = Some(kept.unwrap_or_else(|| Box::new(std::mem::take(blank))));
 }
 
 /// Whether a client that has taken too long is not worth an answer: it has asked for nothing, or
@@ -191,12 +234,10 @@ impl<N: Net> Serving<'_, '_, N> {
     /// The turn of this client. What is left of the input goes back where it came from.
     fn run(&mut self) -> Fate {
         let rx = std::mem::take(&mut self.cx.rx);
-        let kept = std::mem::take(&mut self.input);
-        rx[..kept.len()].copy_from_slice(&kept);
-        let mut window = 0..kept.len();
-        let fate = self.advance(rx, &mut window);
-        self.input = kept;
+        rx[..self.input.len()].copy_from_slice(self.input);
+        let mut window = 0..self.input.len();
         self.input.clear();
+        let fate = self.advance(rx, &mut window);
         self.input.extend_from_slice(&rx[window]);
         self.cx.rx = rx;
         fate
@@ -318,36 +359,5 @@ impl<N: Net> Serving<'_, '_, N> {
         self.cx.net.finish(self.id);
         self.client.clock.enter(Phase::Linger, self.cx.now, 0);
         Fate::Yield
-    }
-
-    /// Leaves with the client what neither side has taken; an idle client is left nothing. Returns
-    /// when its phase will have lasted too long.
-    fn keep(self) -> Millis {
-        let Serving { client, input, output, output_sent, exchange, received, sent, .. } = self;
-        // A tunnel that is silent for long holds nothing of what went through it.
-        let input = if input.is_empty() { Vec::new() } else { input };
-        let output = if output.is_empty() { Vec::new() } else { output };
-        let is_idle = input.is_empty() && output.is_empty() && client.connection.is_idle();
-        client.work = (!is_idle && client.clock.phase != Phase::Linger)
-            .then(|| Box::new(Work { input, output, sent: output_sent, exchange }));
-        let phase = client.phase();
-        if phase == Phase::Gateway
-            && let Some(work) = &mut client.work
-            && let Pending::Gateway(relay) = &mut work.exchange.pending
-        {
-            if client.clock.phase != Phase::Gateway {
-                relay.begin_wait(self.cx.now);
-            }
-            client.clock.relay(relay.due(self.cx.limits));
-        } else if let Some(until) = self.paused_until {
-            client.clock.pause(until);
-        } else if self.answered > 0 {
-            client.clock.restart(phase, self.cx.now);
-        } else {
-            // Time is bought by what the client itself has said or taken.
-            let moved = if phase == Phase::Content { received } else { sent };
-            client.clock.enter(phase, self.cx.now, moved as u64);
-        }
-        client.clock.due(self.cx.limits)
     }
 }
