@@ -320,7 +320,7 @@ impl<N: Net> Server<N> {
                 self.serve(id, now, Occasion::Due);
             }
         }
-        self.log.write();
+        self.log.write_if_due(now);
         let took = self.net.now().since(now);
         if took > self.limits.loop_lag {
             log::warn!("one turn of the loop took {} ms", took.as_millis());
@@ -334,7 +334,8 @@ impl<N: Net> Server<N> {
         }
         let timers = self.timers.timeout(now);
         let drained = self.drained_by.map(|by| by.since(now));
-        timers.into_iter().chain(drained).min()
+        let log = self.log.due().map(|due| due.since(now));
+        timers.into_iter().chain(drained).chain(log).min()
     }
 
     /// Writes the date anew when its second is over.
