@@ -42,21 +42,26 @@ pub struct CacheLimits {
     pub descriptors: usize,
     /// Bytes of content in memory.
     pub content_bytes: usize,
+    /// Bytes of a file that is kept in memory, at the most, and never more than `content_bytes`. A
+    /// larger one is kept open. It is read at once, and meanwhile everybody waits.
+    pub file_bytes: usize,
     /// Paths where nothing is. They have no part in `entries`, so that no flood of them pushes out
     /// a file.
     pub absences: usize,
     /// Directories that are watched for changes. Without a watch a file is compared with what is
-    /// kept of it once a second.
+    /// kept of it once a second, with one that tells all every ten seconds.
     pub directories: usize,
 }
 
 impl Default for CacheLimits {
-    /// 1024 files, 512 of them open, and 32 MiB; 256 paths where nothing is; 1024 directories.
+    /// 1024 files, 512 of them open, and 32 MiB of those up to 64 KiB; 256 paths where nothing is;
+    /// 1024 directories.
     fn default() -> Self {
         CacheLimits {
             entries: 1024,
             descriptors: 512,
             content_bytes: 32 << 20,
+            file_bytes: 64 << 10,
             absences: 256,
             directories: 1024,
         }
@@ -183,6 +188,8 @@ struct Cost {
 #[derive(Debug)]
 pub(super) struct Cache {
     kept: RefCell<Kept>,
+    /// Bytes of the largest file that is kept in memory.
+    pub(super) file_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -207,7 +214,9 @@ impl Cache {
         let (asked, hasher) = (vec![0; limits.absences].into(), RandomState::new());
         let (key, cost) = (Vec::new(), Cost::default());
         let kept = Kept { entries, absences, asked, hasher, key, cost, limits };
-        Cache { kept: RefCell::new(kept) }
+        // What leaves no room for itself would be read anew each time.
+        let file_bytes = limits.file_bytes.min(limits.content_bytes) as u64;
+        Cache { kept: RefCell::new(kept), file_bytes }
     }
 
     /// What is kept for a path, whether it still holds or not.
