@@ -47,7 +47,7 @@ pub(super) struct Cx<'a, N> {
     pub(super) budget: &'a Budget,
     pub(super) now: Millis,
     /// Another number whenever a request may have come in since the last one was answered. The
-    /// first of a client in a turn has not: the wait before has told of it.
+    /// first that is read of a client in a turn has not, where the wait before has told of it.
     pub(super) moment: &'a mut u64,
     pub(super) stamp: &'a Stamp,
     /// The server ends: every answer is its connection's last.
@@ -288,7 +288,8 @@ impl<N: Net> Serving<'_, '_, N> {
                 Step::Broken
             }
             Ok(count) => {
-                if self.answered > 0 {
+                let is_told = std::mem::take(&mut self.client.ready.is_told);
+                if self.answered > 0 || !is_told {
                     *self.cx.moment += 1;
                 }
                 window.end += count;
@@ -324,6 +325,7 @@ impl<N: Net> Serving<'_, '_, N> {
     /// when its phase will have lasted too long.
     fn keep(self) -> Millis {
         let Serving { client, input, output, output_sent, exchange, received, sent, .. } = self;
+        client.ready.is_told = false;
         // A tunnel that is silent for long holds nothing of what went through it.
         let input = if input.is_empty() { Vec::new() } else { input };
         let output = if output.is_empty() { Vec::new() } else { output };
