@@ -27,6 +27,10 @@ pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 /// The most that a head can be allowed to have: the loop keeps twice as much in memory.
 const MAX_HEAD: usize = 1 << 20;
 
+/// The most that a file in memory can be allowed to have: it is read at once, and meanwhile nobody
+/// is served.
+const MAX_FILE: usize = 1 << 20;
+
 /// What `said` means. Directories and files that it names are looked at, and nothing is changed.
 ///
 /// # Errors
@@ -99,13 +103,25 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
 
 fn cache(said: &said::Cache) -> Result<CacheLimits, Fault> {
     let default = CacheLimits::default();
-    Ok(CacheLimits {
+    let limits = CacheLimits {
         entries: limit(said.files.as_ref(), default.entries)?,
         descriptors: any(said.open.as_ref(), default.descriptors)?,
         content_bytes: any(said.bytes.as_ref(), default.content_bytes)?,
+        file_bytes: any(said.file.as_ref(), default.file_bytes)?,
         absences: any(said.missing.as_ref(), default.absences)?,
         directories: any(said.watched.as_ref(), default.directories)?,
-    })
+    };
+    match &said.file {
+        Some(file) if limits.file_bytes > MAX_FILE => {
+            let most = Size(MAX_FILE as u64);
+            Err(Fault::new(file, format!("a file in memory can have at most {most}")))
+        }
+        Some(file) if limits.file_bytes > limits.content_bytes => {
+            let all = Size(limits.content_bytes as u64);
+            Err(Fault::new(file, format!("all files in memory together can have {all}")))
+        }
+        Some(_) | None => Ok(limits),
+    }
 }
 
 fn access_log(said: &said::AccessLog, source: &Source) -> Result<AccessLogOptions, Fault> {

@@ -21,12 +21,14 @@ impl Display for Config {
         let Config { listen, limits, cache, access_log, error_level, media_types, sites } = self;
         writeln!(f, "[server]\nlisten = {}\n", list(listen))?;
         write_limits(f, limits)?;
-        let CacheLimits { entries, descriptors, content_bytes, absences, directories } = cache;
+        let CacheLimits { entries, descriptors, content_bytes, file_bytes, absences, directories } =
+            cache;
         writeln!(
             f,
             "cache = {{ files = {entries}, open = {descriptors}, bytes = \"{}\", \
-             missing = {absences}, watched = {directories} }}",
-            size(*content_bytes)
+             file = \"{}\", missing = {absences}, watched = {directories} }}",
+            size(*content_bytes),
+            size(*file_bytes)
         )?;
         let to = match &access_log.to {
             LogTarget::None => Cow::Borrowed("none"),

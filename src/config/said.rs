@@ -185,6 +185,8 @@ pub(super) struct Cache {
     pub open: Perhaps<Count>,
     /// Content in memory.
     pub bytes: Perhaps<Size>,
+    /// That of one file.
+    pub file: Perhaps<Size>,
     /// Paths where nothing is.
     pub missing: Perhaps<Count>,
     /// Directories watched.

@@ -1,4 +1,5 @@
-//! The access log: one line per exchange, gathered and written once per turn.
+//! The access log: one line per exchange. The first is written at once, those that follow it soon
+//! together.
 //!
 //! Nothing that a client sends can forge a line or reach a terminal: control bytes, quotes,
 //! backslashes and bytes beyond ASCII are escaped. What cannot be written (a full disk) is counted
@@ -6,14 +7,21 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use super::timers::Millis;
 use crate::http::date::Stamp;
 use crate::http::status::Status;
 
-/// Bytes of lines above which they are written before the turn is over.
-const GATHERED: usize = 64 << 10;
+/// Bytes of lines that are not held back any longer. A pipe takes four times as much, so that its
+/// reader may be a little late.
+const GATHERED: usize = 16 << 10;
+
+/// How long lines are held back for others behind a write: nobody who looks on sees it, and it
+/// costs no more than ten writes a second.
+const HELD: Duration = Duration::from_millis(100);
 
 /// Where the access log goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,6 +94,8 @@ pub struct AccessLog {
     format: LogFormat,
     output: Option<Output>,
     lines: Vec<u8>,
+    /// Until then lines are held back, for there was a write a moment ago.
+    held_until: Millis,
     lost: u64,
 }
 
@@ -113,7 +123,9 @@ impl AccessLog {
                 })?))
             }
         };
-        Ok(AccessLog { format: options.format, output, lines: Vec::new(), lost: 0 })
+        let room = if output.is_some() { 2 * GATHERED } else { 0 };
+        let (format, lines) = (options.format, Vec::with_capacity(room));
+        Ok(AccessLog { format, output, lines, held_until: Millis(0), lost: 0 })
     }
 
     /// Adds the line of an exchange that is over: `bytes` of content were sent.
@@ -159,6 +171,20 @@ impl AccessLog {
         }
     }
 
+    /// Until when the lines that are held back must be written, if there are any.
+    #[must_use]
+    pub fn due(&self) -> Option<Millis> {
+        (!self.lines.is_empty()).then_some(self.held_until)
+    }
+
+    /// Writes what has been gathered, unless that was done a moment ago.
+    pub fn write_if_due(&mut self, now: Millis) {
+        if self.due().is_some_and(|due| due <= now) {
+            self.write();
+            self.held_until = now + HELD;
+        }
+    }
+
     /// Writes what has been gathered. What cannot be written is lost, and counted.
     pub fn write(&mut self) {
         if self.lines.is_empty() {
@@ -195,18 +221,17 @@ fn before_bytes(out: &mut Vec<u8>, format: LogFormat, entry: &Entry<'_>, time: &
     match format {
         LogFormat::Combined | LogFormat::Common => {
             write_client(out, entry.client);
-            out.extend_from_slice(b" - ");
             match entry.user {
                 // A space would look like the next column.
                 Some(user) => user.split(' ').enumerate().for_each(|(at, part)| {
-                    out.extend_from_slice(if at > 0 { b"\\x20" } else { b"" });
+                    out.extend_from_slice(if at > 0 { b"\\x20" } else { b" - " });
                     escape(out, part.as_bytes());
                 }),
-                None => out.push(b'-'),
+                None => out.extend_from_slice(b" - -"),
             }
-            out.extend_from_slice(b" [");
-            out.extend_from_slice(&time.clf());
-            out.extend_from_slice(b"] \"");
+            let mut moment = *b" [DD/Mon/YYYY:hh:mm:ss +0000] \"";
+            moment[2..28].copy_from_slice(&time.clf());
+            out.extend_from_slice(&moment);
             escape(out, if entry.line.is_empty() { b"-" } else { entry.line });
             out.extend_from_slice(b"\" ");
             out.extend_from_slice(itoa::Buffer::new().format(entry.status.code()).as_bytes());
@@ -236,8 +261,12 @@ fn after_bytes(out: &mut Vec<u8>, format: LogFormat, entry: &Entry<'_>) {
         LogFormat::Common => {}
         LogFormat::Combined => {
             for value in [entry.referer, entry.user_agent] {
+                let Some(value) = value else {
+                    out.extend_from_slice(b" \"-\"");
+                    continue;
+                };
                 out.extend_from_slice(b" \"");
-                escape(out, value.unwrap_or(b"-"));
+                escape(out, value);
                 out.push(b'"');
             }
         }
@@ -266,15 +295,32 @@ fn end_line(out: &mut Vec<u8>, format: LogFormat, why: Option<&str>) {
 
 fn write_client(out: &mut Vec<u8>, client: Option<IpAddr>) {
     match client {
-        Some(address) => write!(out, "{address}").expect("a vector takes all bytes"),
+        Some(IpAddr::V4(address)) => write_ipv4(out, address),
+        Some(IpAddr::V6(address)) => write!(out, "{address}").expect("a vector takes all bytes"),
         None => out.extend_from_slice(b"unix:"),
     }
 }
 
+/// As its `Display`, in a tenth of the time.
+fn write_ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
+    let mut text = [b'.'; 16];
+    let mut length = 0;
+    for octet in address.octets() {
+        for (unit, digit) in [(100, octet / 100), (10, octet / 10 % 10), (1, octet % 10)] {
+            text[length] = b'0' + digit;
+            length += usize::from(octet >= unit || unit == 1);
+        }
+        text[length] = b'.';
+        length += 1;
+    }
+    out.extend_from_slice(&text[..length - 1]);
+}
+
 /// Appends `text`; what is no printable ASCII, a quote or a backslash becomes `\xHH`.
 fn escape(out: &mut Vec<u8>, text: &[u8]) {
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
-    if text.iter().all(is_plain) {
+    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') & (*byte != b'"') & (*byte != b'\\');
+    // Without a way out in the middle the compiler makes it many bytes at once.
+    if text.iter().fold(true, |all, byte| all & is_plain(byte)) {
         out.extend_from_slice(text);
         return;
     }
@@ -344,6 +390,64 @@ mod tests {
         assert_eq!(json["bytes"], 5);
         assert_eq!(json["referer"], serde_json::Value::Null);
         assert_eq!(json["time"], "2000-10-10T20:55:36Z");
+    }
+
+    #[test]
+    fn addresses_are_written_as_the_standard_library_does() {
+        let mut random = fastrand::Rng::with_seed(5);
+        let octet = |random: &mut fastrand::Rng| [0, 9, 10, 99, 100, 255, random.u8(..)];
+        for _ in 0..2000 {
+            let address = Ipv4Addr::from([(); 4].map(|()| octet(&mut random)[random.usize(..7)]));
+            let mut out = Vec::new();
+            write_client(&mut out, Some(address.into()));
+            assert_eq!(out, address.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn every_byte_is_escaped_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for at in 0..40 {
+                let mut text = vec![b'a'; 40];
+                text[at] = byte;
+                let mut out = Vec::new();
+                escape(&mut out, &text);
+                let escaped = match byte {
+                    b'"' | b'\\' | ..=0x1f | 0x7f.. => format!("\\x{byte:02X}"),
+                    _ => char::from(byte).to_string(),
+                };
+                let expected = format!("{}{escaped}{}", "a".repeat(at), "a".repeat(39 - at));
+                assert_eq!(out, expected.as_bytes());
+            }
+        }
+    }
+
+    #[test]
+    fn a_line_is_written_at_once_and_those_behind_it_are_held_back_for_a_while() {
+        let path = std::env::temp_dir().join(format!("oneloop-held-{}", std::process::id()));
+        let to = LogTarget::File(path.clone());
+        let mut log = AccessLog::open(&AccessLogOptions { to, format: LogFormat::Common }).unwrap();
+        let lines = || std::fs::read_to_string(&path).unwrap().lines().count();
+        let start = Millis(7);
+        assert_eq!(log.due(), None, "nothing to wake up for");
+        log.add(&entry(), &Stamp::new(0), 0);
+        log.write_if_due(start);
+        assert_eq!((lines(), log.due()), (1, None));
+        for at in [start, start + HELD / 2] {
+            log.add(&entry(), &Stamp::new(0), 0);
+            log.write_if_due(at);
+            assert_eq!((lines(), log.due()), (1, Some(start + HELD)));
+        }
+        log.write_if_due(start + HELD);
+        assert_eq!((lines(), log.due()), (3, None));
+        // More than a little is not held back.
+        let long = Entry { line: &[b'x'; 1000], ..entry() };
+        (0..100).for_each(|_| log.add(&long, &Stamp::new(0), 0));
+        assert!(lines() > 80 && log.lines.len() < GATHERED, "{} lines are written", lines());
+        assert_eq!(log.lines.capacity(), 2 * GATHERED);
+        log.write_if_due(start + HELD * 10);
+        assert_eq!(lines(), 103);
+        std::fs::remove_file(&path).unwrap();
     }
 
     #[test]

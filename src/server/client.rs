@@ -38,6 +38,8 @@ pub struct Client {
 #[allow(clippy::struct_excessive_bools, reason = "they are the bits of an epoll event")]
 pub(super) struct Readiness {
     pub(super) readable: bool,
+    /// The wait of this turn has told of what is to be read; else that may have come in since.
+    pub(super) is_told: bool,
     pub(super) writable: bool,
     /// The client has ended its direction: read until 0, though reads come up short.
     pub(super) read_closed: bool,
@@ -175,6 +177,7 @@ impl Client {
 
     /// Notes what the socket has become able to do.
     pub(super) fn note(&mut self, ready: &Ready) {
+        self.ready.is_told |= ready.readable;
         self.ready.readable |= ready.readable || ready.read_closed;
         self.ready.writable |= ready.writable;
         self.ready.read_closed |= ready.read_closed;

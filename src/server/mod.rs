@@ -327,7 +327,7 @@ impl<N: Net> Server<N> {
                 self.serve(id, now, Occasion::Due);
             }
         }
-        self.log.write();
+        self.log.write_if_due(now);
         self.now = self.net.now();
         let took = self.now.since(now);
         if took > self.limits.loop_lag {
@@ -342,7 +342,8 @@ impl<N: Net> Server<N> {
         }
         let timers = self.timers.timeout(now);
         let drained = self.drained_by.map(|by| by.since(now));
-        timers.into_iter().chain(drained).min()
+        let log = self.log.due().map(|due| due.since(now));
+        timers.into_iter().chain(drained).chain(log).min()
     }
 
     /// Writes the date anew when its second is over. Looked for once a millisecond at most.

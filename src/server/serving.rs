@@ -47,7 +47,7 @@ pub(super) struct Cx<'a, N> {
     pub(super) budget: &'a Budget,
     pub(super) now: Millis,
     /// Another number whenever a request may have come in since the last one was answered. The
-    /// first of a client in a turn has not: the wait before has told of it.
+    /// first that is read of a client in a turn has not, where the wait before has told of it.
     pub(super) moment: &'a mut u64,
     pub(super) stamp: &'a Stamp,
     /// The server ends: every answer is its connection's last.
@@ -175,6 +175,7 @@ pub(super) fn serve<N: Net>(
 /// Leaves with the client what neither side has taken, which is in `kept` or else in `blank`; an
 /// idle client is left nothing.
 fn keep(client: &mut Client, mut kept: Option<Box<Work>>, blank: &mut Work) {
+    client.ready.is_told = false;
     let work = kept.as_deref_mut().unwrap_or(blank);
     let is_idle = work.input.is_empty() && work.output.is_empty() && client.connection.is_idle();
     if is_idle || client.clock.phase == Phase::Linger {
@@ -329,7 +330,8 @@ impl<N: Net> Serving<'_, '_, N> {
                 Step::Broken
             }
             Ok(count) => {
-                if self.answered > 0 {
+                let is_told = std::mem::take(&mut self.client.ready.is_told);
+                if self.answered > 0 || !is_told {
                     *self.cx.moment += 1;
                 }
                 window.end += count;

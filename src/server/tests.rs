@@ -211,6 +211,21 @@ fn a_line_of_the_access_log_allocates_nothing() {
 }
 
 #[test]
+fn the_loop_wakes_up_for_lines_that_are_held_back() {
+    let to = LogTarget::File("/dev/null".into());
+    let log = AccessLogOptions { to, ..AccessLogOptions::default() };
+    let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
+    let mut server = server(net, Router::new(), &log);
+    let tenth = Duration::from_millis(100);
+    let naps = [0, 0, 100].map(|now| {
+        server.net.now.set(Millis(now));
+        server.turn().unwrap();
+        server.timeout(Millis(now)).unwrap() <= tenth
+    });
+    assert_eq!(naps, [false, true, false], "the first is written, the second is not yet");
+}
+
+#[test]
 fn allocations_are_noticed() {
     let site = Router::new().get("/", |_: &Request<'_>| Response::text("made anew"));
     let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);

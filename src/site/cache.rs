@@ -3,7 +3,7 @@
 //! answers are is not known here.
 //!
 //! *Invariant:* what has changed is not used by a request that came in after the change, where
-//! `watch.rs` can tell; elsewhere not for longer than a second.
+//! `watch.rs` can tell; elsewhere not for longer than a second, or ten where it should have told.
 
 use std::cell::{Cell, RefCell};
 use std::hash::BuildHasher;
@@ -14,16 +14,19 @@ use foldhash::fast::RandomState;
 use lru::LruCache;
 
 use super::Now;
-use super::files::Sighted;
+use super::files::{Again, Sighted};
 use super::representation::{Content, Representation};
 use super::rule::Rule;
 use super::watch::{Lead, Trail, Watches};
 use crate::http::date::UnixSeconds;
 use crate::http::negotiation::Coding;
 
-/// How long an entry is used without a look at the file system. That nothing was told is not all:
-/// see [`super::watch`] for what is not.
+/// How long an entry is used without a look at the file system, where not all is told of what may
+/// change. It is so for every new one: whether all is told, the first look says.
 const CHECK_AFTER_MS: u64 = 1000;
+
+/// The same where all is told. What still is not: see [`super::watch`].
+const CHECK_TOLD_AFTER_MS: u64 = 10_000;
 
 /// A longer path is looked up each time, for what is kept of those where nothing is was made up by
 /// clients.
@@ -43,21 +46,26 @@ pub struct CacheLimits {
     pub descriptors: usize,
     /// Bytes of content in memory.
     pub content_bytes: usize,
+    /// Bytes of a file that is kept in memory, at the most, and never more than `content_bytes`. A
+    /// larger one is kept open. It is read at once, and meanwhile everybody waits.
+    pub file_bytes: usize,
     /// Paths where nothing is. They have no part in `entries`, so that no flood of them pushes out
     /// a file.
     pub absences: usize,
     /// Directories that are watched for changes. Without a watch a file is compared with what is
-    /// kept of it once a second.
+    /// kept of it once a second, with one that tells all every ten seconds.
     pub directories: usize,
 }
 
 impl Default for CacheLimits {
-    /// 1024 files, 512 of them open, and 32 MiB; 256 paths where nothing is; 1024 directories.
+    /// 1024 files, 512 of them open, and 32 MiB of those up to 64 KiB; 256 paths where nothing is;
+    /// 1024 directories.
     fn default() -> Self {
         CacheLimits {
             entries: 1024,
             descriptors: 512,
             content_bytes: 32 << 20,
+            file_bytes: 64 << 10,
             absences: 256,
             directories: 1024,
         }
@@ -75,7 +83,7 @@ pub(super) struct Entry {
     sighted: Vec<Sighted>,
     /// The directories in which it was seen, if they are watched.
     trail: RefCell<Option<Trail>>,
-    checked_ms: Cell<u64>,
+    check_at_ms: Cell<u64>,
     /// Until then what was read may be older than it looks.
     young_until: Option<UnixSeconds>,
 }
@@ -102,7 +110,7 @@ impl Entry {
             codings,
             sighted,
             trail: RefCell::new(trail),
-            checked_ms: Cell::new(now.monotonic_ms),
+            check_at_ms: Cell::new(now.monotonic_ms.saturating_add(CHECK_AFTER_MS)),
             young_until: is_young.then_some(young_until),
         }
     }
@@ -113,7 +121,7 @@ impl Entry {
             watches.listen(now);
             trail.is_untouched()
         });
-        let is_checked = now.monotonic_ms.saturating_sub(self.checked_ms.get()) < CHECK_AFTER_MS;
+        let is_checked = now.monotonic_ms < self.check_at_ms.get();
         (is_untouched && is_checked) || self.check(path, is_untouched, watches, now)
     }
 
@@ -133,11 +141,19 @@ impl Entry {
             };
             self.trail.replace(trail);
         }
-        let holds = files.is_as_sighted(&self.sighted);
-        if holds {
-            self.checked_ms.set(now.monotonic_ms);
-        }
-        holds
+        let check_after_ms = match files.look_again(&self.sighted) {
+            Again::Changed => return false,
+            Again::SameAndSingle if self.tells_all() => CHECK_TOLD_AFTER_MS,
+            Again::Same | Again::SameAndSingle => CHECK_AFTER_MS,
+        };
+        self.check_at_ms.set(now.monotonic_ms.saturating_add(check_after_ms));
+        true
+    }
+
+    /// Whether whatever may change on the way to it is told.
+    fn tells_all(&self) -> bool {
+        // What is young is read again soon, since a look at it does not say enough.
+        self.young_until.is_none() && self.trail.borrow().as_ref().is_some_and(Trail::tells_all)
     }
 
     /// Whether nothing is there.
@@ -184,6 +200,8 @@ struct Cost {
 #[derive(Debug)]
 pub(super) struct Cache {
     kept: RefCell<Kept>,
+    /// Bytes of the largest file that is kept in memory.
+    pub(super) file_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -212,7 +230,9 @@ impl Cache {
         let asked = vec![0; limits.absences].into();
         let (key, cost) = (Vec::new(), Cost::default());
         let kept = Kept { entries, absences, asked, hasher, key, cost, limits };
-        Cache { kept: RefCell::new(kept) }
+        // What leaves no room for itself would be read anew each time.
+        let file_bytes = limits.file_bytes.min(limits.content_bytes) as u64;
+        Cache { kept: RefCell::new(kept), file_bytes }
     }
 
     /// What is kept for a path, whether it still holds or not.

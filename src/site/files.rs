@@ -251,8 +251,20 @@ impl Files {
     }
 
     /// Whether everything in `sighted` is as it was.
-    pub(super) fn is_as_sighted(&self, sighted: &[Sighted]) -> bool {
-        sighted.iter().all(|one| self.root.glance(&one.path) == one.facts)
+    pub(super) fn look_again(&self, sighted: &[Sighted]) -> Again {
+        let mut again = Again::SameAndSingle;
+        for Sighted { path, facts } in sighted {
+            if self.root.glance_at_name(path) == *facts {
+                if facts.is_some_and(|facts| !facts.is_single) {
+                    again = Again::Same;
+                }
+            } else if self.root.glance(path) == *facts {
+                again = Again::Same;
+            } else {
+                return Again::Changed;
+            }
+        }
+        again
     }
 
     /// What stands in `directory`, which was found at `below`. No more is read than a listing
@@ -346,6 +358,17 @@ pub(super) struct Sighting {
     pub(super) variants: Vec<(Coding, Opened)>,
     /// Whatever was looked at. As long as all of it is as it was, the same would be found.
     pub(super) sighted: Vec<Sighted>,
+}
+
+/// What is to be said of what was sighted, when it is looked at again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Again {
+    /// Something is not as it was.
+    Changed,
+    /// All is as it was.
+    Same,
+    /// And nothing there has another name, or is a link: nobody comes to it but by its directory.
+    SameAndSingle,
 }
 
 /// What a path below the root led to; nothing, where there are no facts.

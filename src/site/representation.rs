@@ -18,9 +18,6 @@ use crate::http::negotiation::Coding;
 use crate::http::range::{self, Boundary, Range, Ranges, Selection};
 use crate::http::status::Status;
 
-/// A file of at most so many bytes is kept in memory; a larger one is kept open.
-pub(super) const MAX_IN_MEMORY: u64 = 64 << 10;
-
 /// How often a file that changes while it is read is read again.
 const MAX_READS: u32 = 3;
 
@@ -57,6 +54,8 @@ pub(super) struct Circumstances<'a> {
     /// Whether it was chosen from several codings.
     pub(super) varies: bool,
     pub(super) fields: &'a RouteFields,
+    /// A file of at most so many bytes is kept in memory; a larger one is kept open.
+    pub(super) memory: u64,
     pub(super) now: UnixSeconds,
 }
 
@@ -72,7 +71,7 @@ pub(super) enum Denial {
 impl Representation {
     /// Prepares a file.
     pub(super) fn new(opened: Opened, about: &Circumstances<'_>) -> Result<Self, Absence> {
-        let (content, facts) = read(opened)?;
+        let (content, facts) = read(opened, about.memory)?;
         let etag = etag(&facts, about.coding);
         // RFC 9110 §8.8.2.1: never a date that is still to come.
         let modified = UnixSeconds::try_from(facts.modified.seconds).ok();
@@ -201,11 +200,12 @@ impl Representation {
     }
 }
 
-/// Takes a small file into memory: bytes that belong to the facts that come with them.
-fn read(opened: Opened) -> Result<(Content, Facts), Absence> {
+/// Takes a file of at most `most` bytes into memory: bytes that belong to the facts that come with
+/// them.
+fn read(opened: Opened, most: u64) -> Result<(Content, Facts), Absence> {
     let Opened { file, mut facts } = opened;
     for _ in 0..MAX_READS {
-        if facts.size > MAX_IN_MEMORY {
+        if facts.size > most {
             break;
         }
         let size = usize::try_from(facts.size).expect("what fits in memory has an index");

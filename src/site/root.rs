@@ -11,7 +11,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx, StatxFlags};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx};
+use rustix::fs::{StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::walk;
@@ -68,6 +69,8 @@ pub(super) struct Facts {
     pub(super) modified: Instant,
     /// When anything about the file changed last: not to be set back by anyone.
     pub(super) changed: Instant,
+    /// It has no other name, and is not mounted there from elsewhere.
+    pub(super) is_single: bool,
 }
 
 /// A point in time as file systems have it.
@@ -186,6 +189,11 @@ impl Root {
         statx(&self.directory, path, AtFlags::empty()).ok()
     }
 
+    /// As [`Root::glance`], but what is seen of a link is the link itself.
+    pub(super) fn glance_at_name(&self, path: &[u8]) -> Option<Facts> {
+        Facts::of_entry(&self.directory, path)
+    }
+
     fn lookup(&self, path: &[u8], flags: OFlags) -> Result<OwnedFd, Absence> {
         for _ in 0..MAX_RACES {
             match self.try_lookup(path, flags) {
@@ -255,6 +263,8 @@ impl From<&Statx> for Facts {
                 seconds: found.stx_ctime.tv_sec,
                 nanoseconds: found.stx_ctime.tv_nsec,
             },
+            is_single: found.stx_nlink <= 1
+                && !found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT),
         }
     }
 }

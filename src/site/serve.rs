@@ -165,6 +165,7 @@ impl Site {
                 coding,
                 varies,
                 fields: &rule.fields,
+                memory: self.cache.file_bytes,
                 now: now.unix,
             };
             representations.push((coding, Representation::new(opened, &circumstances)?));

@@ -4,9 +4,10 @@
 //! *Invariant:* a directory is watched before anything in it is looked at. So a change is either
 //! seen by the look, or told of afterwards.
 //!
-//! Not everything is told: not what is written by `mmap(2)`, through another name of a file in
-//! another directory, or by another machine to a network file system; nor what is mounted over a
-//! directory, or changes behind a symbolic link. So whoever relies on a trail still looks for
+//! Not everything is told: not what is written through another name of a file in another directory,
+//! or changes behind a symbolic link, or on a file system that others change too; a trail says
+//! whether that can be. Nor what is written by `mmap(2)`, through a name that a file gets later, or
+//! what is mounted over a directory: nobody can know. So whoever relies on a trail still looks for
 //! himself now and then.
 
 use std::cell::{Cell, RefCell};
@@ -15,12 +16,13 @@ use std::iter::once;
 use std::mem::MaybeUninit;
 use std::rc::{Rc, Weak};
 
-use rustix::fd::{AsRawFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::fstatfs;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::{self, Errno};
 
 use super::Now;
-use super::root::{Absence, Root};
+use super::root::{Absence, Facts, Kind, Root};
 
 /// What is to be told of a directory and of the files in it.
 const TOLD: WatchFlags = WatchFlags::CREATE
@@ -36,6 +38,22 @@ const TOLD: WatchFlags = WatchFlags::CREATE
 /// What concerns only a file: no path leads elsewhere for it.
 const ABOUT_CONTENT: ReadFlags =
     ReadFlags::MODIFY.union(ReadFlags::CLOSE_WRITE).union(ReadFlags::ATTRIB);
+
+/// File systems that only this kernel changes, and that it tells all changes of, by the numbers of
+/// statfs(2). Not among them are those of the network, those that a program makes (FUSE), those of
+/// the kernel's own state, and overlayfs, whose layers others may write to.
+const TELLING: [u64; 10] = [
+    0xef53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683e, // btrfs
+    0xf2f5_2010, // F2FS
+    0x2fc1_2fc1, // ZFS
+    0xca45_1a4e, // bcachefs
+    0x0102_1994, // tmpfs
+    0x8584_58f6, // ramfs
+    0x7371_7368, // squashfs
+    0xe0f5_e1e2, // EROFS
+];
 
 /// Bytes of events that are read at once: 128 with short names.
 const ROOM: usize = 4 << 10;
@@ -54,14 +72,21 @@ const REST_MS: u64 = 1000;
 pub(super) struct Trail {
     way: Way,
     seen: u64,
+    tells_all: bool,
 }
 
 /// From the root on, which is one of them.
 type Way = Rc<[Rc<Directory>]>;
 
 impl Trail {
-    fn new(way: Way) -> Trail {
-        Trail { seen: changes(&way), way }
+    fn new(way: Way, tells_all: bool) -> Trail {
+        Trail { seen: changes(&way), way, tells_all }
+    }
+
+    /// Whether every change is told that is made in the last directory, or on the way to it: that
+    /// leads through no link, and lies on file systems that tell.
+    pub(super) fn tells_all(&self) -> bool {
+        self.tells_all
     }
 
     /// Whether nothing has been told since it was taken. [`Watches::listen`] comes before it.
@@ -143,6 +168,8 @@ struct Known {
     way: Way,
     /// Whether the directory itself can be watched. Then it is the last of the way.
     is_watched: bool,
+    /// Whether all is told of what changes on the way, as far as it is watched.
+    tells_all: bool,
     /// How often those above it had changed.
     above: u64,
 }
@@ -250,10 +277,10 @@ impl State {
 
     fn lead(&mut self, root: &Root, below: &[u8], now: Now) -> Lead {
         if let Some(known) = self.find(root, below) {
-            let trail = || Lead::Watched(Trail::new(Rc::clone(&known.way)));
+            let trail = || Lead::Watched(Trail::new(Rc::clone(&known.way), known.tells_all));
             return if known.is_watched { trail() } else { Lead::Unwatched };
         }
-        let mut way = Way::from([]);
+        let (mut way, mut tells_all) = (Way::from([]), true);
         let slashes = memchr::memchr_iter(b'/', below);
         let ends = once(0).chain(slashes).chain((!below.is_empty()).then_some(below.len()));
         for part in ends.map(|end| &below[..end]) {
@@ -261,7 +288,7 @@ impl State {
                 if !known.is_watched {
                     return Lead::Unwatched;
                 }
-                way = Rc::clone(&known.way);
+                (way, tells_all) = (Rc::clone(&known.way), known.tells_all);
                 continue;
             }
             if !self.has_room(now) {
@@ -270,11 +297,13 @@ impl State {
             let above = renamings(&way);
             let directory = match root.directory(part) {
                 Ok(directory) => directory,
-                Err(Absence::Missing) => return Lead::Nowhere(Trail::new(way)),
+                // There may be a link that leads nowhere.
+                Err(Absence::Missing) => return Lead::Nowhere(Trail::new(way, false)),
                 Err(Absence::Forbidden | Absence::Busy | Absence::Failed(_)) => {
                     return Lead::Unwatched;
                 }
             };
+            tells_all = tells_all && !is_link(root, part) && is_on_telling(&directory);
             let watched = self.watch(&directory);
             let is_watched = watched.is_ok();
             match watched {
@@ -286,14 +315,14 @@ impl State {
                 // One that must not be read, or there is no /proc.
                 Err(_) => {}
             }
-            let known = Known { way: Rc::clone(&way), is_watched, above };
+            let known = Known { way: Rc::clone(&way), is_watched, tells_all, above };
             write_key(&mut self.key, root, part);
             self.known.insert(self.key.as_slice().into(), known);
             if !is_watched {
                 return Lead::Unwatched;
             }
         }
-        Lead::Watched(Trail::new(way))
+        Lead::Watched(Trail::new(way, tells_all))
     }
 
     fn find(&mut self, root: &Root, below: &[u8]) -> Option<&Known> {
@@ -345,6 +374,18 @@ impl State {
         self.directories.retain(|_, directory| directory.strong_count() > 0);
         self.sweep_at = (2 * self.known.len()).max(MIN_SWEPT).min(self.limit);
     }
+}
+
+/// Whether the last name of `below` is a symbolic link. The root is held, whatever led to it.
+fn is_link(root: &Root, below: &[u8]) -> bool {
+    let is_directory = |facts: Facts| facts.kind == Kind::Directory;
+    !below.is_empty() && !root.glance_at_name(below).is_some_and(is_directory)
+}
+
+/// Whether a directory lies on a file system that tells of all changes.
+pub(super) fn is_on_telling(directory: impl AsFd) -> bool {
+    let kind = fstatfs(directory).map(|found| u64::try_from(found.f_type));
+    kind.is_ok_and(|kind| kind.is_ok_and(|kind| TELLING.contains(&kind)))
 }
 
 fn write_key(key: &mut Vec<u8>, root: &Root, below: &[u8]) {

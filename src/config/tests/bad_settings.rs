@@ -134,6 +134,20 @@ a.toml:2:19: a head can have at most 256 fields
     |                   ^^^
 ====
 [limits]
+cache = { file = "2MiB" }
+----
+a.toml:2:18: a file in memory can have at most 1MiB
+  2 | cache = { file = "2MiB" }
+    |                  ^^^^^^
+====
+[limits]
+cache = { file = "2KiB", bytes = "1KiB" }
+----
+a.toml:2:18: all files in memory together can have 1KiB
+  2 | cache = { file = "2KiB", bytes = "1KiB" }
+    |                  ^^^^^^
+====
+[limits]
 send = { min-rate = "500B" }
 ----
 a.toml:2:21: `500B` is a size, not a rate

@@ -64,7 +64,7 @@ turn = { requests = 11, bytes = "12B" }
 linger = "13s"
 drain = "0s"
 loop-lag = "15ms"
-cache = { files = 16, open = 17, bytes = "18B", missing = 21, watched = 22 }
+cache = { files = 16, open = 17, bytes = "18B", file = "17B", missing = 21, watched = 22 }
 spool = { memory = "0B", total = "19B" }
 half-closed = "0s"
 tunnel = "20s"
@@ -129,7 +129,7 @@ fn every_option_is_heard() {
     assert_eq!(config.limits, limits);
     let cache = config.cache;
     assert_eq!((cache.entries, cache.descriptors, cache.content_bytes), (16, 17, 18));
-    assert_eq!((cache.absences, cache.directories), (21, 22));
+    assert_eq!((cache.file_bytes, cache.absences, cache.directories), (17, 21, 22));
     let log = AccessLogOptions { to: LogTarget::File("/dev/null".into()), format: LogFormat::Json };
     assert_eq!((config.access_log, config.error_level), (log, LevelFilter::Debug));
     assert_eq!(config.media_types["wasm"], "application/wasm");

@@ -1,7 +1,7 @@
 //! The server over real sockets, turn by turn: what a single client can do to the loop, and what
 //! the loop owes a single client.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::super::client::Phase;
 use super::super::*;
 use crate::site::body::{Produce, Produced};
+use crate::site::files::Files;
 use crate::site::handler::{Request, Response};
 use crate::site::router::Router;
 
@@ -72,6 +73,49 @@ fn producing(
 }
 
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+/// What is left from a read that has filled the buffer is read in the next turn, in which the wait
+/// has told nothing of it: it may have come in after others in this turn were answered.
+#[test]
+fn what_nobody_told_of_may_be_younger_than_the_turn() {
+    let folder = super::Folder::new("younger");
+    let path = folder.0.join("small.txt");
+    let late: Rc<RefCell<Option<TcpStream>>> = Rc::default();
+    let (other, file) = (Rc::clone(&late), path.clone());
+    let change = move |_: &Request<'_>| {
+        if let Some(late) = other.borrow_mut().as_mut() {
+            std::fs::write(&file, "new").unwrap();
+            late.write_all(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        }
+        Response::text("changed")
+    };
+    let files = Files::new(&folder.0).unwrap();
+    let router = Router::new().files("/*", files).get("/change", change);
+    let mut server = server(router);
+    server.limits.turn_requests = 1;
+    server.rx.truncate(300);
+    let mut clients = [(); 3].map(|()| connect(&server));
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n");
+    let mut fill = get("/small.txt") + "A: ";
+    fill += &"x".repeat(300 - fill.len() - 4);
+    // In one turn each has one answer and yields; in the next one the first is told what it knows
+    // already, the second changes the file, and the third is read once more.
+    for (client, second) in clients.iter_mut().zip(["/small.txt", "/change"]) {
+        let both = format!("{}\r\n{}\r\n", get("/small.txt"), get(second));
+        client.write_all(both.as_bytes()).unwrap();
+    }
+    clients[2].write_all(format!("{fill}\r\n\r\n").as_bytes()).unwrap();
+    *late.borrow_mut() = Some(clients[2].try_clone().unwrap());
+    let mut got = Vec::new();
+    for _ in 0..10 {
+        turn(&mut server);
+        read(&mut clients[2], &mut got);
+    }
+    let got = String::from_utf8(got).unwrap();
+    let contents: Vec<_> = got.split("HTTP/1.1 200 OK\r\n").skip(1).collect();
+    let [first, second] = contents[..] else { panic!("{got}") };
+    assert!(first.ends_with("\r\n\r\nsmall") && second.ends_with("\r\n\r\nnew"), "{got}");
+}
 
 #[test]
 fn a_producer_with_nothing_to_say_does_not_keep_the_loop() {

@@ -28,6 +28,7 @@ const UNTOLD: CacheLimits = CacheLimits {
     entries: 1024,
     descriptors: 512,
     content_bytes: 32 << 20,
+    file_bytes: 64 << 10,
     absences: 256,
     directories: 0,
 };
@@ -233,6 +234,10 @@ fn no_more_is_kept_than_there_is_room_for() {
         }
         assert_eq!(site.cache.held(), held);
     }
+    // What would leave no room for itself is kept open.
+    let narrow = site(100, 100, 999);
+    assert_eq!(get(&narrow, "/small0").content.len(), 1000);
+    assert_eq!(narrow.cache.held(), (1, 1, 0));
     // What is used stays.
     let site = site(3, 100, 100_000);
     for number in 1..10 {
@@ -245,6 +250,24 @@ fn no_more_is_kept_than_there_is_room_for() {
     get(&site, "/large1");
     assert!(site.cache.close_files());
     assert_eq!(site.cache.held().1, 0);
+}
+
+#[test]
+fn a_file_is_in_memory_up_to_a_limit_and_open_above_it() {
+    let scratch = Scratch::new();
+    for length in [99, 100, 101, 70_000] {
+        scratch.write(&format!("{length}"), vec![b'x'; length]);
+    }
+    for (file_bytes, held) in [(0, (4, 4, 0)), (100, (4, 2, 199)), (70_000, (4, 0, 70_300))] {
+        let site = Scratch::site_with(scratch.files(), CacheLimits { file_bytes, ..UNTOLD });
+        for _ in 0..2 {
+            for length in [99, 100, 101, 70_000] {
+                let whole = get(&site, &format!("/{length}"));
+                assert!(whole.content == vec![b'x'; length]);
+            }
+        }
+        assert_eq!(site.cache.held(), held);
+    }
 }
 
 #[test]

@@ -363,6 +363,7 @@ fn content_belongs_to_its_validators_though_somebody_writes_meanwhile() {
             coding: Coding::Identity,
             varies: false,
             fields: &RouteFields::default(),
+            memory: 65_535,
             now: TODAY,
         };
         let representation = Representation::new(opened, &circumstances).unwrap();

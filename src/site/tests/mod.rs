@@ -9,6 +9,7 @@ mod instead;
 mod programs;
 mod routing;
 mod scripts;
+mod untold;
 mod watching;
 
 use std::fs::{self, File};
