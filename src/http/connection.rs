@@ -409,7 +409,7 @@ impl Connection {
 
     /// What may happen next; moves on to the next request where it is [`Turn::Next`].
     pub fn turn(&mut self) -> Turn {
-        match (self.writing, self.reading) {
+        match (&self.writing, &self.reading) {
             (Writing::Done, Reading::Done) if self.persistent => {
                 self.reading = Reading::Idle;
                 self.writing = Writing::Idle;

@@ -42,8 +42,15 @@ impl<'a> Target<'a> {
         // Browsers leave some bytes unescaped that RFC 3986 would have escaped (`|`, `[`, `{`);
         // none of them means anything to us. A fragment or a byte beyond ASCII makes it no URI at
         // all.
-        if !text.bytes().all(|byte| IN_TARGET[usize::from(byte)]) {
-            return Err(Refusal::bad("the target has a byte that may not stand in a URI"));
+        let bytes = text.as_bytes();
+        let (mut at, mut query) = (0, None);
+        while let Some(next) = bytes[at..].iter().position(|&byte| !IN_PATH[usize::from(byte)]) {
+            at += next;
+            if bytes[at] != b'?' {
+                return Err(Refusal::bad("the target has a byte that may not stand in a URI"));
+            }
+            query = query.or(Some(at));
+            at += 1;
         }
         if is_connect {
             return match split_authority(text) {
@@ -52,7 +59,7 @@ impl<'a> Target<'a> {
             };
         }
         if text.starts_with('/') {
-            let (path, query) = split_query(text);
+            let (path, query) = split_at_query(text, query);
             return Ok(Target::Origin { path, query });
         }
         if is_options && text == "*" {
@@ -79,7 +86,7 @@ impl<'a> Target<'a> {
             let why = "https is not spoken on this port";
             return Err(Refusal { status: Status::MISDIRECTED_REQUEST, why });
         }
-        let (path, query) = split_query(rest);
+        let (path, query) = split_at_query(rest, memchr::memchr(b'?', rest.as_bytes()));
         Ok(Target::Absolute {
             scheme,
             authority,
@@ -144,12 +151,12 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The bytes that may stand in a target.
-const IN_TARGET: [bool; 256] = {
+/// The bytes that may stand in a target, but for the `?` before its query.
+const IN_PATH: [bool; 256] = {
     let mut table = [false; 256];
     let mut byte = b'!';
     while byte <= b'~' {
-        table[byte as usize] = byte != b'#';
+        table[byte as usize] = byte != b'#' && byte != b'?';
         byte += 1;
     }
     table
@@ -188,8 +195,9 @@ fn decode(segment: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn split_query(text: &str) -> (&str, Option<&str>) {
-    match memchr::memchr(b'?', text.as_bytes()) {
+/// Splits what stands before the `?` at `at` from what stands behind it.
+fn split_at_query(text: &str, at: Option<usize>) -> (&str, Option<&str>) {
+    match at {
         Some(at) => (&text[..at], Some(&text[at + 1..])),
         None => (text, None),
     }

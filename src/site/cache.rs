@@ -72,6 +72,32 @@ impl Default for CacheLimits {
     }
 }
 
+/// What is kept for a path, weighed.
+pub(super) enum Known {
+    /// Nothing.
+    Nothing,
+    /// Something that does not hold any more.
+    Stale,
+    /// Something that holds.
+    Current(Rc<Entry>),
+}
+
+impl Known {
+    /// Weighs what was [found](Cache::find) for `path`, for a request that had come in by `now`.
+    pub(super) fn weigh(
+        found: Option<Rc<Entry>>,
+        path: &[u8],
+        watches: &Watches,
+        now: Now,
+    ) -> Known {
+        match found {
+            None => Known::Nothing,
+            Some(entry) if entry.is_current(path, watches, now) => Known::Current(entry),
+            Some(_) => Known::Stale,
+        }
+    }
+}
+
 /// What one path has led to.
 #[derive(Debug)]
 pub(super) struct Entry {
@@ -116,7 +142,7 @@ impl Entry {
     }
 
     /// Whether it still holds at `now`, for a request that had come in by then.
-    pub(super) fn is_current(&self, path: &[u8], watches: &Watches, now: Now) -> bool {
+    fn is_current(&self, path: &[u8], watches: &Watches, now: Now) -> bool {
         let is_untouched = self.trail.borrow().as_ref().is_none_or(|trail| {
             watches.listen(now);
             trail.is_untouched()

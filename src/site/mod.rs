@@ -52,7 +52,7 @@ use crate::http::target::Target;
 use crate::http::{Refusal, date::UnixSeconds};
 use access::{Verdict, Visitor};
 use body::Body;
-use cache::{Cache, CacheLimits, Entry};
+use cache::{Cache, CacheLimits, Known};
 use handler::{Content, Handler, Later, Request};
 use host::Names;
 use media_type::MediaTypes;
@@ -291,7 +291,14 @@ impl Site {
             Ok(user) => user,
             Err(answer) => return answer,
         };
-        let mut answer = self.act(&errand, known);
+        let known = Known::weigh(known, path, &self.watches, inquiry.now);
+        let mut answer = match &known {
+            // Nobody else is asked for what is at hand.
+            Known::Current(entry) if head.method.retrieves() && !entry.is_absence() => {
+                Answer::Reply(self.represent(&errand, entry))
+            }
+            Known::Current(_) | Known::Stale | Known::Nothing => self.act(&errand, known),
+        };
         match &mut answer {
             Answer::Reply(reply) => reply.user = reply.user.take().or(user),
             Answer::Later(later) => later.belong(&rule, user),
@@ -342,7 +349,7 @@ impl Site {
     }
 
     /// Does what the rule says, if the method is one that it answers.
-    fn act(&self, errand: &Errand<'_>, known: Option<Rc<Entry>>) -> Answer {
+    fn act(&self, errand: &Errand<'_>, known: Known) -> Answer {
         let Some(action) = errand.rule.action() else {
             return self.nothing(errand, Absence::Missing);
         };

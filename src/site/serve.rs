@@ -4,7 +4,7 @@
 use std::rc::Rc;
 
 use super::body::Body;
-use super::cache::Entry;
+use super::cache::{Entry, Known};
 use super::files::{Files, Found, Sighting};
 use super::listing::{self, Listing};
 use super::representation::{Circumstances, Denial, Representation};
@@ -33,13 +33,8 @@ impl Loaded {
 }
 
 impl Site {
-    /// The answer to a GET or HEAD for a file. `known` is what the cache has for the path.
-    pub(super) fn serve(
-        &self,
-        errand: &Errand<'_>,
-        files: &Files,
-        known: Option<Rc<Entry>>,
-    ) -> Answer {
+    /// The answer to a GET or HEAD for a file.
+    pub(super) fn serve(&self, errand: &Errand<'_>, files: &Files, known: Known) -> Answer {
         Answer::Reply(
             match self.load(errand.host, errand.path, errand.rule, known, errand.inquiry.now) {
                 Ok(Loaded::File(entry)) => self.represent(errand, &entry),
@@ -76,7 +71,8 @@ impl Site {
     /// The file at `path` of the same host, for another path's answer.
     fn find_file(&self, errand: &Errand<'_>, path: &[u8]) -> Option<Rc<Entry>> {
         let host = errand.host;
-        let known = self.cache.find(host, path);
+        let found = self.cache.find(host, path);
+        let known = Known::weigh(found, path, &self.watches, errand.inquiry.now);
         let rule = self.hosts[host].table.rule(path);
         match self.load(host, path, &rule, known, errand.inquiry.now) {
             Ok(Loaded::File(entry)) => Some(entry),
@@ -93,15 +89,14 @@ impl Site {
         host: usize,
         path: &[u8],
         rule: &Rc<Rule>,
-        known: Option<Rc<Entry>>,
+        known: Known,
         now: Now,
     ) -> Result<Loaded, Absence> {
-        let was_known = known.is_some();
-        if let Some(entry) = known
-            && entry.is_current(path, &self.watches, now)
-        {
-            return Loaded::file(entry);
-        }
+        let was_known = match known {
+            Known::Current(entry) => return Loaded::file(entry),
+            Known::Stale => true,
+            Known::Nothing => false,
+        };
         let (files, below) = rule.files(path).ok_or(Absence::Missing)?;
         let find = || {
             let find = || files.find(below, |name| self.is_program(host, path, name));
@@ -174,7 +169,7 @@ impl Site {
     }
 
     /// The answer from a file that is there.
-    fn represent(&self, errand: &Errand<'_>, entry: &Entry) -> Reply {
+    pub(super) fn represent(&self, errand: &Errand<'_>, entry: &Entry) -> Reply {
         let coding = negotiation::choose_coding(&errand.inquiry.head.fields, entry.codings());
         let Some(representation) = coding.and_then(|coding| entry.variant(coding)) else {
             return self.error(errand, Status::NOT_ACCEPTABLE, &[]);
