@@ -1,7 +1,7 @@
 //! A request's head: its request line and field section (RFC 9112 §2 to §5).
 //!
-//! A head is *parsed* once, when it is whole: at once where it comes so, as nearly all do; else it is
-//! *scanned* for its end as it drips in. However slowly it does, no byte is looked at more than
+//! A head is *parsed* once, when it is whole: at once where it comes so, as nearly all do; else it
+//! is *scanned* for its end as it drips in. However slowly it does, no byte is looked at more than
 //! twice.
 
 use std::mem::MaybeUninit;
@@ -270,8 +270,10 @@ fn authority<'a>(
 
 /// Whether who has sent these fields wants the connection to persist (RFC 9112 §9.3).
 pub(crate) fn persists(fields: &Fields<'_>, minor_version: u8) -> bool {
-    if !fields.has(Name::Connection) {
-        return minor_version > 0;
+    let Some(first) = fields.get(Name::Connection) else { return minor_version > 0 };
+    // What nearly all say that say something.
+    if !fields.is_repeated(Name::Connection) && first.eq_ignore_ascii_case(b"keep-alive") {
+        return true;
     }
     let mut close = false;
     let mut keep_alive = false;

@@ -12,6 +12,7 @@ pub mod cache;
 pub mod error_page;
 pub mod explain;
 mod exposure;
+mod failure;
 pub mod files;
 pub mod handler;
 mod host;
@@ -43,13 +44,13 @@ use std::rc::Rc;
 pub use root::Symlinks;
 
 use crate::http::connection::Connection;
+use crate::http::date::UnixSeconds;
 use crate::http::fields::{self, Name};
 use crate::http::framing::Length;
 use crate::http::head::Head;
 use crate::http::method::Method;
 use crate::http::status::Status;
 use crate::http::target::Target;
-use crate::http::{Refusal, date::UnixSeconds};
 use access::{Verdict, Visitor};
 use body::Body;
 use cache::{Cache, CacheLimits, Known};
@@ -309,18 +310,6 @@ impl Site {
         answer
     }
 
-    /// The answer to a request that was refused before it had a head, or by the server.
-    #[must_use]
-    pub fn refuse(&self, refusal: Refusal) -> Reply {
-        let page = error_page::page(refusal.status, refusal.why);
-        Reply {
-            status: refusal.status,
-            fields: Block::Static(error_page::FIELDS),
-            body: Body::bytes(page.into_bytes().into()),
-            user: None,
-        }
-    }
-
     /// Whether the client may have an answer, and who it is; otherwise the answer it gets instead.
     fn admit(&self, errand: &Errand<'_>) -> Result<Option<Rc<str>>, Answer> {
         let rule = errand.rule;
@@ -437,47 +426,6 @@ impl Site {
         rule.fields.complete(&mut fields, status.is_error());
         let (fields, body) = (Block::Made(fields), content.into_body());
         Answer::Reply(Reply { status, fields, body, user: None })
-    }
-
-    /// An error's answer: the route's page for it, or the built-in one. `own`: fields of its own.
-    fn error(&self, errand: &Errand<'_>, status: Status, own: &[u8]) -> Reply {
-        self.error_because(errand, Refusal { status, why: "" }, own)
-    }
-
-    /// The same, where the built-in page says why.
-    fn error_because(&self, errand: &Errand<'_>, refusal: Refusal, own: &[u8]) -> Reply {
-        let Refusal { status, why } = refusal;
-        let mut fields = own.to_vec();
-        let page = errand.rule.errors.find(status).map(|path| path.as_bytes());
-        let body =
-            page.and_then(|path| self.page(errand, path, &mut fields)).unwrap_or_else(|| {
-                fields.extend_from_slice(error_page::FIELDS);
-                Body::bytes(error_page::page(status, why).into_bytes().into())
-            });
-        errand.rule.fields.complete(&mut fields, true);
-        Reply { status, fields: Block::Made(fields), body, user: None }
-    }
-
-    /// The answer where a program has none, or none that can be passed on: the page that the route
-    /// has for `status`. `own`: fields of its own.
-    #[must_use]
-    pub fn fail(&self, inquiry: &Inquiry<'_>, plan: &Plan, status: Status, own: &[u8]) -> Reply {
-        let host = self.names.find(inquiry.head.host);
-        let errand = Errand { inquiry, host, path: &plan.path, rule: &plan.rule };
-        Reply { user: plan.user.clone(), ..self.error(&errand, status, own) }
-    }
-
-    /// The answer to a request for a program that was refused by the server, as its content came
-    /// in: the page that the route has for it.
-    #[must_use]
-    pub fn refuse_call(&self, inquiry: &Inquiry<'_>, plan: &Plan, refusal: Refusal) -> Reply {
-        let host = self.names.find(inquiry.head.host);
-        let errand = Errand { inquiry, host, path: &plan.path, rule: &plan.rule };
-        Reply { user: plan.user.clone(), ..self.error_because(&errand, refusal, &[]) }
-    }
-
-    fn busy(&self, errand: &Errand<'_>) -> Reply {
-        self.error(errand, Status::SERVICE_UNAVAILABLE, b"Retry-After: 1\r\n")
     }
 }
 

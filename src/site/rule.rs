@@ -5,10 +5,12 @@
 //! there. So `auth` on `/private/*` guards `/private/x.php` though `*.php` answers it, and no route
 //! can open a hole in another one's guard.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use super::access::Access;
 use super::error_page::ErrorPages;
+use super::failure::Standing;
 use super::files::Files;
 use super::handler::MethodTable;
 use super::pattern::{Captures, Pattern};
@@ -162,6 +164,8 @@ pub(super) struct Rule {
     pub(super) access: Vec<Rc<Access>>,
     pub(super) fields: RouteFields,
     pub(super) errors: ErrorPages,
+    /// The built-in answer where nothing is, once it was given.
+    pub(super) not_found: OnceCell<Standing>,
     pub(super) content_limit: u64,
     pub(super) fallback: Option<Rc<str>>,
 }
@@ -180,6 +184,7 @@ impl Rule {
             access: settings().rev().flat_map(|settings| settings.access.clone()).collect(),
             fields: RouteFields::new(settings().rev().map(|settings| &settings.fields[..])),
             errors,
+            not_found: OnceCell::new(),
             content_limit: settings()
                 .find_map(|settings| settings.content_limit)
                 .unwrap_or(default_content_limit),

@@ -143,7 +143,8 @@ impl System {
 
 impl Net for System {
     fn now(&self) -> Millis {
-        Millis(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
+        let elapsed = self.start.elapsed();
+        Millis(elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis()))
     }
 
     fn unix_time(&self) -> u64 {
