@@ -32,12 +32,12 @@ pub(crate) fn stay_on(processor: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// A process and all that came from it.
+/// Processes and all that came from them.
 pub(crate) struct Processes(BTreeSet<u32>);
 
 impl Processes {
-    /// The process `root`, with those that come from it now.
-    pub(crate) fn of(root: u32) -> io::Result<Processes> {
+    /// The processes `roots`, with those that come from them now.
+    pub(crate) fn of(roots: impl IntoIterator<Item = u32>) -> io::Result<Processes> {
         let mut parents = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let Ok(id) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
@@ -47,7 +47,7 @@ impl Processes {
                 parents.push((id, parent));
             }
         }
-        let mut all = BTreeSet::from([root]);
+        let mut all = BTreeSet::from_iter(roots);
         // Children may be listed before their parents.
         while let Some((id, _)) =
             parents.iter().find(|(id, parent)| all.contains(parent) && !all.contains(id))

@@ -126,7 +126,7 @@ pub(crate) const ROWS: [Row; 18] = [
         says: "CGI program, 1 KiB, with its own time",
         what: What::Cgi,
         connections: 8,
-        mode: Mode::Relaying,
+        mode: Mode::Spawning,
         least: Duration::from_millis(500),
         ..PLAIN
     },
@@ -135,7 +135,7 @@ pub(crate) const ROWS: [Row; 18] = [
         says: "CGI script for /bin/sh, with its own time",
         what: What::Shell,
         connections: 8,
-        mode: Mode::Relaying,
+        mode: Mode::Spawning,
         least: Duration::from_millis(500),
         ..PLAIN
     },

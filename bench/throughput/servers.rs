@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::machine::Processes;
+use crate::rows::Row;
 
 /// Which lines of the configurations are in force, beside those that always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +19,19 @@ pub(crate) enum Mode {
     Silent,
     /// `@logged@`: with one.
     Logged,
-    /// `@relaying@`: and `@silent@`, and with a route to another server.
+    /// `@relaying@`: and `@silent@`, and with routes to programs that run.
     Relaying,
+    /// `@spawning@`: and `@silent@`, and with a route to programs that are started.
+    Spawning,
 }
 
 impl Mode {
-    pub(crate) const ALL: [Mode; 3] = [Mode::Silent, Mode::Logged, Mode::Relaying];
+    pub(crate) const ALL: [Mode; 4] = [Mode::Silent, Mode::Logged, Mode::Relaying, Mode::Spawning];
+
+    /// Whether files are all that is asked for.
+    pub(crate) fn has_files_only(self) -> bool {
+        self == Mode::Silent || self == Mode::Logged
+    }
 
     /// What `line` says in this mode.
     fn reads(self, line: &str) -> Option<&str> {
@@ -32,9 +40,10 @@ impl Mode {
             return Some(line);
         };
         let holds = match word {
-            "silent" => self == Mode::Silent || self == Mode::Relaying,
+            "silent" => self != Mode::Logged,
             "logged" => self == Mode::Logged,
             "relaying" => self == Mode::Relaying,
+            "spawning" => self == Mode::Spawning,
             _ => return Some(line),
         };
         holds.then_some(rest)
@@ -67,10 +76,12 @@ pub(crate) struct Ground<'a> {
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
     pub(crate) program: &'static str,
-    /// The file in bench/peers/.
+    /// The file in bench/peers/, if there is one.
     configuration: &'static str,
     /// Behind the program's name; `@file@` is the configuration.
     arguments: &'static [&'static str],
+    /// The rows that it is measured in.
+    takes: fn(&Row) -> bool,
     environment: &'static [(&'static str, &'static str)],
     /// What stands for `@sendfile@` in the configuration.
     sendfile: &'static str,
@@ -83,6 +94,7 @@ const PLAIN: Peer = Peer {
     program: "",
     configuration: "",
     arguments: &[],
+    takes: |_| true,
     environment: &[],
     sendfile: "",
     version: "-v",
@@ -103,6 +115,7 @@ pub(crate) const PEERS: [Peer; 7] = [
         program: "nginx",
         configuration: "nginx.conf",
         arguments: &["-e", "stderr", "-c", "@file@"],
+        takes: |row| row.mode != Mode::Spawning,
         sendfile: "off",
         ..PLAIN
     },
@@ -111,6 +124,8 @@ pub(crate) const PEERS: [Peer; 7] = [
         program: "nginx",
         configuration: "nginx.conf",
         arguments: &["-e", "stderr", "-c", "@file@"],
+        // No file, no difference.
+        takes: |row| row.mode.has_files_only(),
         sendfile: "on",
         ..PLAIN
     },
@@ -126,6 +141,7 @@ pub(crate) const PEERS: [Peer; 7] = [
         program: "h2o",
         configuration: "h2o.conf",
         arguments: &["-c", "@file@"],
+        takes: |row| row.mode != Mode::Spawning,
         ..PLAIN
     },
     Peer {
@@ -140,11 +156,15 @@ pub(crate) const PEERS: [Peer; 7] = [
         program: "caddy",
         configuration: "Caddyfile",
         arguments: &["run", "--adapter", "caddyfile", "--config", "@file@"],
+        takes: |row| row.mode != Mode::Spawning,
         environment: &[("GOMAXPROCS", "1")],
         version: "version",
         ..PLAIN
     },
 ];
+
+/// The file with what a server says.
+const SAID: &str = "said";
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,9 +172,12 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Peer {
     /// Where its program is, if it is installed.
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
-        folders.map(|folder| Path::new(folder).join(self.program)).find(|path| path.is_file())
+        find(self.program)
+    }
+
+    /// Whether it can be measured in this row.
+    pub(crate) fn takes(&self, row: &Row) -> bool {
+        (self.takes)(row)
     }
 
     /// What it says of its version.
@@ -177,28 +200,38 @@ impl Peer {
         let Ground { folder, root, mode, behind } = ground;
         fs::create_dir_all(folder)?;
         let port = free_port()?;
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers");
-        let template = fs::read_to_string(peers.join(self.configuration))?;
-        let lines = template.lines().filter_map(|line| mode.reads(line));
-        let text = lines
-            .flat_map(|line| [line, "\n"])
-            .collect::<String>()
-            .replace("@origin@", &behind.origin.to_string())
-            .replace("@responder@", &behind.responder.to_string())
-            .replace("@programs@", &behind.programs.to_string_lossy())
-            .replace("@port@", &port.to_string())
-            .replace("@root@", &root.to_string_lossy())
-            .replace("@folder@", &folder.to_string_lossy())
-            .replace("@sendfile@", self.sendfile);
-        let file = folder.join(self.configuration);
-        fs::write(&file, text)?;
-        let mut command = Command::new(self.path().unwrap_or_default());
-        for argument in self.arguments {
-            command.arg(argument.replace("@file@", &file.to_string_lossy()));
+        let configured = folder.join(self.configuration);
+        let fill = |text: &str| {
+            text.replace("@origin@", &behind.origin.to_string())
+                .replace("@responder@", &behind.responder.to_string())
+                .replace("@programs@", &behind.programs.to_string_lossy())
+                .replace("@port@", &port.to_string())
+                .replace("@root@", &root.to_string_lossy())
+                .replace("@folder@", &folder.to_string_lossy())
+                .replace("@file@", &configured.to_string_lossy())
+                .replace("@sendfile@", self.sendfile)
+        };
+        if !self.configuration.is_empty() {
+            let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers");
+            let template = fs::read_to_string(peers.join(self.configuration))?;
+            let lines = template.lines().filter_map(|line| mode.reads(line));
+            fs::write(&configured, fill(&lines.flat_map(|line| [line, "\n"]).collect::<String>()))?;
         }
-        command.envs(self.environment.iter().copied()).env("HOME", folder);
-        Server::start(self.name, command, port, folder)
+        let start = |mut command: Command, arguments: &[&str]| {
+            command.args(arguments.iter().map(|argument| fill(argument)));
+            let environment = self.environment.iter().copied();
+            Server::spawn(command, environment, folder)
+        };
+        let child = start(Command::new(self.path().unwrap_or_default()), self.arguments)?;
+        Server { name: self.name, address: address(port), child }.listening(folder)
     }
+}
+
+/// Where a program is, if it is installed.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
+    folders.map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
 }
 
 /// A running server. It is stopped when this is dropped.
@@ -220,59 +253,75 @@ impl Server {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args([kind, &port.to_string()]).args(arguments);
-        Server::start(name, command, port, folder)
+        let child = Server::spawn(command, [], folder)?;
+        Server { name, address: address(port), child }.listening(folder)
     }
 
-    /// Starts `command` and waits until it listens.
-    fn start(
-        name: &'static str,
+    /// Without the environment of this program: some hand theirs on to CGI programs, which then
+    /// look for libraries where cargo would have its own found.
+    fn spawn(
         mut command: Command,
-        port: u16,
+        environment: impl IntoIterator<Item = (&'static str, &'static str)>,
         folder: &Path,
-    ) -> io::Result<Server> {
-        let said = File::create(folder.join("said"))?;
+    ) -> io::Result<Child> {
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", folder).envs(environment);
+        let said = File::options().append(true).create(true).open(folder.join(SAID))?;
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
-        command.env_remove("RUST_LOG").current_dir(folder);
-        let child = command.spawn()?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Server { name, address, child };
+        command.current_dir(folder).spawn()
+    }
+
+    /// Waits until it listens.
+    fn listening(mut self, folder: &Path) -> io::Result<Server> {
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            let has_ended = server.child.try_wait()?.is_some();
+        while TcpStream::connect(self.address).is_err() {
+            let has_ended = self.child.try_wait()?.is_some();
             if has_ended || Instant::now() > deadline {
-                let said = fs::read_to_string(folder.join("said"))?;
-                return Err(io::Error::other(format!("{name} does not listen: {said}")));
+                let said = fs::read_to_string(folder.join(SAID))?;
+                return Err(io::Error::other(format!("{} does not listen: {said}", self.name)));
             }
             thread::sleep(Duration::from_micros(100));
         }
-        Ok(server)
+        Ok(self)
     }
 
     /// The processes that it has now.
     pub(crate) fn processes(&self) -> io::Result<Processes> {
-        Processes::of(self.child.id())
+        Processes::of([self.child.id()])
+    }
+
+    /// The processor time, user and system, that all of it has used.
+    pub(crate) fn time(&self) -> io::Result<Duration> {
+        Ok(self.processes()?.time())
     }
 }
 
 impl Drop for Server {
-    /// Asks its first process to end, which takes the others with it; kills it if that does not
-    /// help.
     fn drop(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(None)) {
+        end(&mut self.child);
+    }
+}
+
+/// Asks a process to end, which takes those that came from it with it; kills it if that does not
+/// help.
+fn end(child: &mut Child) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
+    let _ = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < deadline {
+        if !matches!(child.try_wait(), Ok(None)) {
             return;
         }
-        let id = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-s", "TERM", &id]).status();
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        thread::sleep(Duration::from_millis(5));
     }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 /// A port that is free now. Nobody else is expected to take it before the server does.
