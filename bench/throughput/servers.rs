@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::machine::Processes;
-use crate::rows::Row;
+use crate::rows::{Row, What};
 
 /// Which lines of the configurations are in force, beside those that always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +101,7 @@ const PLAIN: Peer = Peer {
 };
 
 /// All of them. oneloop is one of them.
-pub(crate) const PEERS: [Peer; 7] = [
+pub(crate) const PEERS: [Peer; 8] = [
     Peer {
         name: "oneloop",
         program: env!("CARGO_BIN_EXE_oneloop"),
@@ -142,6 +142,14 @@ pub(crate) const PEERS: [Peer; 7] = [
         configuration: "h2o.conf",
         arguments: &["-c", "@file@"],
         takes: |row| row.mode != Mode::Spawning,
+        ..PLAIN
+    },
+    Peer {
+        name: "haproxy",
+        program: "haproxy",
+        configuration: "haproxy.cfg",
+        arguments: &["-db", "-f", "@file@"],
+        takes: |row| row.what == What::Proxied,
         ..PLAIN
     },
     Peer {
