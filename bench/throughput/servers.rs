@@ -85,7 +85,7 @@ pub(crate) struct Peer {
     environment: &'static [(&'static str, &'static str)],
     /// What stands for `@sendfile@` in the configuration.
     sendfile: &'static str,
-    /// The argument that makes it say its version.
+    /// The argument that makes it say its version, if there is one.
     version: &'static str,
 }
 
@@ -101,7 +101,7 @@ const PLAIN: Peer = Peer {
 };
 
 /// All of them. oneloop is one of them.
-pub(crate) const PEERS: [Peer; 8] = [
+pub(crate) const PEERS: [Peer; 9] = [
     Peer {
         name: "oneloop",
         program: env!("CARGO_BIN_EXE_oneloop"),
@@ -152,6 +152,18 @@ pub(crate) const PEERS: [Peer; 8] = [
         takes: |row| row.what == What::Proxied,
         ..PLAIN
     },
+    // A program around that library, with one answer to all requests: see bench/README.md.
+    Peer {
+        name: "libreactor",
+        program: "libreactor-server",
+        arguments: &["@port@", "@root@/many/0.txt"],
+        takes: |row| {
+            let is_small = matches!(row.what, What::Small | What::Browser);
+            is_small && row.mode == Mode::Silent && !row.closes
+        },
+        version: "",
+        ..PLAIN
+    },
     Peer {
         name: "apache2",
         program: "apache2",
@@ -190,6 +202,9 @@ impl Peer {
 
     /// What it says of its version.
     pub(crate) fn version(&self) -> String {
+        if self.version.is_empty() {
+            return "?".to_owned();
+        }
         let Ok(output) = Command::new(self.path().unwrap_or_default()).arg(self.version).output()
         else {
             return "?".to_owned();
