@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::machine::Processes;
+use crate::machine::{Group, Processes};
 use crate::rows::{Row, What};
 
 /// Which lines of the configurations are in force, beside those that always are.
@@ -82,6 +82,8 @@ pub(crate) struct Peer {
     arguments: &'static [&'static str],
     /// The rows that it is measured in.
     takes: fn(&Row) -> bool,
+    /// The program that starts CGI programs for it, and its arguments, if it leaves that to one.
+    spawner: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
     /// What stands for `@sendfile@` in the configuration.
     sendfile: &'static str,
@@ -95,6 +97,7 @@ const PLAIN: Peer = Peer {
     configuration: "",
     arguments: &[],
     takes: |_| true,
+    spawner: &[],
     environment: &[],
     sendfile: "",
     version: "-v",
@@ -115,7 +118,8 @@ pub(crate) const PEERS: [Peer; 9] = [
         program: "nginx",
         configuration: "nginx.conf",
         arguments: &["-e", "stderr", "-c", "@file@"],
-        takes: |row| row.mode != Mode::Spawning,
+        // With 8 processes, one for each client, it takes a tenth more.
+        spawner: &["fcgiwrap", "-c", "1", "-s", "unix:@folder@/fcgiwrap"],
         sendfile: "off",
         ..PLAIN
     },
@@ -245,8 +249,16 @@ impl Peer {
             let environment = self.environment.iter().copied();
             Server::spawn(command, environment, folder)
         };
+        let spawner = match self.spawner {
+            [program, arguments @ ..] if mode == Mode::Spawning => {
+                let started = Spawner::start(program, |command| start(command, arguments));
+                let telling = |error| format!("{} for CGI programs: {error}", self.name);
+                Some(started.map_err(|error| io::Error::other(telling(error)))?)
+            }
+            _ => None,
+        };
         let child = start(Command::new(self.path().unwrap_or_default()), self.arguments)?;
-        Server { name: self.name, address: address(port), child }.listening(folder)
+        Server { name: self.name, address: address(port), child, spawner }.listening(folder)
     }
 }
 
@@ -262,6 +274,34 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
     child: Child,
+    spawner: Option<Spawner>,
+}
+
+/// The program beside a server that starts CGI programs.
+struct Spawner {
+    child: Child,
+    /// It does not wait for its children.
+    group: Group,
+}
+
+impl Spawner {
+    fn start(
+        program: &str,
+        start: impl FnOnce(Command) -> io::Result<Child>,
+    ) -> io::Result<Spawner> {
+        let missing = || io::Error::other(format!("{program} is not installed"));
+        let path = find(program).ok_or_else(missing)?;
+        let group = Group::new()?;
+        Ok(Spawner { child: start(group.command(&path))?, group })
+    }
+}
+
+impl Drop for Spawner {
+    /// Its processes do not end because they are asked to.
+    fn drop(&mut self) {
+        self.group.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Server {
@@ -277,7 +317,7 @@ impl Server {
         let mut command = Command::new(std::env::current_exe()?);
         command.args([kind, &port.to_string()]).args(arguments);
         let child = Server::spawn(command, [], folder)?;
-        Server { name, address: address(port), child }.listening(folder)
+        Server { name, address: address(port), child, spawner: None }.listening(folder)
     }
 
     /// Without the environment of this program: some hand theirs on to CGI programs, which then
@@ -310,12 +350,15 @@ impl Server {
 
     /// The processes that it has now.
     pub(crate) fn processes(&self) -> io::Result<Processes> {
-        Processes::of([self.child.id()])
+        let spawner = self.spawner.as_ref().map(|spawner| spawner.child.id());
+        Processes::of([self.child.id()].into_iter().chain(spawner))
     }
 
     /// The processor time, user and system, that all of it has used.
     pub(crate) fn time(&self) -> io::Result<Duration> {
-        Ok(self.processes()?.time())
+        let own = Processes::of([self.child.id()])?.time();
+        let spawner = self.spawner.as_ref().map_or(Ok(Duration::ZERO), |one| one.group.time());
+        Ok(own + spawner?)
     }
 }
 
