@@ -23,6 +23,9 @@ mod limit;
 mod machine;
 #[path = "throughput/options.rs"]
 mod options;
+#[path = "throughput/paced.rs"]
+mod paced;
+mod percentile;
 #[path = "throughput/relay.rs"]
 mod relay;
 #[path = "throughput/responder.rs"]
@@ -52,7 +55,7 @@ use generator::{Generator, Load};
 use machine::Places;
 use options::Options;
 use resting::Resting;
-use rows::{Files, ROWS, Row};
+use rows::{Files, PACED, ROWS, Row};
 use servers::{Behind, Ground, Mode, PEERS, Peer, Server};
 use table::{Cell, LIMIT};
 
@@ -97,6 +100,7 @@ fn run(options: &Options) -> Result<(), String> {
         for row in &ROWS {
             println!("{:<14}{}", row.name, row.says);
         }
+        println!("{:<14}{}: how long answers take", PACED.name, PACED.says);
         println!("{RESTING:<14}time to the first answer, memory, size");
         let peers = PEERS.iter().map(|peer| peer.name);
         println!(
@@ -160,6 +164,11 @@ fn measure(options: &Options) -> io::Result<()> {
     if !contests.is_empty() {
         compare(&mut contests, options);
         drop(contests);
+    }
+    if options.has_row(PACED.name) {
+        for mut contest in start(&[&PACED])? {
+            paced::measure(&mut contest.entrants, options.rate, options.rounds, options.time);
+        }
     }
     if options.has_row(RESTING) {
         let peers: Vec<&Peer> = installed(options).filter(|peer| peer.takes(&ROWS[0])).collect();

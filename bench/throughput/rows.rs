@@ -141,6 +141,15 @@ pub(crate) const ROWS: [Row; 18] = [
     },
 ];
 
+/// The row that goes by the clock. It has a table of its own.
+pub(crate) const PACED: Row = Row {
+    name: "paced",
+    says: "1 KiB file, 64 persistent connections, open loop",
+    // One in a thousand is then ten.
+    least: Duration::from_secs(1),
+    ..PLAIN
+};
+
 /// How many files there are in the row `many`.
 const FILES: usize = 10_000;
 
