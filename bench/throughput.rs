@@ -23,6 +23,9 @@ mod limit;
 mod machine;
 #[path = "throughput/options.rs"]
 mod options;
+#[path = "throughput/paced.rs"]
+mod paced;
+mod percentile;
 #[path = "throughput/relay.rs"]
 mod relay;
 #[path = "throughput/responder.rs"]
@@ -52,7 +55,7 @@ use generator::{Generator, Load};
 use machine::Places;
 use options::Options;
 use resting::Resting;
-use rows::{Files, ROWS, Row};
+use rows::{Files, PACED, ROWS, Row};
 use servers::{Behind, Ground, Mode, PEERS, Peer, Server};
 use table::{Cell, LIMIT};
 
@@ -97,6 +100,7 @@ fn run(options: &Options) -> Result<(), String> {
         for row in &ROWS {
             println!("{:<14}{}", row.name, row.says);
         }
+        println!("{:<14}{}: how long answers take", PACED.name, PACED.says);
         println!("{RESTING:<14}time to the first answer, memory, size");
         let peers = PEERS.iter().map(|peer| peer.name);
         println!(
@@ -123,6 +127,12 @@ struct Contest {
     entrants: Vec<Entrant>,
 }
 
+impl Contest {
+    fn find(&self, name: &str) -> Option<&Entrant> {
+        self.entrants.iter().find(|entrant| entrant.server.name == name)
+    }
+}
+
 /// Starts everything, measures, prints.
 fn measure(options: &Options) -> io::Result<()> {
     let places = Places::find()?;
@@ -137,55 +147,77 @@ fn measure(options: &Options) -> io::Result<()> {
     let responder = Server::bare("responder", "responder", &place, &[&content])?;
     behind.origin = origin.address.port();
     behind.responder = responder.address.port();
-    machine::stay_on(places.servers)?;
-    let mut contests = open(options, folder.path(), &files, behind)?;
-    machine::stay_on(places.clients)?;
     describe(options);
+    let rows: Vec<&'static Row> = ROWS.iter().filter(|row| options.has_row(row.name)).collect();
+    let start = |rows: &[&'static Row]| {
+        machine::stay_on(places.servers)?;
+        let contests = open(options, rows, folder.path(), &files, behind);
+        machine::stay_on(places.clients)?;
+        contests
+    };
+    let mut contests = start(&rows)?;
     if options.calls {
+        println!("system calls, over {} s\n", options.time.as_secs_f64());
         calls::measure(&contests, folder.path(), options.time);
         return Ok(());
     }
-    for _ in 0..options.rounds {
-        for contest in &mut contests {
+    if !contests.is_empty() {
+        compare(&mut contests, options);
+        drop(contests);
+    }
+    if options.has_row(PACED.name) {
+        for mut contest in start(&[&PACED])? {
+            paced::measure(&mut contest.entrants, options.rate, options.rounds, options.time);
+        }
+    }
+    if options.has_row(RESTING) {
+        let peers: Vec<&Peer> = installed(options).filter(|peer| peer.takes(&ROWS[0])).collect();
+        Resting { folder: folder.path(), files: &files, places, behind }.measure(&peers)?;
+    }
+    Ok(())
+}
+
+/// Measures what an answer costs everybody in every row, and prints it.
+fn compare(contests: &mut [Contest], options: &Options) {
+    for round in 0..options.rounds {
+        for contest in &mut *contests {
+            // Who comes behind whom may matter, so each round begins with another.
+            let from = round % contest.entrants.len().max(1);
+            contest.entrants.rotate_left(from);
             for entrant in contest.entrants.iter_mut().filter(|one| one.failure.is_none()) {
                 match cost(contest.row, entrant, options.time) {
                     Ok(cost) => entrant.costs.push(cost),
                     Err(error) => entrant.fail(&error),
                 }
             }
+            contest.entrants.rotate_right(from);
         }
     }
-    show(&contests);
-    drop(contests);
-    if options.has_row(RESTING) {
-        let peers: Vec<&Peer> = installed(options).collect();
-        Resting { folder: folder.path(), files: &files, places, behind }.measure(&peers)?;
-    }
-    Ok(())
+    let (rounds, seconds) = (options.rounds, options.time.as_secs_f64());
+    println!("{rounds} rounds of {seconds} s; CPU µs per answer · times the limit program's");
+    show(contests);
 }
 
 /// Starts the servers, and finds out what each must answer in each row.
 fn open(
     options: &Options,
+    rows: &[&'static Row],
     folder: &Path,
     files: &Files,
     behind: Behind<'_>,
 ) -> io::Result<Vec<Contest>> {
-    let rows: Vec<&'static Row> = ROWS.iter().filter(|row| options.has_row(row.name)).collect();
-    let start = |mode: Mode| -> Vec<Rc<Server>> {
-        if rows.iter().all(|row| row.mode != mode) {
-            return Vec::new();
-        }
-        let start = |peer: &Peer| {
+    let start = |mode: Mode| -> Vec<(&Peer, Rc<Server>)> {
+        let is_needed = |peer: &&Peer| rows.iter().any(|row| row.mode == mode && peer.takes(row));
+        let start = |peer: &'static Peer| {
             let folder = folder.join(format!("{}-{mode:?}", peer.name));
             let ground = Ground { folder: &folder, root: &files.root, mode, behind };
-            peer.start(ground).map(Rc::new)
+            peer.start(ground).map(|server| (peer, Rc::new(server)))
         };
-        installed(options).map(start).inspect(complain).flatten().collect()
+        installed(options).filter(is_needed).map(start).inspect(complain).flatten().collect()
     };
     let started = Mode::ALL.map(|mode| (mode, start(mode)));
     let mut contests = Vec::new();
-    for row in rows {
+    for &row in rows {
         let mut entrants = Vec::new();
         for name in [LIMIT, CONTROL].into_iter().filter(|name| options.has_server(name)) {
             let folder = folder.join(format!("{name}-{}", row.name));
@@ -193,8 +225,10 @@ fn open(
             entrants.push(Entrant::new(row, Rc::new(server), true, files)?);
         }
         let fitting = started.iter().filter(|(mode, _)| *mode == row.mode);
-        for server in fitting.flat_map(|(_, servers)| servers) {
-            entrants.push(Entrant::new(row, Rc::clone(server), false, files)?);
+        for (peer, server) in fitting.flat_map(|(_, servers)| servers) {
+            if peer.takes(row) {
+                entrants.push(Entrant::new(row, Rc::clone(server), false, files)?);
+            }
         }
         contests.push(Contest { row, entrants });
     }
@@ -202,7 +236,7 @@ fn open(
 }
 
 /// Says who does not start, and is left out.
-fn complain(started: &io::Result<Rc<Server>>) {
+fn complain<T>(started: &io::Result<T>) {
     if let Err(error) = started {
         println!("left out: {error}");
     }
@@ -251,11 +285,10 @@ fn cost(row: &Row, entrant: &Entrant, time: Duration) -> io::Result<f64> {
     let mut generator = Generator::new(entrant.load(row))?;
     generator.run(row.least)?;
     thread::sleep(SETTLE);
-    let processes = entrant.server.processes()?;
-    let before = processes.time();
+    let before = entrant.server.time()?;
     let count = generator.run(time.max(row.least))?;
     thread::sleep(SETTLE);
-    Ok(row.cost(processes.time().saturating_sub(before), count))
+    Ok(row.cost(entrant.server.time()?.saturating_sub(before), count))
 }
 
 /// Says what is measured where, and what is left out.
@@ -265,30 +298,31 @@ fn describe(options: &Options) {
     for peer in chosen(options) {
         versions.push(match peer.path() {
             Some(_) => format!("{} {}", peer.name, peer.version()),
-            None => format!("{} is not installed", peer.name),
+            None => format!("{} is not installed", peer.program),
         });
     }
-    println!("{}", versions.join(", "));
-    let (rounds, seconds) = (options.rounds, options.time.as_secs_f64());
-    if options.calls {
-        println!("system calls, over {seconds} s\n");
-        return;
-    }
-    println!("{rounds} rounds of {seconds} s; CPU µs per answer · times the limit program's\n");
+    println!("{}\n", versions.join(", "));
 }
 
+/// One table of what is answered from files, and one of what programs behind answer. Each has those
+/// who do so at all.
 fn show(contests: &[Contest]) {
-    for (at, contest) in contests.iter().enumerate() {
-        let cells: Vec<Cell> = contest
-            .entrants
-            .iter()
-            .map(|entrant| Cell { server: entrant.server.name, costs: entrant.costs.clone() })
-            .collect();
-        if at == 0 {
-            let names: Vec<&str> = cells.iter().map(|cell| cell.server).collect();
-            println!("{}", table::head("row", &names));
+    for are_files in [true, false] {
+        let fits = |contest: &&Contest| contest.row.mode.has_files_only() == are_files;
+        let contests = || contests.iter().filter(fits);
+        let has = |name: &&str| contests().any(|contest| contest.find(name).is_some());
+        let peers = PEERS.iter().map(|peer| peer.name);
+        let names: Vec<&str> = [LIMIT, CONTROL].into_iter().chain(peers).filter(has).collect();
+        if names.is_empty() {
+            continue;
         }
-        println!("{}", table::line(contest.row.says, &cells));
+        println!("\n{}", table::head("row", &names));
+        for contest in contests() {
+            let costs = |&name| contest.find(name).map_or(&[][..], |entrant| &entrant.costs);
+            let cells: Vec<Cell<'_>> =
+                names.iter().map(|name| Cell { server: name, costs: costs(name) }).collect();
+            println!("{}", table::line(contest.row.says, &cells));
+        }
     }
     for contest in contests {
         let mut failures: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -1,5 +1,6 @@
 //! The clients: one thread with one poll that keeps any number of connections busy. The loop is
-//! closed: a connection asks again when it has its answers. Every answer is checked.
+//! closed: a connection asks again when it has its answers; `paced.rs` drives the same connections
+//! by the clock. Every answer is checked.
 
 use std::io::{self, Read, Write};
 use std::net::{self, SocketAddr};
@@ -39,7 +40,10 @@ pub(crate) struct Count {
 const TOGETHER: usize = 100;
 
 /// How long nothing may come before it is given up.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What is said then.
+pub(crate) const STANDS_STILL: &str = "the server stands still";
 
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;
@@ -52,6 +56,8 @@ pub(crate) struct Generator<'a> {
     waiting: usize,
     /// Whether a connection that has its answers asks again.
     goes_on: bool,
+    /// The others, and when each of them had its last answer.
+    rested: Vec<(usize, Instant)>,
     count: Count,
     last_head: LastHead,
     buffer: Vec<u8>,
@@ -79,6 +85,7 @@ impl<'a> Generator<'a> {
             connections: Vec::new(),
             waiting: 0,
             goes_on: false,
+            rested: Vec::new(),
             count: Count::default(),
             last_head: LastHead::default(),
             buffer: vec![0; BUFFER],
@@ -103,6 +110,7 @@ impl<'a> Generator<'a> {
     pub(crate) fn run(&mut self, time: Duration) -> io::Result<Count> {
         let end = Instant::now() + time;
         self.count = Count::default();
+        self.rested.clear();
         self.goes_on = !time.is_zero();
         for at in 0..self.load.connections {
             self.ask(at)?;
@@ -128,9 +136,24 @@ impl<'a> Generator<'a> {
     fn turn(&mut self, events: &mut Events) -> io::Result<()> {
         self.poll.poll(events, Some(PATIENCE))?;
         if events.is_empty() {
-            return Err(io::Error::other("the server stands still"));
+            return Err(io::Error::other(STANDS_STILL));
         }
-        for event in &*events {
+        self.take(events)
+    }
+
+    /// Takes what is there and waits for nothing. Returns the connections that have had their
+    /// answers since the last time, and when.
+    pub(crate) fn look(
+        &mut self,
+        events: &mut Events,
+    ) -> io::Result<impl Iterator<Item = (usize, Instant)>> {
+        self.poll.poll(events, Some(Duration::ZERO))?;
+        self.take(events)?;
+        Ok(self.rested.drain(..))
+    }
+
+    fn take(&mut self, events: &Events) -> io::Result<()> {
+        for event in events {
             let at = event.token().0;
             if self.connections[at].is_connecting {
                 self.send(at)?;
@@ -143,7 +166,7 @@ impl<'a> Generator<'a> {
     }
 
     /// Asks once more, on a new connection if there is none.
-    fn ask(&mut self, at: usize) -> io::Result<()> {
+    pub(crate) fn ask(&mut self, at: usize) -> io::Result<()> {
         let asks = self.load.asks;
         let connection = &mut self.connections[at];
         connection.ask = if asks.len() == 1 { 0 } else { self.random.usize(..asks.len()) };
@@ -234,7 +257,11 @@ impl<'a> Generator<'a> {
     /// All answers of one connection are there.
     fn answered(&mut self, at: usize) -> io::Result<()> {
         self.waiting -= 1;
-        if self.goes_on { self.ask(at) } else { Ok(()) }
+        if self.goes_on {
+            return self.ask(at);
+        }
+        self.rested.push((at, Instant::now()));
+        Ok(())
     }
 }
 

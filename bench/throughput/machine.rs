@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use std::time::Duration;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
@@ -32,12 +34,12 @@ pub(crate) fn stay_on(processor: usize) -> io::Result<()> {
     Ok(sched_setaffinity(None, &set)?)
 }
 
-/// A process and all that came from it.
+/// Processes and all that came from them.
 pub(crate) struct Processes(BTreeSet<u32>);
 
 impl Processes {
-    /// The process `root`, with those that come from it now.
-    pub(crate) fn of(root: u32) -> io::Result<Processes> {
+    /// The processes `roots`, with those that come from them now.
+    pub(crate) fn of(roots: impl IntoIterator<Item = u32>) -> io::Result<Processes> {
         let mut parents = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let Ok(id) = entry?.file_name().to_string_lossy().parse::<u32>() else { continue };
@@ -47,7 +49,7 @@ impl Processes {
                 parents.push((id, parent));
             }
         }
-        let mut all = BTreeSet::from([root]);
+        let mut all = BTreeSet::from_iter(roots);
         // Children may be listed before their parents.
         while let Some((id, _)) =
             parents.iter().find(|(id, parent)| all.contains(parent) && !all.contains(id))
@@ -89,6 +91,57 @@ impl Processes {
             line.trim().trim_end_matches(" kB").parse::<u64>().unwrap_or(0)
         };
         self.ids().map(of).sum()
+    }
+}
+
+/// A control group. It knows what processor time everything has used that was started in it, and
+/// children too that nobody has waited for.
+pub(crate) struct Group(PathBuf);
+
+impl Group {
+    /// Makes one, which only root may do as a rule.
+    pub(crate) fn new() -> io::Result<Group> {
+        let mounts = fs::read_to_string("/proc/self/mounts")?;
+        let place = mounts.lines().find_map(|line| {
+            let mut words = line.split(' ').skip(1);
+            words.next().filter(|_| words.next() == Some("cgroup2"))
+        });
+        let place = Path::new(place.ok_or(io::Error::other("no control groups"))?);
+        let path = place.join(format!("oneloop-bench-{}", std::process::id()));
+        let made = fs::create_dir(&path);
+        made.map_err(|error| io::Error::other(format!("{}: {error}", path.display())))?;
+        Ok(Group(path))
+    }
+
+    /// What has to be run for `program` to run in it from its start.
+    pub(crate) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo $$ >\"$0\" && exec \"$@\""]);
+        command.arg(self.0.join("cgroup.procs")).arg(program);
+        command
+    }
+
+    pub(crate) fn time(&self) -> io::Result<Duration> {
+        let stat = fs::read_to_string(self.0.join("cpu.stat"))?;
+        let used = stat.lines().find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok());
+        used.map(Duration::from_micros).ok_or(io::ErrorKind::InvalidData.into())
+    }
+
+    /// Kills all that is in it.
+    pub(crate) fn kill(&self) {
+        let _ = fs::write(self.0.join("cgroup.kill"), "1");
+    }
+}
+
+impl Drop for Group {
+    /// It can go when the last process has.
+    fn drop(&mut self) {
+        for _ in 0..100 {
+            if fs::remove_dir(&self.0).is_ok() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 }
 

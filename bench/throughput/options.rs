@@ -1,12 +1,14 @@
 //! What was asked for behind `--` on the command line.
 
+use std::num::NonZero;
 use std::time::Duration;
 
 pub(crate) const USAGE: &str = "\
 cargo bench --bench throughput -- [ROW…] [OPTION…]
   --servers NAME,…  these only
   --rounds N        how often each is measured (3)
-  --seconds S       how long each time (0.25)
+  --seconds S       how long each time (0.25; paced: at least 1)
+  --rate N          requests per second of the row paced (10000)
   --calls           system calls per answer, counted by strace, in place of time
   --list            the names of rows and servers";
 
@@ -17,6 +19,8 @@ pub(crate) struct Options {
     pub(crate) servers: Vec<String>,
     pub(crate) rounds: usize,
     pub(crate) time: Duration,
+    /// Requests per second, where they go by the clock.
+    pub(crate) rate: u32,
     pub(crate) calls: bool,
     pub(crate) list: bool,
 }
@@ -29,6 +33,7 @@ impl Options {
             servers: Vec::new(),
             rounds: 3,
             time: Duration::from_millis(250),
+            rate: 10_000,
             calls: false,
             list: false,
         };
@@ -41,6 +46,7 @@ impl Options {
                 "--calls" => options.calls = true,
                 "--list" => options.list = true,
                 "--servers" => options.servers = value()?.split(',').map(str::to_owned).collect(),
+                "--rate" => options.rate = number::<NonZero<u32>>(&value()?)?.get(),
                 "--rounds" => options.rounds = number(&value()?)?,
                 "--seconds" => {
                     let seconds = number(&value()?)?;

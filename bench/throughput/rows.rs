@@ -126,7 +126,7 @@ pub(crate) const ROWS: [Row; 18] = [
         says: "CGI program, 1 KiB, with its own time",
         what: What::Cgi,
         connections: 8,
-        mode: Mode::Relaying,
+        mode: Mode::Spawning,
         least: Duration::from_millis(500),
         ..PLAIN
     },
@@ -135,11 +135,20 @@ pub(crate) const ROWS: [Row; 18] = [
         says: "CGI script for /bin/sh, with its own time",
         what: What::Shell,
         connections: 8,
-        mode: Mode::Relaying,
+        mode: Mode::Spawning,
         least: Duration::from_millis(500),
         ..PLAIN
     },
 ];
+
+/// The row that goes by the clock. It has a table of its own.
+pub(crate) const PACED: Row = Row {
+    name: "paced",
+    says: "1 KiB file, 64 persistent connections, open loop",
+    // One in a thousand is then ten.
+    least: Duration::from_secs(1),
+    ..PLAIN
+};
 
 /// How many files there are in the row `many`.
 const FILES: usize = 10_000;

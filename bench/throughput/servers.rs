@@ -9,7 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::machine::Processes;
+use crate::machine::{Group, Processes};
+use crate::rows::{Row, What};
 
 /// Which lines of the configurations are in force, beside those that always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,12 +19,19 @@ pub(crate) enum Mode {
     Silent,
     /// `@logged@`: with one.
     Logged,
-    /// `@relaying@`: and `@silent@`, and with a route to another server.
+    /// `@relaying@`: and `@silent@`, and with routes to programs that run.
     Relaying,
+    /// `@spawning@`: and `@silent@`, and with a route to programs that are started.
+    Spawning,
 }
 
 impl Mode {
-    pub(crate) const ALL: [Mode; 3] = [Mode::Silent, Mode::Logged, Mode::Relaying];
+    pub(crate) const ALL: [Mode; 4] = [Mode::Silent, Mode::Logged, Mode::Relaying, Mode::Spawning];
+
+    /// Whether files are all that is asked for.
+    pub(crate) fn has_files_only(self) -> bool {
+        self == Mode::Silent || self == Mode::Logged
+    }
 
     /// What `line` says in this mode.
     fn reads(self, line: &str) -> Option<&str> {
@@ -32,9 +40,10 @@ impl Mode {
             return Some(line);
         };
         let holds = match word {
-            "silent" => self == Mode::Silent || self == Mode::Relaying,
+            "silent" => self != Mode::Logged,
             "logged" => self == Mode::Logged,
             "relaying" => self == Mode::Relaying,
+            "spawning" => self == Mode::Spawning,
             _ => return Some(line),
         };
         holds.then_some(rest)
@@ -67,14 +76,18 @@ pub(crate) struct Ground<'a> {
 pub(crate) struct Peer {
     pub(crate) name: &'static str,
     pub(crate) program: &'static str,
-    /// The file in bench/peers/.
+    /// The file in bench/peers/, if there is one.
     configuration: &'static str,
     /// Behind the program's name; `@file@` is the configuration.
     arguments: &'static [&'static str],
+    /// The rows that it is measured in.
+    takes: fn(&Row) -> bool,
+    /// The program that starts CGI programs for it, and its arguments, if it leaves that to one.
+    spawner: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
     /// What stands for `@sendfile@` in the configuration.
     sendfile: &'static str,
-    /// The argument that makes it say its version.
+    /// The argument that makes it say its version, if there is one.
     version: &'static str,
 }
 
@@ -83,13 +96,15 @@ const PLAIN: Peer = Peer {
     program: "",
     configuration: "",
     arguments: &[],
+    takes: |_| true,
+    spawner: &[],
     environment: &[],
     sendfile: "",
     version: "-v",
 };
 
 /// All of them. oneloop is one of them.
-pub(crate) const PEERS: [Peer; 7] = [
+pub(crate) const PEERS: [Peer; 9] = [
     Peer {
         name: "oneloop",
         program: env!("CARGO_BIN_EXE_oneloop"),
@@ -103,6 +118,8 @@ pub(crate) const PEERS: [Peer; 7] = [
         program: "nginx",
         configuration: "nginx.conf",
         arguments: &["-e", "stderr", "-c", "@file@"],
+        // With 8 processes, one for each client, it takes a tenth more.
+        spawner: &["fcgiwrap", "-c", "1", "-s", "unix:@folder@/fcgiwrap"],
         sendfile: "off",
         ..PLAIN
     },
@@ -111,6 +128,8 @@ pub(crate) const PEERS: [Peer; 7] = [
         program: "nginx",
         configuration: "nginx.conf",
         arguments: &["-e", "stderr", "-c", "@file@"],
+        // No file, no difference.
+        takes: |row| row.mode.has_files_only(),
         sendfile: "on",
         ..PLAIN
     },
@@ -126,6 +145,27 @@ pub(crate) const PEERS: [Peer; 7] = [
         program: "h2o",
         configuration: "h2o.conf",
         arguments: &["-c", "@file@"],
+        takes: |row| row.mode != Mode::Spawning,
+        ..PLAIN
+    },
+    Peer {
+        name: "haproxy",
+        program: "haproxy",
+        configuration: "haproxy.cfg",
+        arguments: &["-db", "-f", "@file@"],
+        takes: |row| row.what == What::Proxied,
+        ..PLAIN
+    },
+    // A program around that library, with one answer to all requests: see bench/README.md.
+    Peer {
+        name: "libreactor",
+        program: "libreactor-server",
+        arguments: &["@port@", "@root@/many/0.txt"],
+        takes: |row| {
+            let is_small = matches!(row.what, What::Small | What::Browser);
+            is_small && row.mode == Mode::Silent && !row.closes
+        },
+        version: "",
         ..PLAIN
     },
     Peer {
@@ -140,11 +180,15 @@ pub(crate) const PEERS: [Peer; 7] = [
         program: "caddy",
         configuration: "Caddyfile",
         arguments: &["run", "--adapter", "caddyfile", "--config", "@file@"],
+        takes: |row| row.mode != Mode::Spawning,
         environment: &[("GOMAXPROCS", "1")],
         version: "version",
         ..PLAIN
     },
 ];
+
+/// The file with what a server says.
+const SAID: &str = "said";
 
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -152,13 +196,19 @@ const PATIENCE: Duration = Duration::from_secs(10);
 impl Peer {
     /// Where its program is, if it is installed.
     pub(crate) fn path(&self) -> Option<PathBuf> {
-        let path = std::env::var("PATH").unwrap_or_default();
-        let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
-        folders.map(|folder| Path::new(folder).join(self.program)).find(|path| path.is_file())
+        find(self.program)
+    }
+
+    /// Whether it can be measured in this row.
+    pub(crate) fn takes(&self, row: &Row) -> bool {
+        (self.takes)(row)
     }
 
     /// What it says of its version.
     pub(crate) fn version(&self) -> String {
+        if self.version.is_empty() {
+            return "?".to_owned();
+        }
         let Ok(output) = Command::new(self.path().unwrap_or_default()).arg(self.version).output()
         else {
             return "?".to_owned();
@@ -177,28 +227,46 @@ impl Peer {
         let Ground { folder, root, mode, behind } = ground;
         fs::create_dir_all(folder)?;
         let port = free_port()?;
-        let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers");
-        let template = fs::read_to_string(peers.join(self.configuration))?;
-        let lines = template.lines().filter_map(|line| mode.reads(line));
-        let text = lines
-            .flat_map(|line| [line, "\n"])
-            .collect::<String>()
-            .replace("@origin@", &behind.origin.to_string())
-            .replace("@responder@", &behind.responder.to_string())
-            .replace("@programs@", &behind.programs.to_string_lossy())
-            .replace("@port@", &port.to_string())
-            .replace("@root@", &root.to_string_lossy())
-            .replace("@folder@", &folder.to_string_lossy())
-            .replace("@sendfile@", self.sendfile);
-        let file = folder.join(self.configuration);
-        fs::write(&file, text)?;
-        let mut command = Command::new(self.path().unwrap_or_default());
-        for argument in self.arguments {
-            command.arg(argument.replace("@file@", &file.to_string_lossy()));
+        let configured = folder.join(self.configuration);
+        let fill = |text: &str| {
+            text.replace("@origin@", &behind.origin.to_string())
+                .replace("@responder@", &behind.responder.to_string())
+                .replace("@programs@", &behind.programs.to_string_lossy())
+                .replace("@port@", &port.to_string())
+                .replace("@root@", &root.to_string_lossy())
+                .replace("@folder@", &folder.to_string_lossy())
+                .replace("@file@", &configured.to_string_lossy())
+                .replace("@sendfile@", self.sendfile)
+        };
+        if !self.configuration.is_empty() {
+            let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers");
+            let template = fs::read_to_string(peers.join(self.configuration))?;
+            let lines = template.lines().filter_map(|line| mode.reads(line));
+            fs::write(&configured, fill(&lines.flat_map(|line| [line, "\n"]).collect::<String>()))?;
         }
-        command.envs(self.environment.iter().copied()).env("HOME", folder);
-        Server::start(self.name, command, port, folder)
+        let start = |mut command: Command, arguments: &[&str]| {
+            command.args(arguments.iter().map(|argument| fill(argument)));
+            let environment = self.environment.iter().copied();
+            Server::spawn(command, environment, folder)
+        };
+        let spawner = match self.spawner {
+            [program, arguments @ ..] if mode == Mode::Spawning => {
+                let started = Spawner::start(program, |command| start(command, arguments));
+                let telling = |error| format!("{} for CGI programs: {error}", self.name);
+                Some(started.map_err(|error| io::Error::other(telling(error)))?)
+            }
+            _ => None,
+        };
+        let child = start(Command::new(self.path().unwrap_or_default()), self.arguments)?;
+        Server { name: self.name, address: address(port), child, spawner }.listening(folder)
     }
+}
+
+/// Where a program is, if it is installed.
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let folders = path.split(':').chain(["/usr/sbin", "/usr/local/sbin"]);
+    folders.map(|folder| Path::new(folder).join(program)).find(|path| path.is_file())
 }
 
 /// A running server. It is stopped when this is dropped.
@@ -206,6 +274,34 @@ pub(crate) struct Server {
     pub(crate) name: &'static str,
     pub(crate) address: SocketAddr,
     child: Child,
+    spawner: Option<Spawner>,
+}
+
+/// The program beside a server that starts CGI programs.
+struct Spawner {
+    child: Child,
+    /// It does not wait for its children.
+    group: Group,
+}
+
+impl Spawner {
+    fn start(
+        program: &str,
+        start: impl FnOnce(Command) -> io::Result<Child>,
+    ) -> io::Result<Spawner> {
+        let missing = || io::Error::other(format!("{program} is not installed"));
+        let path = find(program).ok_or_else(missing)?;
+        let group = Group::new()?;
+        Ok(Spawner { child: start(group.command(&path))?, group })
+    }
+}
+
+impl Drop for Spawner {
+    /// Its processes do not end because they are asked to.
+    fn drop(&mut self) {
+        self.group.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Server {
@@ -220,59 +316,78 @@ impl Server {
         let port = free_port()?;
         let mut command = Command::new(std::env::current_exe()?);
         command.args([kind, &port.to_string()]).args(arguments);
-        Server::start(name, command, port, folder)
+        let child = Server::spawn(command, [], folder)?;
+        Server { name, address: address(port), child, spawner: None }.listening(folder)
     }
 
-    /// Starts `command` and waits until it listens.
-    fn start(
-        name: &'static str,
+    /// Without the environment of this program: some hand theirs on to CGI programs, which then
+    /// look for libraries where cargo would have its own found.
+    fn spawn(
         mut command: Command,
-        port: u16,
+        environment: impl IntoIterator<Item = (&'static str, &'static str)>,
         folder: &Path,
-    ) -> io::Result<Server> {
-        let said = File::create(folder.join("said"))?;
+    ) -> io::Result<Child> {
+        command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.env("HOME", folder).envs(environment);
+        let said = File::options().append(true).create(true).open(folder.join(SAID))?;
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said);
-        command.env_remove("RUST_LOG").current_dir(folder);
-        let child = command.spawn()?;
-        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let mut server = Server { name, address, child };
+        command.current_dir(folder).spawn()
+    }
+
+    /// Waits until it listens.
+    fn listening(mut self, folder: &Path) -> io::Result<Server> {
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(address).is_err() {
-            let has_ended = server.child.try_wait()?.is_some();
+        while TcpStream::connect(self.address).is_err() {
+            let has_ended = self.child.try_wait()?.is_some();
             if has_ended || Instant::now() > deadline {
-                let said = fs::read_to_string(folder.join("said"))?;
-                return Err(io::Error::other(format!("{name} does not listen: {said}")));
+                let said = fs::read_to_string(folder.join(SAID))?;
+                return Err(io::Error::other(format!("{} does not listen: {said}", self.name)));
             }
             thread::sleep(Duration::from_micros(100));
         }
-        Ok(server)
+        Ok(self)
     }
 
     /// The processes that it has now.
     pub(crate) fn processes(&self) -> io::Result<Processes> {
-        Processes::of(self.child.id())
+        let spawner = self.spawner.as_ref().map(|spawner| spawner.child.id());
+        Processes::of([self.child.id()].into_iter().chain(spawner))
+    }
+
+    /// The processor time, user and system, that all of it has used.
+    pub(crate) fn time(&self) -> io::Result<Duration> {
+        let own = Processes::of([self.child.id()])?.time();
+        let spawner = self.spawner.as_ref().map_or(Ok(Duration::ZERO), |one| one.group.time());
+        Ok(own + spawner?)
     }
 }
 
 impl Drop for Server {
-    /// Asks its first process to end, which takes the others with it; kills it if that does not
-    /// help.
     fn drop(&mut self) {
-        if !matches!(self.child.try_wait(), Ok(None)) {
+        end(&mut self.child);
+    }
+}
+
+/// Asks a process to end, which takes those that came from it with it; kills it if that does not
+/// help.
+fn end(child: &mut Child) {
+    if !matches!(child.try_wait(), Ok(None)) {
+        return;
+    }
+    let _ = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < deadline {
+        if !matches!(child.try_wait(), Ok(None)) {
             return;
         }
-        let id = self.child.id().to_string();
-        let _ = Command::new("kill").args(["-s", "TERM", &id]).status();
-        let deadline = Instant::now() + Duration::from_secs(2);
-        while Instant::now() < deadline {
-            if !matches!(self.child.try_wait(), Ok(None)) {
-                return;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        thread::sleep(Duration::from_millis(5));
     }
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
 /// A port that is free now. Nobody else is expected to take it before the server does.

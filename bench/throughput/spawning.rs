@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::io::Errno;
 use slab::Slab;
 
 /// Marks the event of the listener: no connection has this number.
@@ -24,7 +25,12 @@ pub(crate) fn main(arguments: &[String]) -> io::Result<()> {
     let mut events = Vec::with_capacity(64);
     loop {
         events.clear();
-        epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None)?;
+        match epoll::wait(&epoll, rustix::buffer::spare_capacity(&mut events), None) {
+            Ok(_) => {}
+            // As when strace looks on.
+            Err(Errno::INTR) => continue,
+            Err(error) => return Err(error.into()),
+        }
         for event in &events {
             if event.data.u64() == LISTENER {
                 let (stream, _) = listener.accept()?;

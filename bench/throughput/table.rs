@@ -1,9 +1,9 @@
 //! The table, in Markdown.
 
 /// What one server has cost in one row, round by round.
-pub(crate) struct Cell {
-    pub(crate) server: &'static str,
-    pub(crate) costs: Vec<f64>,
+pub(crate) struct Cell<'a> {
+    pub(crate) server: &'a str,
+    pub(crate) costs: &'a [f64],
 }
 
 /// The name of the server that all others are compared with.
@@ -11,15 +11,15 @@ pub(crate) const LIMIT: &str = "limit";
 
 /// One line: the median of each server, and how many times that of the limit program it is, with
 /// half the distance between the quartiles of that.
-pub(crate) fn line(says: &str, cells: &[Cell]) -> String {
-    let limit = cells.iter().find(|cell| cell.server == LIMIT).map(|cell| &cell.costs);
+pub(crate) fn line(says: &str, cells: &[Cell<'_>]) -> String {
+    let limit = cells.iter().find(|cell| cell.server == LIMIT).map(|cell| cell.costs);
     let mut line = format!("| {says} |");
     for cell in cells {
         if cell.costs.is_empty() {
             line.push_str(" – |");
             continue;
         }
-        let cost = short(median(&cell.costs));
+        let cost = short(median(cell.costs));
         let part = match limit {
             Some(limit) if cell.server != LIMIT => {
                 let ratios: Vec<f64> =
@@ -27,7 +27,7 @@ pub(crate) fn line(says: &str, cells: &[Cell]) -> String {
                 format!(" {cost} · **{:.2}** ± {:.2} |", median(&ratios), spread(&ratios))
             }
             Some(_) | None => {
-                let percent = 100.0 * spread(&cell.costs) / median(&cell.costs);
+                let percent = 100.0 * spread(cell.costs) / median(cell.costs);
                 format!(" {cost} ± {percent:.0} % |")
             }
         };
