@@ -146,7 +146,7 @@ pub(super) fn serve<N: Net>(
         }
     }
     let fate = serving.run();
-    (fate, serving.keep())
+    (fate, serving.keep(fate))
 }
 
 /// Whether a client that has taken too long is not worth an answer: it has asked for nothing, or
@@ -323,14 +323,18 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Leaves with the client what neither side has taken; an idle client is left nothing. Returns
     /// when its phase will have lasted too long.
-    fn keep(self) -> Millis {
+    fn keep(self, fate: Fate) -> Millis {
         let Serving { client, input, output, output_sent, exchange, received, sent, .. } = self;
         client.ready.is_told = false;
         // A tunnel that is silent for long holds nothing of what went through it.
         let input = if input.is_empty() { Vec::new() } else { input };
         let output = if output.is_empty() { Vec::new() } else { output };
+        // Who goes and owes nobody a word needs nothing any more.
+        let is_over = matches!(fate, Fate::Close | Fate::Reset)
+            && exchange.draft.is_none()
+            && matches!(exchange.pending, Pending::Nothing);
         let is_idle = input.is_empty() && output.is_empty() && client.connection.is_idle();
-        client.work = (!is_idle && client.clock.phase != Phase::Linger)
+        client.work = (!is_idle && !is_over && client.clock.phase != Phase::Linger)
             .then(|| Box::new(Work { input, output, sent: output_sent, exchange }));
         let phase = client.phase();
         if phase == Phase::Gateway
