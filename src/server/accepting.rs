@@ -8,6 +8,7 @@ use super::client::{Client, Fate};
 use super::listener::{REST, is_exhausted};
 use super::net::Net;
 use super::peers::{Peer, PeerId};
+use super::serving::Occasion;
 use super::timers::Millis;
 
 /// Connections that one listener may accept before the others have their turn.
@@ -64,6 +65,23 @@ impl<N: Net> Server<N> {
     fn admit(&mut self, address: Option<SocketAddr>, now: Millis) {
         let id = self.peers.insert(Peer::Client(Client::new(address, now)));
         self.timers.set(id.key, now + self.limits.head_timeout);
+        self.newcomers.push(id);
+    }
+
+    /// Serves those who were taken in during this turn. Most have said something by then, and who
+    /// does not stay is gone again before the epoll has to know.
+    pub(super) fn welcome(&mut self, now: Millis) {
+        let mut newcomers = std::mem::take(&mut self.newcomers);
+        for id in newcomers.drain(..) {
+            self.serve(id, now, Occasion::Ready);
+            if self.peers.client_mut(id).is_some()
+                && let Err(error) = self.net.watch(id)
+            {
+                log::warn!("a new client cannot be watched: {error}");
+                self.close(id);
+            }
+        }
+        self.newcomers = newcomers;
     }
 
     /// Closes a few clients that are between requests, those first that have been for longest.

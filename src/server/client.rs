@@ -32,8 +32,8 @@ pub struct Client {
     pub(super) requests: u32,
 }
 
-/// What the socket may still do before it says `WouldBlock`. It starts as able to do nothing: the
-/// first event says what it can.
+/// What the socket may still do before it says `WouldBlock`. A client's is tried before it says
+/// what it can; that of a gateway starts as able to do nothing.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "they are the bits of an epoll event")]
 pub(super) struct Readiness {
@@ -169,7 +169,7 @@ impl Client {
             connection: Connection::new(),
             address,
             work: None,
-            ready: Readiness::default(),
+            ready: Readiness { readable: true, writable: true, ..Readiness::default() },
             clock: PhaseClock::new(Phase::Head, now),
             requests: 0,
         }

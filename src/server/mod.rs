@@ -119,6 +119,8 @@ pub struct Server<N: Net = System> {
     timers: Timers,
     /// Who could go on at once; each once.
     queue: VecDeque<PeerId>,
+    /// Who was taken in during this turn.
+    newcomers: Vec<PeerId>,
     site: Site,
     limits: Limits,
     log: AccessLog,
@@ -213,6 +215,7 @@ impl<N: Net> Server<N> {
             peers: Peers::default(),
             timers: Timers::default(),
             queue: VecDeque::new(),
+            newcomers: Vec::new(),
             site,
             log,
             desk,
@@ -319,6 +322,7 @@ impl<N: Net> Server<N> {
                 self.serve(id, now, Occasion::Ready);
             }
         }
+        self.welcome(now);
         while let Some(key) = self.timers.expired(now) {
             // Whoever has yielded is not late; its next turn sets its deadline anew.
             if let Some(id) = self.peers.tenant(key)

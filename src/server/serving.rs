@@ -149,7 +149,7 @@ pub(super) fn serve<N: Net>(
         | None => serving.run(),
     };
     let Serving { answered, received, sent, paused_until, .. } = serving;
-    keep(client, kept, blank);
+    keep(client, kept, blank, fate);
     let now = cx.now;
     let phase = client.phase();
     if phase == Phase::Gateway
@@ -174,11 +174,15 @@ pub(super) fn serve<N: Net>(
 
 /// Leaves with the client what neither side has taken, which is in `kept` or else in `blank`; an
 /// idle client is left nothing.
-fn keep(client: &mut Client, mut kept: Option<Box<Work>>, blank: &mut Work) {
+fn keep(client: &mut Client, mut kept: Option<Box<Work>>, blank: &mut Work, fate: Fate) {
     client.ready.is_told = false;
     let work = kept.as_deref_mut().unwrap_or(blank);
     let is_idle = work.input.is_empty() && work.output.is_empty() && client.connection.is_idle();
-    if is_idle || client.clock.phase == Phase::Linger {
+    // Who goes and owes nobody a word needs nothing any more.
+    let is_over = matches!(fate, Fate::Close | Fate::Reset)
+        && work.exchange.draft.is_none()
+        && matches!(work.exchange.pending, Pending::Nothing);
+    if is_idle || is_over || client.clock.phase == Phase::Linger {
         if kept.is_none() {
             blank.clear();
         }

@@ -37,6 +37,7 @@ struct Replay {
     listener: Option<PeerId>,
     client: Option<PeerId>,
     has_said: bool,
+    is_watched: bool,
     now: Cell<Millis>,
     sent: Vec<u8>,
     closed: bool,
@@ -50,6 +51,7 @@ impl Replay {
             listener: None,
             client: None,
             has_said: false,
+            is_watched: false,
             now: Cell::new(Millis(0)),
             sent: Vec::with_capacity(1 << 20),
             closed: false,
@@ -95,6 +97,11 @@ impl Net for Replay {
         Ok(Some(SocketAddr::from(([192, 0, 2, 1], 1))))
     }
 
+    fn watch(&mut self, _: PeerId) -> io::Result<()> {
+        self.is_watched = true;
+        Ok(())
+    }
+
     fn read(&mut self, _: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
         if self.says == Says::Endlessly {
             buffer.fill(self.words[0]);
@@ -126,8 +133,15 @@ impl Net for Replay {
     }
 }
 
-/// A server that has taken in its one client.
+/// A server that has taken in its one client, and heard it once.
 fn server(net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay> {
+    let server = taking_in(net, site, log);
+    assert_eq!(server.clients(), 1);
+    server
+}
+
+/// A server after the turn in which its one client has come in.
+fn taking_in(net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay> {
     let limits = Limits { persistent_requests: u32::MAX, ..Limits::default() };
     let log = AccessLog::open(log).unwrap();
     let mut server = Server::over(net, site.build().unwrap(), limits, log);
@@ -135,7 +149,6 @@ fn server(net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay> {
     let listener = server.peers.insert(Peer::Listener(Listener::new(address)));
     server.net.listener = Some(listener);
     server.turn().unwrap();
-    assert_eq!(server.clients(), 1);
     server
 }
 
@@ -203,6 +216,18 @@ fn what_has_changed_between_two_turns_is_new_in_the_second() {
 }
 
 #[test]
+fn who_is_gone_again_in_the_turn_it_came_in_is_never_watched() {
+    for (fields, stays) in [("Connection: close\r\n", false), ("", true)] {
+        let words = format!("GET / HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
+        let net = Replay::new(&words, Says::Once);
+        let server = taking_in(net, Router::new(), &AccessLogOptions::default());
+        assert!(server.net.sent.starts_with(b"HTTP/1.1 404 "), "it is answered at once");
+        assert_eq!((server.net.is_watched, server.net.closed), (stays, !stays));
+        assert_eq!(server.clients(), usize::from(stays));
+    }
+}
+
+#[test]
 fn a_line_of_the_access_log_allocates_nothing() {
     for format in [LogFormat::Common, LogFormat::Combined, LogFormat::Json] {
         let log = AccessLogOptions { to: LogTarget::File("/dev/null".into()), format };
@@ -217,12 +242,12 @@ fn the_loop_wakes_up_for_lines_that_are_held_back() {
     let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
     let mut server = server(net, Router::new(), &log);
     let tenth = Duration::from_millis(100);
-    let naps = [0, 0, 100].map(|now| {
+    let naps = [0, 100, 200].map(|now| {
         server.net.now.set(Millis(now));
         server.turn().unwrap();
         server.timeout(Millis(now)).unwrap() <= tenth
     });
-    assert_eq!(naps, [false, true, false], "the first is written, the second is not yet");
+    assert_eq!(naps, [true, false, false], "only the second is not written at once");
 }
 
 #[test]

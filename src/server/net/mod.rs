@@ -65,12 +65,19 @@ pub trait Net {
     /// Whether somebody waits to be accepted on `listener`.
     fn has_visitor(&mut self, listener: PeerId) -> bool;
 
-    /// Accepts a connection on `listener`; it will be known as `client`. Returns where it comes
-    /// from; `None` from a Unix-domain socket, which has no address.
+    /// Accepts a connection on `listener`; it will be known as `client`, and no wait tells of it
+    /// before [`watch`](Net::watch). Returns where it comes from; `None` from a Unix-domain socket,
+    /// which has no address.
     ///
     /// # Errors
     /// Those of accept4(2); `WouldBlock` when none waits.
     fn accept(&mut self, listener: PeerId, client: PeerId) -> io::Result<Option<SocketAddr>>;
+
+    /// From now on waits tell of `client`, which was accepted; the next one of all it can do then.
+    ///
+    /// # Errors
+    /// Those of `epoll_ctl(2)`.
+    fn watch(&mut self, client: PeerId) -> io::Result<()>;
 
     /// Reads into `buffer`; 0 at the end.
     ///

@@ -195,8 +195,17 @@ impl Net for System {
             | Socket::Process(_)
             | Socket::Failed(_) => return Err(io::ErrorKind::InvalidInput.into()),
         };
-        self.add(client, socket, Interest::READABLE | Interest::WRITABLE)?;
+        self.put(client, socket);
         Ok(address)
+    }
+
+    fn watch(&mut self, client: PeerId) -> io::Result<()> {
+        let Some(slot) = self.slots.get_mut(client.key as usize).and_then(Option::as_mut) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
+        let Some(source) = slot.socket.source() else { return Ok(()) };
+        let both = Interest::READABLE | Interest::WRITABLE;
+        source.register(self.poll.registry(), token(client), both)
     }
 
     fn read(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {

@@ -160,7 +160,7 @@ impl World {
             ready.push(event(PeerId::BELL, true, false));
         }
         for remote in &mut self.remotes {
-            let Some(peer) = remote.peer else { continue };
+            let Some(peer) = remote.peer.filter(|_| remote.is_watched) else { continue };
             let edges = remote.edges;
             if (edges.readable || edges.writable || edges.broken) && self.random.u8(..4) > 0 {
                 remote.edges = Edges::default();
@@ -226,7 +226,7 @@ impl Net for World {
                 return Ok(());
             }
             let has_edges = self.remotes.iter().any(|remote| {
-                remote.peer.is_some()
+                remote.is_watched
                     && (remote.edges.readable || remote.edges.writable || remote.edges.broken)
             });
             if has_edges || self.backends.has_edges() {
@@ -283,6 +283,11 @@ impl Net for World {
         remote.last_moved = self.now;
         remote.edges.writable = true;
         Ok(Some(SocketAddr::from(([127, 0, 0, 1], 1))))
+    }
+
+    fn watch(&mut self, peer: PeerId) -> io::Result<()> {
+        self.open(peer)?.is_watched = true;
+        Ok(())
     }
 
     fn read(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
@@ -356,6 +361,7 @@ impl Net for World {
         let remote = &mut self.remotes[at];
         remote.closed_at = Some(self.now);
         remote.peer = None;
+        remote.is_watched = false;
         if !remote.arrived.is_empty() && remote.state != State::Gone {
             remote.in_flight.clear();
         }
