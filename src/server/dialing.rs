@@ -169,7 +169,7 @@ impl<N: Net> Server<N> {
         now: Millis,
     ) -> Result<(Opening, Gateway), Failure> {
         let limits = self.limits.http();
-        let Some(Client { address: from, connection, work: Some(work), .. }) =
+        let Some(Client { address: from, server, connection, work: Some(work), .. }) =
             self.peers.client_mut(client)
         else {
             return Err(Failure::bad("its client has gone"));
@@ -182,15 +182,16 @@ impl<N: Net> Server<N> {
         let mut space = HeadSpace::new();
         let head = Head::parse(spool.head(), &mut space, &limits)
             .expect("a head that was parsed can be parsed again");
-        // An origin is not told of it, and to ask is a system call.
-        let is_told = !matches!(plan.program.kind, Kind::Proxy(_));
-        let server = is_told.then(|| self.net.local_address(client)).flatten();
+        // An origin is not told of it, and to ask is a system call: it is asked once.
+        if server.is_none() && !matches!(plan.program.kind, Kind::Proxy(_)) {
+            *server = self.net.local_address(client).map(Box::new);
+        }
         let call = Call {
             head: &head,
             script: &plan.script,
             content_length: Some(spool.length()).filter(|&length| length > 0),
             client: *from,
-            server,
+            server: server.as_deref().copied(),
             user: plan.user.as_deref(),
             environment: &plan.program.environment,
         };
