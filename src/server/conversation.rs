@@ -391,6 +391,9 @@ impl<N: Net> Serving<'_, '_, N> {
         connection.respond(status, &fields, length, date, self.cx.tx);
         self.exchange.has_content = connection.owes_content();
         self.draft(plan, status);
+        if !self.cx.log.is_on() {
+            return;
+        }
     }
 
     fn switch(&mut self, gateway: &mut Gateway, plan: &Plan, fields: &[u8]) {
