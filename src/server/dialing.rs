@@ -46,7 +46,7 @@ pub(super) enum Parting {
     Keep,
     /// It may come to its end by itself: a process that has answered as this plan wants, and what
     /// it has complained of.
-    Leave(Rc<Plan>, Complaints),
+    Leave(Box<Plan>, Complaints),
     /// It goes.
     Close,
     /// It goes, and could not be reached.

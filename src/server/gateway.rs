@@ -2,7 +2,7 @@
 //! taken yet. How it goes on is told in `relay.rs`.
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::client::Readiness;
@@ -23,7 +23,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// An exchange that a program answers.
 #[derive(Debug)]
 pub(super) struct Relay {
-    pub(super) plan: Rc<Plan>,
+    pub(super) plan: Box<Plan>,
     pub(super) stage: Stage,
     /// The endpoints to which a connection was begun.
     pub(super) tried: Vec<usize>,
@@ -141,7 +141,7 @@ pub(super) enum Upload {
 impl Relay {
     /// One that has just begun.
     pub(super) fn new(plan: Box<Plan>, stage: Stage) -> Self {
-        Relay { plan: Rc::from(plan), stage, tried: Vec::new(), fresh: false, left_at: None }
+        Relay { plan, stage, tried: Vec::new(), fresh: false, left_at: None }
     }
 
     /// The gateway, if it has one.

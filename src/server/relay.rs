@@ -3,7 +3,6 @@
 //! in `dialing.rs`.
 
 use std::ops::Range;
-use std::rc::Rc;
 
 use super::client::{Pending, Phase};
 use super::conversation::Stop;
@@ -124,7 +123,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 Stop::Over if gateway.is_reusable() => Parting::Keep,
                 Stop::Over | Stop::Redirect(_) if gateway.is_process() => {
                     let complaints = std::mem::take(&mut gateway.complaints);
-                    Parting::Leave(Rc::clone(&relay.plan), complaints)
+                    Parting::Leave(relay.plan.clone(), complaints)
                 }
                 // It may be ill; others are asked first for a while.
                 Stop::Fail(failure) if gateway.is_ill(failure.trouble) => Parting::Unreachable,
