@@ -164,16 +164,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 gateway.upload = Upload::Done;
                 Ok(false)
             }
-            Upload::Spooled(at) => {
-                let mut piece = [0; PIECE];
-                let spool = self.exchange.spool.as_ref().expect("it is kept to the end");
-                let count = spool.read_at(at, &mut piece).map_err(|error| {
-                    Stop::Fail(Failure::bad(format!("its request cannot be read again: {error}")))
-                })?;
-                gateway.upload = Upload::Spooled(at + count as u64);
-                Self::frame_piece(gateway, &piece[..count]);
-                Ok(true)
-            }
+            Upload::Spooled(at) => self.frame_spooled(gateway, at).map(|()| true),
             Upload::Tunnel => {
                 let count = window.len();
                 gateway.output.extend_from_slice(&rx[window.clone()]);
@@ -202,6 +193,17 @@ impl<N: Net> Serving<'_, '_, N> {
                     Received::End => Self::frame_piece(gateway, &[]),
                     Received::Nothing | Received::Head(_) => {}
                 }
+    fn frame_spooled(&self, gateway: &mut Gateway, at: u64) -> Result<(), Stop> {
+        let spool = self.exchange.spool.as_ref().expect("it is kept to the end");
+        let mut piece = [0; PIECE];
+        let count = spool.read_at(at, &mut piece).map_err(|error| {
+            Stop::Fail(Failure::bad(format!("its request cannot be read again: {error}")))
+        })?;
+        gateway.upload = Upload::Spooled(at + count as u64);
+        Self::frame_piece(gateway, &piece[..count]);
+        Ok(())
+    }
+
                 Ok(used > 0 || gateway.upload == Upload::Done)
             }
         }

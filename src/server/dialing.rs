@@ -27,6 +27,9 @@ use crate::site::program::{Cgi, Endpoint, HostField, Kind, Plan, Proxy};
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// What a client that is served wants the loop to do for it.
+/// Bytes that are added to a request's head, where nothing is long: so much room is made at once.
+const ADDED: usize = 800;
+
 #[derive(Debug)]
 pub(super) enum Wish {
     /// A gateway, for this client.
@@ -195,14 +198,16 @@ impl<N: Net> Server<N> {
             user: plan.user.as_deref(),
             environment: &plan.program.environment,
         };
-        let mut output = Vec::new();
+        // A head with what is added to it, mostly.
+        let mut output = Vec::with_capacity(spool.head().len() + ADDED);
         let (codec, upload) = match &plan.program.kind {
             Kind::Cgi(cgi) => {
                 let input = spool
                     .as_file()
                     .map_err(|error| Failure::bad(format!("cannot be given content: {error}")))?;
                 let job = job(cgi, plan, &call, input)?;
-                let mut gateway = Gateway::new(client, script_codec(plan, &head), output, now);
+                let codec = script_codec(plan, &head);
+                let mut gateway = Gateway::new(client, codec, Vec::new(), now);
                 gateway.origin = Origin::Started;
                 return Ok((Opening::Spawn(Box::new(job)), gateway));
             }
@@ -230,7 +235,11 @@ impl<N: Net> Server<N> {
             }
         };
         let endpoint = address.ok_or_else(|| Failure::bad("it has no address"))?;
-        let gateway = Gateway { upload, ..Gateway::new(client, codec, output, now) };
+        let mut gateway = Gateway { upload, ..Gateway::new(client, codec, output, now) };
+        if upload == Upload::Spooled(0) && spool.length() == 0 {
+            gateway.codec.finish(&mut gateway.output);
+            gateway.upload = Upload::Done;
+        }
         Ok((Opening::Connect(endpoint), gateway))
     }
 
@@ -415,11 +424,14 @@ fn ask_origin(
 ) -> origin::Exchange {
     let mut target = Vec::new();
     origin::target(&call.head.target, &plan.path, proxy.strip.as_deref(), &mut target);
-    let own = address.map(Endpoint::host).unwrap_or_default();
+    let own;
     let host = match proxy.host {
         HostField::Keep if !call.head.authority.is_empty() => call.head.authority,
         // A client of HTTP/1.0 need not name a host; for an origin, an empty one is wrong.
-        HostField::Keep | HostField::Replace => &own,
+        HostField::Keep | HostField::Replace => {
+            own = address.map(Endpoint::host).unwrap_or_default();
+            &own
+        }
     };
     let mut exchange = origin::Exchange::new(call.head.method);
     exchange.request(call, &origin::Forward { target: &target, host }, output);
