@@ -8,13 +8,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::Server;
-use super::client::{Client, Fate, Pending};
+use super::client::{Client, Fate, Pending, Phase, Work};
 use super::complaints::Complaints;
 use super::gateway::{Failure, Gateway, Origin, Relay, Stage, Upload};
 use super::gateways::{Leaving, Line, Link, LinkState, Seat};
 use super::listener::is_exhausted;
 use super::net::{Net, Ready};
 use super::peers::{Peer, PeerId, Peers};
+use super::relay::name;
 use super::serving::Occasion;
 use super::spawner::Job;
 use super::timers::Millis;
@@ -26,10 +27,10 @@ use crate::site::program::{Cgi, Endpoint, HostField, Kind, Plan, Proxy};
 /// own environment says otherwise.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// What a client that is served wants the loop to do for it.
 /// Bytes that are added to a request's head, where nothing is long: so much room is made at once.
 const ADDED: usize = 800;
 
+/// What a client that is served wants the loop to do for it.
 #[derive(Debug)]
 pub(super) enum Wish {
     /// A gateway, for this client.
@@ -67,14 +68,12 @@ enum Opening {
 impl<N: Net> Server<N> {
     /// Does what those who were served have wished for.
     pub(super) fn grant_wishes(&mut self, now: Millis) {
-        while !self.wishes.is_empty() {
-            for wish in std::mem::take(&mut self.wishes) {
-                match wish {
-                    Wish::Gateway(client) => self.dial(client, now),
-                    Wish::Nothing(client) => self.gateways.give_up(client),
-                    Wish::Next(line) => self.serve_line(line, now),
-                    Wish::Part(gateway, parting) => self.part(gateway, parting, now),
-                }
+        while let Some(wish) = self.wishes.pop_front() {
+            match wish {
+                Wish::Gateway(client) => self.dial(client, now),
+                Wish::Nothing(client) => self.gateways.give_up(client),
+                Wish::Next(line) => self.serve_line(line, now),
+                Wish::Part(gateway, parting) => self.part(gateway, parting, now),
             }
         }
     }
@@ -135,6 +134,8 @@ impl<N: Net> Server<N> {
             gateway.id = id;
             gateway.origin = Origin::Kept;
             gateway.ready.writable = true;
+            gateway.is_open = true;
+            self.untold.push_back(client);
         } else {
             let id = self.peers.insert(Peer::Gateway(Link { seat, state }));
             gateway.id = id;
@@ -151,7 +152,7 @@ impl<N: Net> Server<N> {
                     || error.kind() == ErrorKind::WouldBlock;
                 self.part(id, if is_short { Parting::Close } else { Parting::Unreachable }, now);
                 if self.relay(client).is_some_and(|relay| relay.has_another()) {
-                    return self.wishes.push(Wish::Gateway(client));
+                    return self.wishes.push_back(Wish::Gateway(client));
                 }
                 let why = format!("cannot be opened: {error}");
                 let failure = if is_short { Failure::short(why) } else { Failure::unreached(why) };
@@ -160,7 +161,39 @@ impl<N: Net> Server<N> {
         }
         if let Some(relay) = self.relay(client) {
             relay.stage = Stage::Talking(Box::new(gateway));
-            self.enqueue(client);
+            if idle.is_none() {
+                self.enqueue(client);
+            }
+        }
+    }
+
+    /// Tells kept connections what they were given away for, unless they have come to their end or
+    /// said something meanwhile: nobody has asked, so it would be taken for this client's answer.
+    ///
+    /// This is done at the beginning of a turn, one right behind the other, so that a program that
+    /// has many of them is woken once, and has said something by the time it is listened to again.
+    pub(super) fn tell_kept(&mut self, now: Millis) {
+        while let Some(id) = self.untold.pop_front() {
+            let Some(client) = self.peers.client_mut(id) else { continue };
+            let Some(relay) = relay_in(&mut client.work) else { continue };
+            let Some(gateway) = relay.gateway().filter(|gateway| gateway.is_untold()) else {
+                continue;
+            };
+            if gateway.has_news() || gateway.write(&mut self.net).is_err() {
+                let gateway = gateway.id;
+                log::debug!("{}: a kept connection was over; trying again", name(&relay.plan));
+                (relay.fresh, relay.stage) = (true, Stage::Waiting(now));
+                self.wishes.push_back(Wish::Gateway(id));
+                self.part(gateway, Parting::Close, now);
+                self.grant_wishes(now);
+            } else if gateway.is_told() && client.clock.phase == Phase::Gateway {
+                // There is nothing to be done for its client but to wait.
+                let due = relay.due(&self.limits);
+                client.clock.relay(due);
+                self.timers.set(id.key, due);
+            } else {
+                self.enqueue(id);
+            }
         }
     }
 
@@ -257,7 +290,7 @@ impl<N: Net> Server<N> {
                     self.peers.remove(id);
                     self.net.close(id);
                 }
-                self.wishes.push(Wish::Next(seat.line()));
+                self.wishes.push_back(Wish::Next(seat.line()));
             }
             Parting::Leave(plan, complaints) => {
                 let until = now + self.gateways.timeout(seat);
@@ -338,7 +371,7 @@ impl<N: Net> Server<N> {
 
     fn make_room(&mut self, seat: Seat) {
         self.gateways.leave(seat);
-        self.wishes.push(Wish::Next(seat.line()));
+        self.wishes.push_back(Wish::Next(seat.line()));
     }
 
     /// Serves a gateway that has no client.
@@ -368,7 +401,11 @@ impl<N: Net> Server<N> {
 
 /// What a client has to do with a program, if it has.
 fn relay_of(peers: &mut Peers, client: PeerId) -> Option<&mut Relay> {
-    match &mut peers.client_mut(client)?.work.as_mut()?.exchange.pending {
+    relay_in(&mut peers.client_mut(client)?.work)
+}
+
+fn relay_in(work: &mut Option<Box<Work>>) -> Option<&mut Relay> {
+    match &mut work.as_mut()?.exchange.pending {
         Pending::Gateway(relay) => Some(relay),
         Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => None,
     }

@@ -129,7 +129,9 @@ pub struct Server<N: Net = System> {
     scratch: Vec<u8>,
     gx: Vec<u8>,
     gateways: Gateways,
-    wishes: Vec<Wish>,
+    wishes: VecDeque<Wish>,
+    /// Clients that were given kept connections in the turn before.
+    untold: VecDeque<PeerId>,
     budget: Budget,
     /// Another number in each turn, and whenever more is received within one.
     moment: u64,
@@ -217,7 +219,8 @@ impl<N: Net> Server<N> {
             scratch: Vec::new(),
             gx: Vec::new(),
             gateways: Gateways::default(),
-            wishes: Vec::new(),
+            wishes: VecDeque::new(),
+            untold: VecDeque::new(),
             budget: Budget::new(limits.spool_total),
             moment: 0,
             stamp,
@@ -305,6 +308,7 @@ impl<N: Net> Server<N> {
         }
         self.ready = ready;
         waited?;
+        self.tell_kept(now);
         // Whoever yields from here on stands behind everyone who is ready now.
         for _ in 0..self.queue.len() {
             if let Some(id) = self.queue.pop_front() {
@@ -329,7 +333,7 @@ impl<N: Net> Server<N> {
     }
 
     fn timeout(&self, now: Millis) -> Option<Duration> {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || !self.untold.is_empty() {
             return Some(Duration::ZERO);
         }
         let timers = self.timers.timeout(now);
