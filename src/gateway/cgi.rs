@@ -95,9 +95,13 @@ impl Answer {
     fn receive_head<'a>(&mut self, input: &'a [u8]) -> Result<(usize, Inbound<'a>), BadGateway> {
         let mut used = 0;
         for end in memchr::memchr_iter(b'\n', input) {
-            self.gather(&input[used..=end])?;
+            let mut line = &input[used..end];
             used = end + 1;
-            let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+            self.count(line.len() + 1)?;
+            if !self.line.is_empty() {
+                self.line.extend_from_slice(line);
+                line = &self.line;
+            }
             let line = line.strip_suffix(b"\r").unwrap_or(line);
             if line.is_empty() {
                 return Ok((used, self.finish_head()?));
@@ -105,17 +109,18 @@ impl Answer {
             self.head.add(line)?;
             self.line.clear();
         }
-        self.gather(&input[used..])?;
+        let begun = &input[used..];
+        self.count(begun.len())?;
+        self.line.extend_from_slice(begun);
         Ok((input.len(), Inbound::Nothing))
     }
 
-    /// Adds to the line that is not whole yet.
-    fn gather(&mut self, bytes: &[u8]) -> Result<(), BadGateway> {
-        self.head_bytes += bytes.len();
+    /// Counts bytes of the head.
+    fn count(&mut self, bytes: usize) -> Result<(), BadGateway> {
+        self.head_bytes += bytes;
         if self.head_bytes > MAX_HEAD_BYTES {
             return Err(BadGateway("its head is larger than this server takes"));
         }
-        self.line.extend_from_slice(bytes);
         Ok(())
     }
 

@@ -107,14 +107,24 @@ impl Exchange {
     pub fn request(&mut self, call: &Call<'_>, out: &mut Vec<u8>) {
         let flags = if self.keep { KEEP_CONN } else { 0 };
         write_record(out, BEGIN_REQUEST, &[0, RESPONDER, flags, 0, 0, 0, 0, 0]);
-        let mut pairs = Vec::new();
+        // Most fit into one record, and are written where they stay.
+        let start = out.len();
+        out.extend([0; HEADER]);
         variables(call, |name, value| {
-            write_length(&mut pairs, name.len());
-            write_length(&mut pairs, value.len());
-            pairs.extend_from_slice(name);
-            pairs.extend_from_slice(value);
+            write_length(out, name.len());
+            write_length(out, value.len());
+            out.extend_from_slice(name);
+            out.extend_from_slice(value);
         });
-        write_stream(out, PARAMS, &pairs);
+        let length = out.len() - start - HEADER;
+        if length <= MAX_CONTENT {
+            out[start..][..HEADER].copy_from_slice(&header(PARAMS, length));
+            pad(out, length);
+        } else {
+            let pairs = out.split_off(start + HEADER);
+            out.truncate(start);
+            write_stream(out, PARAMS, &pairs);
+        }
         write_record(out, PARAMS, &[]);
     }
 
@@ -279,14 +289,27 @@ fn write_stream(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
 
 /// Appends one record, padded to a multiple of eight bytes, as the specification recommends.
 fn write_record(out: &mut Vec<u8>, kind: u8, content: &[u8]) {
-    let length = u16::try_from(content.len()).expect("nobody writes more than MAX_CONTENT");
-    let padding = content.len().next_multiple_of(8) - content.len();
-    let [id_high, id_low] = ID.to_be_bytes();
-    let [length_high, length_low] = length.to_be_bytes();
-    let padding_length = u8::try_from(padding).expect("it is less than eight");
-    out.extend([VERSION, kind, id_high, id_low, length_high, length_low, padding_length, 0]);
+    out.extend(header(kind, content.len()));
     out.extend_from_slice(content);
-    out.extend_from_slice(&[0; 7][..padding]);
+    pad(out, content.len());
+}
+
+/// The header of a record with so many bytes of content.
+fn header(kind: u8, length: usize) -> [u8; HEADER] {
+    let [id_high, id_low] = ID.to_be_bytes();
+    let padding = u8::try_from(padding(length)).expect("it is less than eight");
+    let length = u16::try_from(length).expect("nobody writes more than MAX_CONTENT");
+    let [length_high, length_low] = length.to_be_bytes();
+    [VERSION, kind, id_high, id_low, length_high, length_low, padding, 0]
+}
+
+/// Appends what stands behind so many bytes of content.
+fn pad(out: &mut Vec<u8>, length: usize) {
+    out.extend_from_slice(&[0; 7][..padding(length)]);
+}
+
+fn padding(length: usize) -> usize {
+    length.next_multiple_of(8) - length
 }
 
 /// Appends the length of a name or value: in one byte, or in four that begin with a one bit.

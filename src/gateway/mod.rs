@@ -13,7 +13,8 @@ pub mod scgi;
 pub mod variables;
 
 use std::cmp::Ordering;
-use std::net::SocketAddr;
+use std::io::Write as _;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use crate::http::head::Head;
@@ -165,6 +166,27 @@ impl Codec {
             Codec::FastCgi(exchange) => exchange.is_reusable(),
             Codec::Origin(exchange) => exchange.is_reusable(),
         }
+    }
+}
+
+/// Appends an address in text. `Display` takes 2,000 instructions for one of IPv4, this takes 100.
+fn write_address(address: IpAddr, out: &mut Vec<u8>) {
+    match address {
+        IpAddr::V4(address) => {
+            for (at, octet) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                if octet >= 100 {
+                    out.push(b'0' + octet / 100);
+                }
+                if octet >= 10 {
+                    out.push(b'0' + octet / 10 % 10);
+                }
+                out.push(b'0' + octet % 10);
+            }
+        }
+        IpAddr::V6(address) => write!(out, "{address}").expect("a vector takes all bytes"),
     }
 }
 

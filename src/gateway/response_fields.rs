@@ -69,6 +69,11 @@ impl Role {
 }
 
 impl FieldBlock {
+    /// One that takes lines of so many bytes without growing.
+    pub(super) fn with_room(bytes: usize) -> FieldBlock {
+        FieldBlock { lines: Vec::with_capacity(bytes), ..FieldBlock::default() }
+    }
+
     /// Takes one field. `value` is without the space around it.
     ///
     /// # Errors
@@ -81,6 +86,15 @@ impl FieldBlock {
         if !is_value(value) {
             return Err(BadGateway("a field value in its response has a byte that may not be"));
         }
+        self.add_valid(name, value)
+    }
+
+    /// Takes one field whose name and value are known to be valid.
+    ///
+    /// # Errors
+    /// Those of [`add`](Self::add), but for these.
+    pub(super) fn add_valid(&mut self, name: &[u8], value: &[u8]) -> Result<(), BadGateway> {
+        debug_assert!(is_name(name) && is_value(value), "a field that was parsed is bad");
         self.count += 1;
         self.bytes += name.len() + value.len() + b": \r\n".len();
         if self.count > MAX_FIELDS || self.bytes > MAX_HEAD_BYTES {
@@ -197,6 +211,7 @@ fn trim(value: &[u8]) -> &[u8] {
 }
 
 fn push_line(lines: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+    lines.reserve(name.len() + value.len() + b": \r\n".len());
     lines.extend_from_slice(name);
     lines.extend_from_slice(b": ");
     lines.extend_from_slice(value);

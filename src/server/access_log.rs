@@ -140,6 +140,12 @@ impl AccessLog {
         self.write_if_many();
     }
 
+    /// Whether anything is logged at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.output.is_some()
+    }
+
     /// Prepares the line of an exchange that goes on; `None` where nothing is logged.
     #[must_use]
     pub fn draft(&self, entry: &Entry<'_>, time: &Stamp) -> Option<Draft> {

@@ -24,6 +24,8 @@ pub struct Client {
     pub(super) connection: Connection,
     /// Where it comes from; `None` over a Unix-domain socket.
     pub(super) address: Option<SocketAddr>,
+    /// Where it has connected to, once a program was told; `None` over a Unix-domain socket.
+    pub(super) server: Option<Box<SocketAddr>>,
     /// What is under way. `None` between requests.
     pub(super) work: Option<Box<Work>>,
     pub(super) ready: Readiness,
@@ -168,6 +170,7 @@ impl Client {
         Client {
             connection: Connection::new(),
             address,
+            server: None,
             work: None,
             ready: Readiness { readable: true, writable: true, ..Readiness::default() },
             clock: PhaseClock::new(Phase::Head, now),

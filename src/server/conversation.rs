@@ -4,12 +4,12 @@
 //!
 //! What becomes of the exchange when it ends is told in `relay.rs`.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 use std::ops::Range;
 
 use super::access_log::Entry;
 use super::exchange::entry_of;
-use super::gateway::{AnswerEnd, Failure, Gateway, Origin, Trouble, Upload};
+use super::gateway::{AnswerEnd, Failure, Gateway, Upload};
 use super::listener::is_exhausted;
 use super::net::Net;
 use super::serving::{RELAYED_COST, Serving, Step};
@@ -29,7 +29,7 @@ const RECEIVE: usize = 64 << 10;
 pub(super) const BUFFER: usize = MAX_HEAD_BYTES + RECEIVE;
 
 /// Bytes of spooled content that are framed at once.
-const PIECE: usize = 16 << 10;
+pub(super) const PIECE: usize = 16 << 10;
 
 /// Bytes of complaints that are read at once, as long as they are logged: each line is a write.
 const COMPLAINTS: usize = 4 << 10;
@@ -62,11 +62,6 @@ impl<N: Net> Serving<'_, '_, N> {
         window: &mut Range<usize>,
     ) -> Result<Step, Stop> {
         if !gateway.is_open {
-            if gateway.origin == Origin::Kept && gateway.has_news() {
-                // What it says, nobody has asked: it would be taken for this client's answer.
-                let why = "a kept connection was over";
-                return Err(Stop::Fail(Failure::new(Trouble::Spent, Status::BAD_GATEWAY, why)));
-            }
             if gateway.ready.broken && !gateway.ready.writable {
                 return Err(Stop::Fail(self.why_closed(gateway)));
             }
@@ -164,16 +159,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 gateway.upload = Upload::Done;
                 Ok(false)
             }
-            Upload::Spooled(at) => {
-                let mut piece = [0; PIECE];
-                let spool = self.exchange.spool.as_ref().expect("it is kept to the end");
-                let count = spool.read_at(at, &mut piece).map_err(|error| {
-                    Stop::Fail(Failure::bad(format!("its request cannot be read again: {error}")))
-                })?;
-                gateway.upload = Upload::Spooled(at + count as u64);
-                Self::frame_piece(gateway, &piece[..count]);
-                Ok(true)
-            }
+            Upload::Spooled(at) => self.frame_spooled(gateway, at).map(|()| true),
             Upload::Tunnel => {
                 let count = window.len();
                 gateway.output.extend_from_slice(&rx[window.clone()]);
@@ -207,6 +193,17 @@ impl<N: Net> Serving<'_, '_, N> {
         }
     }
 
+    fn frame_spooled(&self, gateway: &mut Gateway, at: u64) -> Result<(), Stop> {
+        let spool = self.exchange.spool.as_ref().expect("it is kept to the end");
+        let mut piece = [0; PIECE];
+        let count = spool.read_at(at, &mut piece).map_err(|error| {
+            Stop::Fail(Failure::bad(format!("its request cannot be read again: {error}")))
+        })?;
+        gateway.upload = Upload::Spooled(at + count as u64);
+        Self::frame_piece(gateway, &piece[..count]);
+        Ok(())
+    }
+
     /// Frames a piece of content; an empty one is its end.
     fn frame_piece(gateway: &mut Gateway, piece: &[u8]) {
         if piece.is_empty() {
@@ -222,17 +219,9 @@ impl<N: Net> Serving<'_, '_, N> {
         if !gateway.ready.writable {
             return false;
         }
-        let rest = &gateway.output[gateway.sent..];
-        match self.cx.net.write(gateway.id, &[IoSlice::new(rest)], false) {
+        match gateway.write(self.cx.net) {
             Ok(count) => {
-                gateway.ready.writable = count == rest.len();
-                gateway.sent += count;
                 self.moved += count;
-                if !gateway.has_output() {
-                    gateway.output.clear();
-                    gateway.output.shrink_to(2 * PIECE);
-                    gateway.sent = 0;
-                }
                 true
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
@@ -402,6 +391,9 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Prepares the line for the access log.
     fn draft(&mut self, plan: &Plan, status: Status) {
+        if !self.cx.log.is_on() {
+            return;
+        }
         self.exchange.draft = self.with_head(|serving, head| {
             let user = plan.user.as_deref();
             let entry = Entry { user, status, ..entry_of(head, serving.client) };

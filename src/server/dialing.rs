@@ -8,13 +8,14 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::Server;
-use super::client::{Client, Fate, Pending};
+use super::client::{Client, Fate, Pending, Phase, Work};
 use super::complaints::Complaints;
 use super::gateway::{Failure, Gateway, Origin, Relay, Stage, Upload};
 use super::gateways::{Leaving, Line, Link, LinkState, Seat};
 use super::listener::is_exhausted;
 use super::net::{Net, Ready};
 use super::peers::{Peer, PeerId, Peers};
+use super::relay::name;
 use super::serving::Occasion;
 use super::spawner::Job;
 use super::timers::Millis;
@@ -25,6 +26,9 @@ use crate::site::program::{Cgi, Endpoint, HostField, Kind, Plan, Proxy};
 /// Where programs are looked for by scripts that begin with `#!/usr/bin/env`, unless the server's
 /// own environment says otherwise.
 const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Bytes that are added to a request's head, where nothing is long: so much room is made at once.
+const ADDED: usize = 800;
 
 /// What a client that is served wants the loop to do for it.
 #[derive(Debug)]
@@ -46,7 +50,7 @@ pub(super) enum Parting {
     Keep,
     /// It may come to its end by itself: a process that has answered as this plan wants, and what
     /// it has complained of.
-    Leave(Rc<Plan>, Complaints),
+    Leave(Box<Plan>, Complaints),
     /// It goes.
     Close,
     /// It goes, and could not be reached.
@@ -64,14 +68,12 @@ enum Opening {
 impl<N: Net> Server<N> {
     /// Does what those who were served have wished for.
     pub(super) fn grant_wishes(&mut self, now: Millis) {
-        while !self.wishes.is_empty() {
-            for wish in std::mem::take(&mut self.wishes) {
-                match wish {
-                    Wish::Gateway(client) => self.dial(client, now),
-                    Wish::Nothing(client) => self.gateways.give_up(client),
-                    Wish::Next(line) => self.serve_line(line, now),
-                    Wish::Part(gateway, parting) => self.part(gateway, parting, now),
-                }
+        while let Some(wish) = self.wishes.pop_front() {
+            match wish {
+                Wish::Gateway(client) => self.dial(client, now),
+                Wish::Nothing(client) => self.gateways.give_up(client),
+                Wish::Next(line) => self.serve_line(line, now),
+                Wish::Part(gateway, parting) => self.part(gateway, parting, now),
             }
         }
     }
@@ -132,6 +134,8 @@ impl<N: Net> Server<N> {
             gateway.id = id;
             gateway.origin = Origin::Kept;
             gateway.ready.writable = true;
+            gateway.is_open = true;
+            self.untold.push_back(client);
         } else {
             let id = self.peers.insert(Peer::Gateway(Link { seat, state }));
             gateway.id = id;
@@ -148,7 +152,7 @@ impl<N: Net> Server<N> {
                     || error.kind() == ErrorKind::WouldBlock;
                 self.part(id, if is_short { Parting::Close } else { Parting::Unreachable }, now);
                 if self.relay(client).is_some_and(|relay| relay.has_another()) {
-                    return self.wishes.push(Wish::Gateway(client));
+                    return self.wishes.push_back(Wish::Gateway(client));
                 }
                 let why = format!("cannot be opened: {error}");
                 let failure = if is_short { Failure::short(why) } else { Failure::unreached(why) };
@@ -157,7 +161,39 @@ impl<N: Net> Server<N> {
         }
         if let Some(relay) = self.relay(client) {
             relay.stage = Stage::Talking(Box::new(gateway));
-            self.enqueue(client);
+            if idle.is_none() {
+                self.enqueue(client);
+            }
+        }
+    }
+
+    /// Tells kept connections what they were given away for, unless they have come to their end or
+    /// said something meanwhile: nobody has asked, so it would be taken for this client's answer.
+    ///
+    /// This is done at the beginning of a turn, one right behind the other, so that a program that
+    /// has many of them is woken once, and has said something by the time it is listened to again.
+    pub(super) fn tell_kept(&mut self, now: Millis) {
+        while let Some(id) = self.untold.pop_front() {
+            let Some(client) = self.peers.client_mut(id) else { continue };
+            let Some(relay) = relay_in(&mut client.work) else { continue };
+            let Some(gateway) = relay.gateway().filter(|gateway| gateway.is_untold()) else {
+                continue;
+            };
+            if gateway.has_news() || gateway.write(&mut self.net).is_err() {
+                let gateway = gateway.id;
+                log::debug!("{}: a kept connection was over; trying again", name(&relay.plan));
+                (relay.fresh, relay.stage) = (true, Stage::Waiting(now));
+                self.wishes.push_back(Wish::Gateway(id));
+                self.part(gateway, Parting::Close, now);
+                self.grant_wishes(now);
+            } else if gateway.is_told() && client.clock.phase == Phase::Gateway {
+                // There is nothing to be done for its client but to wait.
+                let due = relay.due(&self.limits);
+                client.clock.relay(due);
+                self.timers.set(id.key, due);
+            } else {
+                self.enqueue(id);
+            }
         }
     }
 
@@ -169,7 +205,7 @@ impl<N: Net> Server<N> {
         now: Millis,
     ) -> Result<(Opening, Gateway), Failure> {
         let limits = self.limits.http();
-        let Some(Client { address: from, connection, work: Some(work), .. }) =
+        let Some(Client { address: from, server, connection, work: Some(work), .. }) =
             self.peers.client_mut(client)
         else {
             return Err(Failure::bad("its client has gone"));
@@ -182,26 +218,29 @@ impl<N: Net> Server<N> {
         let mut space = HeadSpace::new();
         let head = Head::parse(spool.head(), &mut space, &limits)
             .expect("a head that was parsed can be parsed again");
-        // An origin is not told of it, and to ask is a system call.
-        let is_told = !matches!(plan.program.kind, Kind::Proxy(_));
-        let server = is_told.then(|| self.net.local_address(client)).flatten();
+        // An origin is not told of it, and to ask is a system call: it is asked once.
+        if server.is_none() && !matches!(plan.program.kind, Kind::Proxy(_)) {
+            *server = self.net.local_address(client).map(Box::new);
+        }
         let call = Call {
             head: &head,
             script: &plan.script,
             content_length: Some(spool.length()).filter(|&length| length > 0),
             client: *from,
-            server,
+            server: server.as_deref().copied(),
             user: plan.user.as_deref(),
             environment: &plan.program.environment,
         };
-        let mut output = Vec::new();
+        // A head with what is added to it, mostly.
+        let mut output = Vec::with_capacity(spool.head().len() + ADDED);
         let (codec, upload) = match &plan.program.kind {
             Kind::Cgi(cgi) => {
                 let input = spool
                     .as_file()
                     .map_err(|error| Failure::bad(format!("cannot be given content: {error}")))?;
                 let job = job(cgi, plan, &call, input)?;
-                let mut gateway = Gateway::new(client, script_codec(plan, &head), output, now);
+                let codec = script_codec(plan, &head);
+                let mut gateway = Gateway::new(client, codec, Vec::new(), now);
                 gateway.origin = Origin::Started;
                 return Ok((Opening::Spawn(Box::new(job)), gateway));
             }
@@ -229,7 +268,11 @@ impl<N: Net> Server<N> {
             }
         };
         let endpoint = address.ok_or_else(|| Failure::bad("it has no address"))?;
-        let gateway = Gateway { upload, ..Gateway::new(client, codec, output, now) };
+        let mut gateway = Gateway { upload, ..Gateway::new(client, codec, output, now) };
+        if upload == Upload::Spooled(0) && spool.length() == 0 {
+            gateway.codec.finish(&mut gateway.output);
+            gateway.upload = Upload::Done;
+        }
         Ok((Opening::Connect(endpoint), gateway))
     }
 
@@ -247,7 +290,7 @@ impl<N: Net> Server<N> {
                     self.peers.remove(id);
                     self.net.close(id);
                 }
-                self.wishes.push(Wish::Next(seat.line()));
+                self.wishes.push_back(Wish::Next(seat.line()));
             }
             Parting::Leave(plan, complaints) => {
                 let until = now + self.gateways.timeout(seat);
@@ -328,7 +371,7 @@ impl<N: Net> Server<N> {
 
     fn make_room(&mut self, seat: Seat) {
         self.gateways.leave(seat);
-        self.wishes.push(Wish::Next(seat.line()));
+        self.wishes.push_back(Wish::Next(seat.line()));
     }
 
     /// Serves a gateway that has no client.
@@ -358,7 +401,11 @@ impl<N: Net> Server<N> {
 
 /// What a client has to do with a program, if it has.
 fn relay_of(peers: &mut Peers, client: PeerId) -> Option<&mut Relay> {
-    match &mut peers.client_mut(client)?.work.as_mut()?.exchange.pending {
+    relay_in(&mut peers.client_mut(client)?.work)
+}
+
+fn relay_in(work: &mut Option<Box<Work>>) -> Option<&mut Relay> {
+    match &mut work.as_mut()?.exchange.pending {
         Pending::Gateway(relay) => Some(relay),
         Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => None,
     }
@@ -414,11 +461,14 @@ fn ask_origin(
 ) -> origin::Exchange {
     let mut target = Vec::new();
     origin::target(&call.head.target, &plan.path, proxy.strip.as_deref(), &mut target);
-    let own = address.map(Endpoint::host).unwrap_or_default();
+    let own;
     let host = match proxy.host {
         HostField::Keep if !call.head.authority.is_empty() => call.head.authority,
         // A client of HTTP/1.0 need not name a host; for an origin, an empty one is wrong.
-        HostField::Keep | HostField::Replace => &own,
+        HostField::Keep | HostField::Replace => {
+            own = address.map(Endpoint::host).unwrap_or_default();
+            &own
+        }
     };
     let mut exchange = origin::Exchange::new(call.head.method);
     exchange.request(call, &origin::Forward { target: &target, host }, output);

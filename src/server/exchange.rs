@@ -207,7 +207,7 @@ impl<N: Net> Serving<'_, '_, N> {
         if let Pending::Gateway(relay) = &mut self.exchange.pending
             && let Some(gateway) = relay.gateway()
         {
-            self.cx.wishes.push(Wish::Part(gateway.id, Parting::Close));
+            self.cx.wishes.push_back(Wish::Part(gateway.id, Parting::Close));
         }
         self.exchange.pending = Pending::Nothing;
         if let Some(spool) = self.exchange.spool.take() {

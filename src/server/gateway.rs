@@ -2,13 +2,14 @@
 //! taken yet. How it goes on is told in `relay.rs`.
 
 use std::borrow::Cow;
-use std::rc::Rc;
+use std::io::{self, IoSlice};
 use std::time::Duration;
 
 use super::client::Readiness;
 use super::complaints::Complaints;
+use super::conversation::PIECE;
 use super::limits::Limits;
-use super::net::Ready;
+use super::net::{Net, Ready};
 use super::peers::PeerId;
 use super::spawner::Ending;
 use super::timers::Millis;
@@ -23,7 +24,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// An exchange that a program answers.
 #[derive(Debug)]
 pub(super) struct Relay {
-    pub(super) plan: Rc<Plan>,
+    pub(super) plan: Box<Plan>,
     pub(super) stage: Stage,
     /// The endpoints to which a connection was begun.
     pub(super) tried: Vec<usize>,
@@ -63,8 +64,6 @@ pub(super) enum Trouble {
     NotReached,
     /// There is not enough of something, on one side or the other.
     Shortage,
-    /// A kept connection was over before anything was said on it.
-    Spent,
     /// It has ended, or said what it should not.
     Ended,
     /// It has taken too long, or its client has gone.
@@ -141,7 +140,7 @@ pub(super) enum Upload {
 impl Relay {
     /// One that has just begun.
     pub(super) fn new(plan: Box<Plan>, stage: Stage) -> Self {
-        Relay { plan: Rc::from(plan), stage, tried: Vec::new(), fresh: false, left_at: None }
+        Relay { plan, stage, tried: Vec::new(), fresh: false, left_at: None }
     }
 
     /// The gateway, if it has one.
@@ -235,6 +234,23 @@ impl Gateway {
         }
     }
 
+    /// Writes what waits for the program, once. Says how much of it went out.
+    ///
+    /// # Errors
+    /// Those of [`Net::write`].
+    pub(super) fn write<N: Net>(&mut self, net: &mut N) -> io::Result<usize> {
+        let rest = &self.output[self.sent..];
+        let count = net.write(self.id, &[IoSlice::new(rest)], false)?;
+        self.ready.writable = count == rest.len();
+        self.sent += count;
+        if !self.has_output() {
+            self.output.clear();
+            self.output.shrink_to(2 * PIECE);
+            self.sent = 0;
+        }
+        Ok(count)
+    }
+
     /// Notes what it has become able to do.
     pub(super) fn note(&mut self, event: &Ready) {
         self.is_news = true;
@@ -253,6 +269,16 @@ impl Gateway {
     /// Whether it speaks another protocol than HTTP by now.
     pub(super) fn is_tunnel(&self) -> bool {
         self.answer_end == AnswerEnd::Tunnel
+    }
+
+    /// Whether it was kept, and nothing has been said yet.
+    pub(super) fn is_untold(&self) -> bool {
+        self.origin == Origin::Kept && self.sent == 0 && self.has_output()
+    }
+
+    /// Whether all is said.
+    pub(super) fn is_told(&self) -> bool {
+        self.upload == Upload::Done && !self.has_output()
     }
 
     /// Whether the program has yet to take something.
@@ -275,7 +301,7 @@ impl Gateway {
     pub(super) fn is_ill(&self, trouble: Trouble) -> bool {
         let has_failed = match trouble {
             Trouble::NotReached | Trouble::Ended => true,
-            Trouble::Shortage | Trouble::Spent | Trouble::Late => false,
+            Trouble::Shortage | Trouble::Late => false,
         };
         has_failed && self.heard == 0 && self.origin == Origin::Connected
     }

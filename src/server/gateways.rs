@@ -37,7 +37,7 @@ pub(super) enum LinkState {
 /// A process that has answered as its plan wants, and may end by itself.
 #[derive(Debug)]
 pub(super) struct Leaving {
-    pub(super) plan: Rc<Plan>,
+    pub(super) plan: Box<Plan>,
     pub(super) complaints: Complaints,
     /// But not later than this.
     pub(super) until: Millis,

@@ -86,7 +86,7 @@ impl<N: Net> Server<N> {
             let state = if is_well { "well again" } else { "not well: it is left alone" };
             log::warn!("{} is {state}", monitor.endpoint);
             // Whoever waits may have been waiting for this.
-            self.wishes.push(Wish::Next(seat.line()));
+            self.wishes.push_back(Wish::Next(seat.line()));
         }
         self.net.close(id);
         Fate::Wait

@@ -132,7 +132,9 @@ pub struct Server<N: Net = System> {
     gx: Vec<u8>,
     blank: Work,
     gateways: Gateways,
-    wishes: Vec<Wish>,
+    wishes: VecDeque<Wish>,
+    /// Clients that were given kept connections in the turn before.
+    untold: VecDeque<PeerId>,
     budget: Budget,
     /// Another number in each turn, and whenever more is received within one.
     moment: u64,
@@ -226,7 +228,8 @@ impl<N: Net> Server<N> {
             gx: Vec::new(),
             blank: Work::default(),
             gateways: Gateways::default(),
-            wishes: Vec::new(),
+            wishes: VecDeque::new(),
+            untold: VecDeque::new(),
             budget: Budget::new(limits.spool_total),
             moment: 0,
             now: net.now(),
@@ -315,6 +318,7 @@ impl<N: Net> Server<N> {
         }
         self.ready = ready;
         waited?;
+        self.tell_kept(now);
         // Whoever yields from here on stands behind everyone who is ready now.
         for _ in 0..self.queue.len() {
             if let Some(id) = self.queue.pop_front() {
@@ -341,7 +345,7 @@ impl<N: Net> Server<N> {
     }
 
     fn timeout(&self, now: Millis) -> Option<Duration> {
-        if !self.queue.is_empty() {
+        if !self.queue.is_empty() || !self.untold.is_empty() {
             return Some(Duration::ZERO);
         }
         let timers = self.timers.timeout(now);

@@ -3,7 +3,6 @@
 //! in `dialing.rs`.
 
 use std::ops::Range;
-use std::rc::Rc;
 
 use super::client::{Pending, Phase};
 use super::conversation::Stop;
@@ -51,7 +50,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     fn wish(&mut self) {
-        self.cx.wishes.push(Wish::Gateway(self.id));
+        self.cx.wishes.push_back(Wish::Gateway(self.id));
     }
 
     /// Takes one step of an exchange that a program answers.
@@ -124,13 +123,13 @@ impl<N: Net> Serving<'_, '_, N> {
                 Stop::Over if gateway.is_reusable() => Parting::Keep,
                 Stop::Over | Stop::Redirect(_) if gateway.is_process() => {
                     let complaints = std::mem::take(&mut gateway.complaints);
-                    Parting::Leave(Rc::clone(&relay.plan), complaints)
+                    Parting::Leave(relay.plan.clone(), complaints)
                 }
                 // It may be ill; others are asked first for a while.
                 Stop::Fail(failure) if gateway.is_ill(failure.trouble) => Parting::Unreachable,
                 Stop::Over | Stop::Redirect(_) | Stop::Fail(_) | Stop::Refuse(_) => Parting::Close,
             };
-            self.cx.wishes.push(Wish::Part(gateway.id, parting));
+            self.cx.wishes.push_back(Wish::Part(gateway.id, parting));
         }
         match stop {
             Stop::Over => {
@@ -169,7 +168,6 @@ impl<N: Net> Serving<'_, '_, N> {
             return false;
         }
         match trouble {
-            Trouble::Spent => true,
             Trouble::NotReached | Trouble::Shortage => !gateway.is_open && relay.has_another(),
             Trouble::Ended if gateway.origin == Origin::Kept => {
                 self.with_head(|_, head| head.method.is_idempotent())
@@ -242,7 +240,7 @@ impl<N: Net> Serving<'_, '_, N> {
     fn stop_late(&mut self, mut relay: Box<Relay>) -> Step {
         let is_gone = relay.gone_at(self.cx.limits) <= self.cx.now;
         if matches!(relay.stage, Stage::Waiting(_)) {
-            self.cx.wishes.push(Wish::Nothing(self.id));
+            self.cx.wishes.push_back(Wish::Nothing(self.id));
         }
         let stop = match &mut relay.stage {
             _ if is_gone => Stop::Fail(Failure::late("the client seems to have gone")),

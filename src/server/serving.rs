@@ -4,6 +4,7 @@
 //! over at its end is kept in the client's [`Work`]. How a request becomes an answer is told in
 //! `exchange.rs`, how bytes leave in `sending.rs`.
 
+use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
 
@@ -42,7 +43,7 @@ pub(super) struct Cx<'a, N> {
     /// Where what programs say is received. Empty until one does.
     pub(super) gx: &'a mut Vec<u8>,
     /// What the loop is to do for clients once this one was served.
-    pub(super) wishes: &'a mut Vec<Wish>,
+    pub(super) wishes: &'a mut VecDeque<Wish>,
     /// How much request content may be kept.
     pub(super) budget: &'a Budget,
     pub(super) now: Millis,

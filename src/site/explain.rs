@@ -140,7 +140,7 @@ impl Site {
         let mut found = Whereabouts::default();
         if let Some((finder, pattern)) = rule.program() {
             found.program = Some(finder.to_string());
-            match finder.find(path, pattern) {
+            match finder.find(path, pattern, None) {
                 Ok(script) => found.script = Some(script),
                 Err(absence) => found.missing = Some(Finder::why(&absence)),
             }

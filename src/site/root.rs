@@ -9,8 +9,9 @@ use std::fs::File;
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rustix::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags, Statx};
 use rustix::fs::{StatxAttributes, StatxFlags};
 use rustix::io::Errno;
@@ -21,6 +22,9 @@ use super::walk;
 /// does not become ours. (`openat2` refuses flags it does not know, so all of these are meant.)
 pub(super) const READ: OFlags =
     OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// How many roots have been opened.
+static OPENED: AtomicU64 = AtomicU64::new(0);
 
 /// How often a lookup that a rename got in the way of is begun again.
 const MAX_RACES: u32 = 8;
@@ -41,6 +45,7 @@ pub enum Symlinks {
 #[derive(Debug)]
 pub(super) struct Root {
     directory: OwnedFd,
+    number: u64,
     path: PathBuf,
     symlinks: Symlinks,
     lookup: Lookup,
@@ -112,7 +117,9 @@ impl Root {
             Ok(_) => Lookup::Kernel,
             Err(_) => Lookup::Walk,
         };
-        Ok(Root { directory, path: path.to_owned(), symlinks: Symlinks::default(), lookup })
+        let number = OPENED.fetch_add(1, Ordering::Relaxed);
+        let (path, symlinks) = (path.to_owned(), Symlinks::default());
+        Ok(Root { directory, number, path, symlinks, lookup })
     }
 
     pub(super) fn set_symlinks(&mut self, symlinks: Symlinks) {
@@ -134,9 +141,9 @@ impl Root {
         &self.path
     }
 
-    /// What tells it from all other roots there are.
-    pub(super) fn number(&self) -> RawFd {
-        self.directory.as_raw_fd()
+    /// What tells it from all other roots that there are or have been.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Opens the file or directory at `path`, relative to this root and without dot segments; the

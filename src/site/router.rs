@@ -2,7 +2,7 @@
 //! [`super::rule`]; what a pattern may look like, to `pattern.rs`.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -312,7 +312,7 @@ pub(super) struct Table {
     routes: Vec<Rc<Compiled>>,
     trie: Node,
     /// For each set of routes that some path has matched: what holds there.
-    rules: RefCell<HashMap<Vec<usize>, Rc<Rule>>>,
+    rules: RefCell<BTreeMap<Vec<usize>, Rc<Rule>>>,
     content_limit: u64,
     /// What the patterns of programs say that paths end in.
     endings: Vec<Box<[u8]>>,

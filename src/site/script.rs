@@ -1,6 +1,7 @@
 //! Which script a path means to the program behind a route, and the plan that a program answers by.
 //! Who carries the plan out is not known here.
 
+use std::cell::RefCell;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
@@ -16,11 +17,18 @@ use super::pattern::Pattern;
 use super::program::{Cgi, FastCgi, Kind, Plan, Program, Scgi, Scripts};
 use super::root::{self, Absence, Root};
 use super::rule::KNOWN_METHODS;
-use super::{Answer, Errand, Site, options};
+use super::watch::{Lead, Trail, Watches};
+use super::{Answer, Errand, Now, Site, options};
 use crate::gateway::{Script, origin};
 use crate::http::framing::Length;
 use crate::http::method::Method;
 use crate::http::status::Status;
+
+/// How long it is believed of a directory that it is one, where nothing else is told of it.
+const CHECK_AFTER_MS: u64 = 1000;
+
+/// So many directories of scripts are known at most; in others it is looked each time.
+const MAX_DIRECTORIES: usize = 64;
 
 /// A program that answers, and how its scripts are found.
 #[derive(Debug)]
@@ -30,6 +38,24 @@ pub(super) struct Finder {
     scripts: Option<Root>,
     /// Absolute: what stands for the host's documents where the program names nothing else.
     documents: Option<PathBuf>,
+    /// The directories below its root in which scripts of an application were seen.
+    directories: RefCell<Vec<Sighted>>,
+}
+
+/// A directory that was seen to be one.
+#[derive(Debug)]
+struct Sighted {
+    below: Box<[u8]>,
+    at_ms: u64,
+    /// What leads to it, if it is watched.
+    trail: Option<Trail>,
+}
+
+impl Sighted {
+    /// Whether it need not be looked at again.
+    fn is_fresh(&self, now: Now) -> bool {
+        now.monotonic_ms.saturating_sub(self.at_ms) < CHECK_AFTER_MS
+    }
 }
 
 impl Finder {
@@ -66,15 +92,22 @@ impl Finder {
             return Err("the program is nowhere: it has no endpoint".to_owned());
         }
         let documents = documents.and_then(|documents| path::absolute(documents).ok());
-        Ok(Finder { program: Rc::new(program), scripts, documents })
+        let directories = RefCell::default();
+        Ok(Finder { program: Rc::new(program), scripts, documents, directories })
     }
 
     pub(super) fn program(&self) -> &Rc<Program> {
         &self.program
     }
 
-    /// The script that is meant by `path`, which `pattern` matches.
-    pub(super) fn find(&self, path: &[u8], pattern: &Pattern) -> Result<Script, Absence> {
+    /// The script that is meant by `path`, which `pattern` matches. Without `watches`, all is looked
+    /// for anew.
+    pub(super) fn find(
+        &self,
+        path: &[u8],
+        pattern: &Pattern,
+        watches: Option<(&Watches, Now)>,
+    ) -> Result<Script, Absence> {
         let mounted = || Script {
             name: pattern.prefix(path).to_vec(),
             path_info: path[pattern.prefix(path).len()..].to_vec(),
@@ -88,7 +121,12 @@ impl Finder {
             Kind::Cgi(Cgi { scripts: Scripts::Below(_), .. }) => self.first(path, pattern)?,
             Kind::FastCgi(FastCgi { root: Some(root), index, whole_path, .. }) => {
                 let below = if *whole_path { &path[1..] } else { pattern.rest(path) };
-                elsewhere(root, index.as_deref(), path, below, pattern.suffix())?
+                let script = elsewhere(root, index.as_deref(), path, below, pattern.suffix())?;
+                let lead = &script.name[path.len() - below.len()..];
+                if self.stands_behind_file(root, lead, watches) {
+                    return Err(Absence::Missing);
+                }
+                script
             }
             Kind::FastCgi(FastCgi { root: None, .. }) | Kind::Scgi(Scgi { root: None, .. }) => {
                 mounted()
@@ -98,6 +136,46 @@ impl Finder {
             }
             Kind::Proxy(_) => Script::default(),
         })
+    }
+
+    /// Whether what is at `lead` below `root` would be in a file, as `picture.jpg/x.php`: PHP runs
+    /// the picture when it is asked for that (`cgi.fix_pathinfo`). Where we see the same files,
+    /// nobody gets to ask.
+    fn stands_behind_file(
+        &self,
+        root: &Path,
+        lead: &[u8],
+        watches: Option<(&Watches, Now)>,
+    ) -> bool {
+        let look = || {
+            let file = root.join(OsStr::from_bytes(lead));
+            fs::accessat(CWD, &file, Access::EXISTS, AtFlags::empty())
+        };
+        let Some((watches, now)) = watches else { return look() == Err(Errno::NOTDIR) };
+        let below = &lead[..memchr::memrchr(b'/', lead).unwrap_or(0)];
+        let mut directories = self.directories.borrow_mut();
+        let known = directories.iter().find(|known| *known.below == *below && known.is_fresh(now));
+        if let Some(trail) = known.and_then(|known| known.trail.as_ref()) {
+            watches.listen(now);
+            if trail.is_untouched() {
+                return false;
+            }
+        }
+        let is_known = known.is_some();
+        directories.retain(|known| known.is_fresh(now));
+        let found = look();
+        if found.is_err() || is_known || directories.len() >= MAX_DIRECTORIES {
+            return found == Err(Errno::NOTDIR);
+        }
+        let trail = Root::open_directory(root).ok().and_then(|root| {
+            match watches.lead(&root, below, now) {
+                Lead::Watched(trail) => Some(trail),
+                Lead::Unwatched | Lead::Nowhere(_) => None,
+            }
+        });
+        directories.push(Sighted { below: below.into(), at_ms: now.monotonic_ms, trail });
+        // It may have become another one before it was watched.
+        look() == Err(Errno::NOTDIR)
     }
 
     /// Below which directory the scripts are, as far as it is known.
@@ -184,25 +262,19 @@ fn elsewhere(
     suffix: &[u8],
 ) -> Result<Script, Absence> {
     let start = path.len() - below.len();
-    let end = script_end(below, index, suffix);
-    let (lead, path_info) = below.split_at(end);
-    let mut lead = lead.to_vec();
-    if lead.is_empty() || lead.ends_with(b"/") {
-        lead.extend_from_slice(index.unwrap_or_default().as_bytes());
-    }
-    if is_hidden(&lead) {
-        return Err(Absence::Missing);
-    }
-    let file = root.join(OsStr::from_bytes(&lead));
-    // PHP runs `/picture.jpg` when it is asked for `/picture.jpg/x.php` (`cgi.fix_pathinfo`). Where
-    // we see the same files, nobody gets to ask.
-    if fs::accessat(CWD, &file, Access::EXISTS, AtFlags::empty()) == Err(Errno::NOTDIR) {
+    let end = start + script_end(below, index, suffix);
+    let (lead, path_info) = path.split_at(end);
+    let is_directory = end == start || lead.ends_with(b"/");
+    let index = index.filter(|_| is_directory).unwrap_or_default();
+    let name = [lead, index.as_bytes()].concat();
+    let lead = &name[start..];
+    if is_hidden(lead) {
         return Err(Absence::Missing);
     }
     Ok(Script {
-        name: [&path[..start], &lead].concat(),
+        file: Some(root.join(OsStr::from_bytes(lead))),
+        name,
         path_info: path_info.to_vec(),
-        file: Some(file),
         root: Some(root.to_owned()),
     })
 }
@@ -228,12 +300,13 @@ impl Site {
             return Ok(Answer::Reply(options(KNOWN_METHODS, &rule.fields.success)));
         }
         let content_limit = rule.content_limit;
+        let find = || finder.find(path, pattern, Some((&self.watches, inquiry.now)));
         if matches!(inquiry.head.length, Some(Length::Known(length)) if length > content_limit) {
             return Ok(Answer::Reply(self.error(errand, Status::CONTENT_TOO_LARGE, &[])));
         }
-        let found = match finder.find(path, pattern) {
+        let found = match find() {
             // The cache holds descriptors that this request needs more.
-            Err(Absence::Busy) if self.cache.close_files() => finder.find(path, pattern),
+            Err(Absence::Busy) if self.cache.close_files() => find(),
             other => other,
         };
         let script = match found {

@@ -7,13 +7,12 @@
 //! server, has said. All other `X-Forwarded-` fields of the client are left out, since an origin
 //! could not tell who wrote them.
 
-use std::io::Write as _;
 use std::net::IpAddr;
 
 use httparse::Header;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encode};
 
-use crate::gateway::{Call, compare};
+use crate::gateway::{Call, compare, write_address};
 use crate::http::fields::{self, Fields, Name};
 use crate::http::framing::{Encoder, Length};
 use crate::http::head::Head;
@@ -125,7 +124,8 @@ pub fn target(asked: &Target<'_>, path: &[u8], strip: Option<&str>, out: &mut Ve
     let strip = strip.unwrap_or("").trim_end_matches('/').as_bytes();
     let path = without(path, strip);
     let spelled = asked.path().map_or(&b"/"[..], |path| without(path.as_bytes(), strip));
-    let escaped = if percent_decode(spelled).eq(path.iter().copied()) {
+    let is_plain = spelled == path && !path.contains(&b'%');
+    let escaped = if is_plain || percent_decode(spelled).eq(path.iter().copied()) {
         percent_encode(spelled, ESCAPED_PATH)
     } else {
         percent_encode(path, PATH)
@@ -267,48 +267,60 @@ fn write_forwarding(call: &Call<'_>, out: &mut Vec<u8>) {
     // Behind an open quotation mark, what is appended would be a part of what the client said.
     let is_valid = values(&head.fields, "Forwarded").all(is_forwarded);
     let known = values(&head.fields, "Forwarded").filter(|_| is_valid);
-    write_extended("Forwarded", known, &forwarded(client, head.authority), out);
+    write_extended("Forwarded", known, out, |out| write_forwarded(client, head.authority, out));
     let known = values(&head.fields, FORWARDED_FOR);
-    let address = client.map_or_else(|| "unknown".to_owned(), |client| client.to_string());
-    write_extended(FORWARDED_FOR, known, address.as_bytes(), out);
+    write_extended(FORWARDED_FOR, known, out, |out| match client {
+        Some(address) => write_address(address, out),
+        None => out.extend_from_slice(b"unknown"),
+    });
     if !head.authority.is_empty() {
         fields::write(out, "X-Forwarded-Host", head.authority.as_bytes());
     }
     fields::write(out, "X-Forwarded-Proto", b"http");
     // RFC 9110 §7.6.3: the version is the one that the request was received in.
     let via = if head.minor_version == 0 { &b"1.0 oneloop"[..] } else { b"1.1 oneloop" };
-    write_extended("Via", values(&head.fields, "Via"), via, out);
+    let known = values(&head.fields, "Via");
+    write_extended("Via", known, out, |out| out.extend_from_slice(via));
 }
 
-/// Writes one line of `name`: the values that were there, and `member` as the last.
+/// Writes one line of `name`: the values that were there, and what `member` writes as the last.
 fn write_extended<'a>(
     name: &str,
     known: impl Iterator<Item = &'a [u8]>,
-    member: &[u8],
     out: &mut Vec<u8>,
+    member: impl FnOnce(&mut Vec<u8>),
 ) {
-    let mut value = Vec::new();
-    known.for_each(|known| append_member(&mut value, known));
-    append_member(&mut value, member);
-    fields::write(out, name, &value);
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b": ");
+    for known in known.filter(|known| !known.is_empty()) {
+        out.extend_from_slice(known);
+        out.extend_from_slice(b", ");
+    }
+    member(out);
+    out.extend_from_slice(b"\r\n");
 }
 
-/// What this server has to say in Forwarded (RFC 7239 §4).
-fn forwarded(client: Option<IpAddr>, authority: &str) -> Vec<u8> {
-    let mut element = match client {
-        Some(IpAddr::V4(address)) => format!("for={address}"),
-        Some(IpAddr::V6(address)) => format!("for=\"[{address}]\""),
-        None => "for=unknown".to_owned(),
+/// Appends what this server has to say in Forwarded (RFC 7239 §4).
+fn write_forwarded(client: Option<IpAddr>, authority: &str, out: &mut Vec<u8>) {
+    out.extend_from_slice(b"for=");
+    match client {
+        Some(address @ IpAddr::V4(_)) => write_address(address, out),
+        Some(address @ IpAddr::V6(_)) => {
+            out.extend_from_slice(b"\"[");
+            write_address(address, out);
+            out.extend_from_slice(b"]\"");
+        }
+        None => out.extend_from_slice(b"unknown"),
     }
-    .into_bytes();
-    // An authority has neither quotation marks nor backslashes: nothing is to be escaped.
-    if fields::is_name(authority.as_bytes()) {
-        write!(element, ";host={authority}").expect("a vector takes all bytes");
-    } else if !authority.is_empty() {
-        write!(element, ";host=\"{authority}\"").expect("a vector takes all bytes");
+    if !authority.is_empty() {
+        // It has neither quotation marks nor backslashes: nothing is to be escaped.
+        let is_token = fields::is_name(authority.as_bytes());
+        let quotes: &[u8] = if is_token { b"" } else { b"\"" };
+        for piece in [b";host=", quotes, authority.as_bytes(), quotes] {
+            out.extend_from_slice(piece);
+        }
     }
-    element.extend_from_slice(b";proto=http");
-    element
+    out.extend_from_slice(b";proto=http");
 }
 
 /// Whether `value` is a well-formed Forwarded (RFC 7239 §4).

@@ -4,7 +4,9 @@
 //! Read as strictly as a client's head: what another reader could take for something else is not
 //! passed on, for that other reader may be a cache or a proxy between this server and the client.
 
-use httparse::{EMPTY_HEADER, Error, Header};
+use std::mem::MaybeUninit;
+
+use httparse::{Error, Header, ParserConfig};
 
 use crate::gateway::response_fields::FieldBlock;
 use crate::gateway::{BadGateway, MAX_HEAD_BYTES, ResponseHead, compare};
@@ -84,12 +86,12 @@ fn check_status_line(line: &[u8]) -> Result<(), BadGateway> {
     }
 }
 
-/// Room for the field lines of one head.
-pub(super) struct Space<'a>([Header<'a>; MAX_FIELDS]);
+/// Room for the field lines of one head, written only as far as needed.
+pub(super) struct Space<'a>([MaybeUninit<Header<'a>>; MAX_FIELDS]);
 
 impl Default for Space<'_> {
     fn default() -> Self {
-        Space([EMPTY_HEADER; MAX_FIELDS])
+        Space([const { MaybeUninit::uninit() }; MAX_FIELDS])
     }
 }
 
@@ -122,8 +124,9 @@ impl<'a> Head<'a> {
     /// # Errors
     /// For a line that is malformed, and for more than [`MAX_FIELDS`] of them.
     pub(super) fn parse(bytes: &'a [u8], space: &'a mut Space<'a>) -> Result<Self, BadGateway> {
-        let mut response = httparse::Response::new(&mut space.0);
-        match response.parse(bytes) {
+        let mut response = httparse::Response::new(&mut []);
+        let parser = ParserConfig::default();
+        match parser.parse_response_with_uninit_headers(&mut response, bytes, &mut space.0) {
             Ok(httparse::Status::Complete(used)) if used == bytes.len() => {}
             Ok(_) => return Err(BadGateway("the response's head ends before its empty line")),
             Err(error) => return Err(BadGateway(why(error))),
@@ -215,9 +218,11 @@ impl<'a> Head<'a> {
 
     /// The fields, made fit to be passed on.
     fn block(&self) -> Result<FieldBlock, BadGateway> {
-        let mut block = FieldBlock::default();
-        for line in self.fields.lines() {
-            block.add(line.name.as_bytes(), line.value)?;
+        let lines = self.fields.lines();
+        let room = lines.iter().map(|line| line.name.len() + line.value.len() + b": \r\n".len());
+        let mut block = FieldBlock::with_room(room.sum());
+        for line in lines {
+            block.add_valid(line.name.as_bytes(), line.value)?;
         }
         Ok(block)
     }

@@ -352,3 +352,59 @@ fn an_application_with_scripts_of_its_own_is_told_which() {
         ],
     );
 }
+
+/// The status where nothing is, else 0.
+fn status_at(site: &Site, milliseconds: u64, target: &str) -> u16 {
+    match answer_at(site, at(milliseconds), &format!("GET {target}"), &[]) {
+        Answer::Reply(reply) => reply.status.code(),
+        Answer::Gateway(_) => 0,
+        Answer::Content { .. } | Answer::Later(_) => panic!("{target}"),
+    }
+}
+
+#[test]
+fn a_directory_of_scripts_that_becomes_a_file_is_one_at_once() {
+    let scratch = scripts();
+    let root = scratch.www();
+    let site = Router::new().program("/*", fastcgi(root.to_str(), None)).build().unwrap();
+    for target in ["/a.py", "/deep/er/b.py", "/deep/er/b.py", "/deep/er/nothing.py"] {
+        assert_eq!(status_at(&site, 0, target), 0, "{target}");
+    }
+    fs::rename(root.join("deep"), root.join("away")).unwrap();
+    assert_eq!(status_at(&site, 1, "/deep/er/b.py"), 0, "an application may see it elsewhere");
+    fs::write(root.join("deep"), "a picture").unwrap();
+    assert_eq!(status_at(&site, 2, "/deep/er/b.py"), 404);
+    assert_eq!(status_at(&site, 3, "/deep/index.php"), 404);
+    assert_eq!(status_at(&site, 4, "/a.py"), 0);
+    fs::remove_file(root.join("deep")).unwrap();
+    fs::rename(root.join("away"), root.join("deep")).unwrap();
+    assert_eq!(status_at(&site, 5, "/deep/er/b.py"), 0);
+}
+
+#[test]
+fn a_root_of_scripts_that_becomes_another_one_is_seen_within_a_second() {
+    let scratch = scripts();
+    let current = scratch.0.join("current");
+    symlink("www", &current).unwrap();
+    let site = Router::new().program("/*", fastcgi(current.to_str(), None)).build().unwrap();
+    assert_eq!(status_at(&site, 0, "/deep/index.php"), 0);
+    fs::create_dir(scratch.0.join("next")).unwrap();
+    fs::write(scratch.0.join("next/deep"), "a picture").unwrap();
+    symlink("next", scratch.0.join("link")).unwrap();
+    fs::rename(scratch.0.join("link"), &current).unwrap();
+    assert_eq!(status_at(&site, 1000, "/deep/index.php"), 404);
+}
+
+#[test]
+fn directories_of_scripts_may_be_many() {
+    let scratch = Scratch::new();
+    for number in 0..100 {
+        scratch.write(&format!("{number}/a.py"), "");
+    }
+    let root = scratch.www();
+    let site = Router::new().program("/*", fastcgi(root.to_str(), None)).build().unwrap();
+    for number in (0..100).chain(0..100) {
+        assert_eq!(status_at(&site, number, &format!("/{number}/a.py")), 0);
+    }
+    assert_eq!(site.watches.held(), 1 + 64);
+}
