@@ -1,8 +1,9 @@
 //! The instructions of one exchange: `cargo bench --bench instructions`.
 //!
-//! The server runs under valgrind and answers a small hot file on one persistent connection, once
-//! so often and once twice as often. What lies between the two, divided, is one exchange: a whole
-//! turn of the loop, from `epoll_wait` to `epoll_wait`. Only instructions of user space count.
+//! A hot file of 1 KiB is asked for on one persistent connection, once so often and once twice as
+//! often, under valgrind. What lies between the two, divided, is one exchange: a whole turn of the
+//! loop. The server runs over a network that is not there: read, parse, route, answer, write, and
+//! nothing of mio, libc or the kernel. The last row is the whole program with them, in user space.
 //!
 //! Fails if there are more than were recorded here. Without valgrind it says so and judges nothing.
 
@@ -17,60 +18,139 @@ mod client;
 #[path = "../tests/support/folder.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod folder;
+#[path = "instructions/null.rs"]
+mod null;
 #[path = "../tests/support/running.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod running;
 
+use std::env;
 use std::fs;
-use std::process::{Command, ExitCode};
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::rc::Rc;
 
 use browser::BROWSER;
 use folder::Folder;
+use null::{Null, Seen};
+use oneloop::server::access_log::{AccessLog, AccessLogOptions};
+use oneloop::server::{Limits, Server};
+use oneloop::site::files::Files;
+use oneloop::site::router::Router;
 use running::Daemon;
 
-/// What was measured when this was last looked at, with the fields that a browser sends and
-/// without. Lower them when less is needed.
-const RECORDED: [(&str, &str, f64); 2] = [("plain", "", 6_900.0), ("browser", BROWSER, 17_455.0)];
+/// A way to ask, and what was measured when this was last looked at. Lower it when less is needed.
+struct Row {
+    name: &'static str,
+    path: &'static str,
+    fields: &'static str,
+    /// How often it is asked before an answer is waited for.
+    depth: usize,
+    recorded: f64,
+}
+
+const ROWS: [Row; 5] = [
+    Row { name: "plain", path: "/small.txt", fields: "", depth: 1, recorded: 0.0 },
+    Row { name: "pipelined", path: "/small.txt", fields: "", depth: 16, recorded: 0.0 },
+    Row { name: "browser", path: "/small.txt", fields: BROWSER, depth: 1, recorded: 0.0 },
+    Row { name: "304", path: "/small.txt", fields: "If-None-Match: *\r\n", depth: 1, recorded: 0.0 },
+    Row { name: "404", path: "/nothing.txt", fields: "", depth: 1, recorded: 0.0 },
+];
+
+/// The plain row by the whole program.
+const WHOLE: f64 = 0.0;
 
 /// What it may become before it counts as worse.
 const TOLERANCE: f64 = 1.05;
 
-/// The issue that set out to make it fast wants fewer than these, without a browser's fields.
+/// The issue that set out to make it fast wants fewer than these for the plain row.
 const GOAL: f64 = 3000.0;
 
-/// What a browser sends beside them.
+/// What a browser sends beside its fields.
 const CODING: &str = "Accept-Encoding: gzip, deflate, br, zstd\r\n";
 
 /// Exchanges of the first run.
 const EXCHANGES: u32 = 2000;
 
+/// Tells this program that it is the server, and what of: row, exchanges, root.
+const SERVE: &str = "--serve";
+
 fn main() -> ExitCode {
-    if Command::new("valgrind").arg("--version").output().is_err() {
+    let arguments: Vec<String> = env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == SERVE) {
+        serve(&arguments[at + 1..]);
+        return ExitCode::SUCCESS;
+    }
+    if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
         println!("instructions: valgrind is not installed, so nothing is measured");
         return ExitCode::SUCCESS;
     }
-    let mut has_failed = false;
-    println!("{:<10}{:>14}{:>12}", "request", "instructions", "recorded");
-    for (name, fields, recorded) in RECORDED {
-        let coding = if fields.is_empty() { "" } else { CODING };
-        let request = format!("GET /small.txt HTTP/1.1\r\nHost: localhost\r\n{fields}{coding}\r\n");
-        let one = run(&request, EXCHANGES);
-        let two = run(&request, 2 * EXCHANGES);
-        #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-        let each = (two - one) as f64 / f64::from(EXCHANGES);
-        let is_worse = each > recorded * TOLERANCE;
-        has_failed |= is_worse;
-        let verdict = if is_worse { "  more than before" } else { "" };
-        println!("{name:<10}{each:>14.0}{recorded:>12.0}{verdict}");
-    }
-    println!("the goal, plain: below {GOAL:.0}");
-    if has_failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-/// The instructions of a server from its start to its end, with so many exchanges.
-fn run(request: &str, exchanges: u32) -> u64 {
     let folder = Folder::new();
     folder.write("www/small.txt", vec![b'x'; 1024]);
+    println!("{:<20}{:>14}{:>12}", "exchange", "instructions", "recorded");
+    let mut is_worse = false;
+    for (at, row) in ROWS.iter().enumerate() {
+        let count = |exchanges| over_nothing(&folder, at, exchanges);
+        is_worse |= report(row.name, difference(count), row.recorded);
+    }
+    let each = difference(|exchanges| whole(&folder, &request(&ROWS[0]), exchanges));
+    is_worse |= report("plain, whole program", each, WHOLE);
+    println!("the goal, plain: below {GOAL:.0}");
+    if is_worse { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
+
+/// Instructions of one exchange, if so many are as many as `count` says.
+fn difference(count: impl Fn(u32) -> u64) -> f64 {
+    let (one, two) = (count(EXCHANGES), count(2 * EXCHANGES));
+    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let difference = two.saturating_sub(one) as f64;
+    difference / f64::from(EXCHANGES)
+}
+
+/// Prints a row; whether it is worse than it was.
+fn report(name: &str, each: f64, recorded: f64) -> bool {
+    let is_worse = each > recorded * TOLERANCE;
+    let verdict = if is_worse { "  more than before" } else { "" };
+    println!("{name:<20}{each:>14.0}{recorded:>12.0}{verdict}");
+    is_worse
+}
+
+fn request(row: &Row) -> String {
+    let Row { path, fields, depth, .. } = *row;
+    let coding = if fields == BROWSER { CODING } else { "" };
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{coding}\r\n").repeat(depth)
+}
+
+/// All instructions of a server over no network.
+fn over_nothing(folder: &Folder, row: usize, exchanges: u32) -> u64 {
+    let counts = folder.path().join("counts");
+    let mut command = valgrind(&counts);
+    command.arg(env::current_exe().unwrap()).args([SERVE, &row.to_string()]);
+    command.arg(exchanges.to_string()).arg(folder.path().join("www"));
+    assert!(command.status().unwrap().success());
+    total(&counts)
+}
+
+/// Is that server.
+fn serve(arguments: &[String]) {
+    let [row, exchanges, root] = arguments else { panic!("row, exchanges, root") };
+    let row = &ROWS[row.parse::<usize>().unwrap()];
+    let (exchanges, depth) = (exchanges.parse::<u32>().unwrap(), row.depth);
+    let seen = Rc::new(Seen::default());
+    let net = Null::new(request(row), &seen);
+    let site = Router::new().files("/*", Files::new(root).unwrap()).build().unwrap();
+    let limits = Limits { persistent_requests: u32::MAX, ..Limits::default() };
+    let log = AccessLog::open(&AccessLogOptions::default()).unwrap();
+    let mut server = Server::over(net, site, limits, log);
+    seen.listener.set(Some(server.add_listener("127.0.0.1:1".parse().unwrap())));
+    while (seen.answers.get() as usize) * depth < exchanges as usize {
+        server.turn().unwrap();
+    }
+    assert!(seen.length.get() > 0);
+}
+
+/// All instructions of the program in user space, from its start to its end.
+fn whole(folder: &Folder, request: &str, exchanges: u32) -> u64 {
     let file = folder.write(
         "oneloop.toml",
         "[server]\nlisten = \"127.0.0.1:0\"\n[log]\naccess = { to = \"none\" }\n\
@@ -78,9 +158,10 @@ fn run(request: &str, exchanges: u32) -> u64 {
     );
     let counts = folder.path().join("counts");
     let mut command = Command::new("sh");
-    command.args(["-c", "exec \"$0\" \"$@\" 2>&1", "valgrind", "--tool=callgrind"]);
-    command.arg(format!("--callgrind-out-file={}", counts.display()));
-    command.arg("-q").arg(env!("CARGO_BIN_EXE_oneloop")).arg("-c").arg(file);
+    command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]);
+    let valgrind = valgrind(&counts);
+    command.arg(valgrind.get_program()).args(valgrind.get_args());
+    command.arg(env!("CARGO_BIN_EXE_oneloop")).arg("-c").arg(file);
     let daemon = Daemon::spawn(command);
     let mut client = daemon.connect();
     for _ in 0..exchanges {
@@ -90,6 +171,19 @@ fn run(request: &str, exchanges: u32) -> u64 {
     drop(client);
     daemon.signal("TERM");
     assert_eq!(daemon.wait(), Some(0));
+    total(&counts)
+}
+
+/// Runs what is added to it, and writes its counts to `file`.
+fn valgrind(file: &Path) -> Command {
+    let mut command = Command::new("valgrind");
+    command.args(["-q", "--tool=callgrind"]);
+    command.arg(format!("--callgrind-out-file={}", file.display()));
+    command
+}
+
+/// How many instructions `counts` says that there were.
+fn total(counts: &Path) -> u64 {
     let counts = fs::read_to_string(counts).unwrap();
     let total = counts.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap();
     total.trim().parse().unwrap()

@@ -29,12 +29,12 @@ mod serving;
 mod sim;
 pub mod spawner;
 mod spool;
+mod start;
 #[cfg(test)]
 mod tests;
 pub mod timers;
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use crate::http::date::Stamp;
 use crate::site::Site;
-use access_log::{AccessLog, AccessLogOptions};
+use access_log::AccessLog;
 use client::{Client, Fate, Pending, Work};
 use desk::Desk;
 use dialing::Wish;
@@ -55,62 +55,11 @@ use net::{Net, Ready, System, Wake};
 use peers::{Peer, PeerId, Peers};
 use serving::{Cx, GATHERED, Occasion, serve};
 use spool::Budget;
+pub use start::{Options, StartError};
 use timers::{Millis, Timers};
 
 /// Bytes of the receive buffer, and at least twice what a head may have.
 const RECEIVE: usize = 64 << 10;
-
-/// What a server is started with.
-#[derive(Clone, Debug, Default)]
-pub struct Options {
-    /// Where to listen; several at once are fine.
-    pub listen: Vec<Address>,
-    /// The limits.
-    pub limits: Limits,
-    /// The access log.
-    pub access_log: AccessLogOptions,
-}
-
-/// Why a server did not start.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address could not be listened on.
-    Listen(Address, io::Error),
-    /// The access log could not be opened.
-    AccessLog(io::Error),
-    /// The system has no epoll to give.
-    Poll(io::Error),
-}
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            StartError::Listen(address, error) => {
-                write!(f, "cannot listen on {address}: {error}")?;
-                match error.kind() {
-                    io::ErrorKind::AddrInUse => write!(
-                        f,
-                        "\nAnother program listens there already: end it, or choose another \
-                         address."
-                    ),
-                    io::ErrorKind::AddrNotAvailable => f.write_str(
-                        "\nThis machine has no such address: `ip address` shows which it has.",
-                    ),
-                    io::ErrorKind::PermissionDenied => write!(
-                        f,
-                        "\nPorts below 1024 need root or CAP_NET_BIND_SERVICE; a socket's path \
-                         needs a folder that may be written."
-                    ),
-                    _ => Ok(()),
-                }
-            }
-            StartError::AccessLog(error) => write!(f, "cannot open the access log: {error}"),
-            StartError::Poll(error) => write!(f, "cannot set up epoll: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// The server: a loop over `N`, the network.
 pub struct Server<N: Net = System> {
@@ -182,7 +131,7 @@ impl Server {
 
     fn listen(&mut self, address: &Address) -> io::Result<()> {
         let bound = address.bind()?;
-        let id = self.peers.insert(Peer::Listener(Listener::new(bound.address()?)));
+        let id = self.add_listener(bound.address()?);
         self.net.add_listener(bound, id)
     }
 
@@ -206,8 +155,9 @@ impl Server {
 }
 
 impl<N: Net> Server<N> {
-    /// A server over `net` that listens nowhere yet.
-    fn over(net: N, site: Site, mut limits: Limits, log: AccessLog) -> Self {
+    /// A server over another network than the system's, for tests and measurements. It listens
+    /// nowhere yet.
+    pub fn over(net: N, site: Site, mut limits: Limits, log: AccessLog) -> Self {
         // Whoever has no share of a turn would yield for ever.
         limits.turn_requests = limits.turn_requests.max(1);
         limits.turn_bytes = limits.turn_bytes.max(1);
@@ -243,6 +193,11 @@ impl<N: Net> Server<N> {
         };
         server.watch_health();
         server
+    }
+
+    /// Listens at `address`, where the network has a listener by the name that is returned.
+    pub fn add_listener(&mut self, address: Address) -> PeerId {
+        self.peers.insert(Peer::Listener(Listener::new(address)))
     }
 
     /// Where the server listens, with the ports it was given.

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::access_log::{AccessLog, AccessLogOptions, LogFormat, LogTarget};
-use super::listener::{Address, Listener};
+use super::listener::Address;
 use super::net::{Net, Ready, Wake};
-use super::peers::{Peer, PeerId};
+use super::peers::PeerId;
 use super::timers::Millis;
 use super::{Limits, Server};
 use crate::site::files::Files;
@@ -146,7 +146,7 @@ fn taking_in(net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay
     let log = AccessLog::open(log).unwrap();
     let mut server = Server::over(net, site.build().unwrap(), limits, log);
     let address = Address::Tcp(([192, 0, 2, 2], 80).into());
-    let listener = server.peers.insert(Peer::Listener(Listener::new(address)));
+    let listener = server.add_listener(address);
     server.net.listener = Some(listener);
     server.turn().unwrap();
     server

@@ -22,7 +22,7 @@ use fastrand::Rng;
 
 use super::access_log::{AccessLog, AccessLogOptions};
 use super::client::Client;
-use super::listener::{Address, Listener};
+use super::listener::Address;
 use super::peers::Peer;
 use super::timers::Millis;
 use super::{Limits, Server};
@@ -111,7 +111,7 @@ fn run(seed: u64, files: &Files) {
     // So small that a read can fill it.
     server.rx.truncate(random.usize(2 * limits.head_bytes..20_000));
     let address = Address::Tcp(([127, 0, 0, 1], 80).into());
-    let listener = server.peers.insert(Peer::Listener(Listener::new(address)));
+    let listener = server.add_listener(address);
     server.net.listen(listener);
     let mut turns = 0;
     while !server.net.is_over() {
