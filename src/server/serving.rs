@@ -11,6 +11,7 @@ use super::access_log::AccessLog;
 use super::client::{Client, Exchange, Fate, Pending, Phase, Work};
 use super::desk::Desk;
 use super::dialing::Wish;
+use super::kept::Kept;
 use super::limits::Limits;
 use super::net::Net;
 use super::peers::PeerId;
@@ -60,9 +61,9 @@ pub(super) struct Serving<'c, 'a, N> {
     pub(super) client: &'c mut Client,
     pub(super) cx: &'c mut Cx<'a, N>,
     /// Bytes received and not taken up, when the turn begins.
-    input: Vec<u8>,
+    input: Kept,
     /// Bytes of answers that the socket has not taken: `output[output_sent..]`.
-    pub(super) output: Vec<u8>,
+    pub(super) output: Kept,
     pub(super) output_sent: usize,
     pub(super) exchange: Exchange,
     /// Bytes received and sent in this turn, by clients and programs, at what they cost.
@@ -122,16 +123,17 @@ pub(super) fn serve<N: Net>(
     if client.ready.broken || (occasion == Occasion::Due && ends_silently(client)) {
         return (Fate::Close, Millis::NEVER);
     }
-    let work = client.work.take().map_or_else(Work::default, |work| *work);
+    let Work { input, output, sent, exchange } =
+        client.work.take().map_or_else(Work::default, |work| *work);
     let mut serving = Serving {
         id,
         paused_until: client.clock.paused_until(cx.now),
         client,
         cx,
-        input: work.input,
-        output: work.output,
-        output_sent: work.sent,
-        exchange: work.exchange,
+        input,
+        output,
+        output_sent: sent,
+        exchange,
         moved: 0,
         received: 0,
         sent: 0,
@@ -191,13 +193,15 @@ impl<N: Net> Serving<'_, '_, N> {
     /// The turn of this client. What is left of the input goes back where it came from.
     fn run(&mut self) -> Fate {
         let rx = std::mem::take(&mut self.cx.rx);
-        let kept = std::mem::take(&mut self.input);
-        rx[..kept.len()].copy_from_slice(&kept);
-        let mut window = 0..kept.len();
+        let mut window = 0..self.input.len();
+        if !window.is_empty() {
+            rx[window.clone()].copy_from_slice(&self.input);
+            self.input.clear();
+        }
         let fate = self.advance(rx, &mut window);
-        self.input = kept;
-        self.input.clear();
-        self.input.extend_from_slice(&rx[window]);
+        if !window.is_empty() {
+            self.input.extend_from_slice(&rx[window]);
+        }
         self.cx.rx = rx;
         fate
     }
@@ -325,8 +329,8 @@ impl<N: Net> Serving<'_, '_, N> {
     fn keep(self) -> Millis {
         let Serving { client, input, output, output_sent, exchange, received, sent, .. } = self;
         // A tunnel that is silent for long holds nothing of what went through it.
-        let input = if input.is_empty() { Vec::new() } else { input };
-        let output = if output.is_empty() { Vec::new() } else { output };
+        let input = if input.is_empty() { Kept::default() } else { input };
+        let output = if output.is_empty() { Kept::default() } else { output };
         let is_idle = input.is_empty() && output.is_empty() && client.connection.is_idle();
         client.work = (!is_idle && client.clock.phase != Phase::Linger)
             .then(|| Box::new(Work { input, output, sent: output_sent, exchange }));
