@@ -53,7 +53,13 @@ const ROWS: [Row; 5] = [
     Row { name: "plain", path: "/small.txt", fields: "", depth: 1, recorded: 0.0 },
     Row { name: "pipelined", path: "/small.txt", fields: "", depth: 16, recorded: 0.0 },
     Row { name: "browser", path: "/small.txt", fields: BROWSER, depth: 1, recorded: 0.0 },
-    Row { name: "304", path: "/small.txt", fields: "If-None-Match: *\r\n", depth: 1, recorded: 0.0 },
+    Row {
+        name: "304",
+        path: "/small.txt",
+        fields: "If-None-Match: *\r\n",
+        depth: 1,
+        recorded: 0.0,
+    },
     Row { name: "404", path: "/nothing.txt", fields: "", depth: 1, recorded: 0.0 },
 ];
 

@@ -1,4 +1,4 @@
-//! What things cost the daemon: system calls per request, memory per idle client.
+//! What things cost the daemon: system calls per request, memory per idle client, and after many.
 
 use std::fs;
 use std::path::PathBuf;
@@ -186,4 +186,35 @@ fn an_idle_client_costs_less_than_400_bytes() {
     assert_eq!(idle[0].get("/file.txt").text(), "0123456789", "they are all still there");
     let each = after.saturating_sub(before) / CLIENTS;
     assert!(each < 400, "{each} bytes for each idle client");
+}
+
+#[test]
+fn what_a_burst_of_clients_took_goes_back_to_the_system() {
+    const CLIENTS: u64 = 2_000;
+    const KEPT: usize = 12 << 10;
+    if !may_have_descriptors(2 * CLIENTS) {
+        return;
+    }
+    let folder = Folder::new();
+    folder.write("file.txt", "0123456789");
+    let daemon = Daemon::start(&["-q", "-p", "0", folder.path().to_str().unwrap()]);
+    let memory = || own_memory(daemon.child.id());
+    let mut witness = daemon.connect();
+    assert_eq!(witness.get("/file.txt").text(), "0123456789");
+    let before = memory();
+    for _ in 0..2 {
+        // Each is in the middle of a head.
+        let head = format!("GET /file.txt HTTP/1.1\r\nHost: a\r\nX-A: {}", "a".repeat(KEPT));
+        let mut burst: Vec<Client> = (0..CLIENTS).map(|_| daemon.connect()).collect();
+        for client in &mut burst {
+            client.send(&head);
+        }
+        wait_until("all heads are kept", || memory() > before + CLIENTS * KEPT as u64);
+        // They go as they come: in no order.
+        while !burst.is_empty() {
+            burst.swap_remove(7 * burst.len() / 11);
+        }
+        wait_until("an eighth is left at most", || memory() < before + CLIENTS * KEPT as u64 / 8);
+    }
+    assert_eq!(witness.get("/file.txt").text(), "0123456789");
 }

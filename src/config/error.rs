@@ -8,6 +8,9 @@ use std::fmt;
 use std::ops::Range;
 
 use toml::Spanned;
+use toml::de::DeValue;
+
+use super::reading::Value;
 
 /// Something wrong with what was said.
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +48,31 @@ impl Fault {
         let said_text = said.get_ref();
         let fault = Fault::new(said, format!("`{said_text}` is not {what}"));
         fault.help(suggestion(said_text, known, "it can be"))
+    }
+
+    /// The key `said` at `span` is none of `known`.
+    pub(super) fn unknown_key(span: Range<usize>, said: &str, known: &[&str]) -> Self {
+        let help = match (nearest(said, known), elsewhere(said)) {
+            (None, Some(place)) => place.to_owned(),
+            (Some(_), _) | (None, None) => suggestion(said, known, "known here:"),
+        };
+        Fault::at(span, &format!("unknown key `{said}`")).help(help)
+    }
+
+    /// Where `expected` should stand there is `value`.
+    pub(super) fn mismatch(value: &Value<'_>, expected: &str) -> Self {
+        let (found, is_bare) = match value.get_ref() {
+            DeValue::String(text) => (format!("{text:?}"), false),
+            DeValue::Integer(number) => (format!("`{number}`"), true),
+            DeValue::Float(number) => (format!("`{number}`"), true),
+            DeValue::Boolean(is_so) => (format!("`{is_so}`"), true),
+            DeValue::Datetime(time) => (format!("`{time}`"), true),
+            DeValue::Array(_) => ("a list".to_owned(), false),
+            DeValue::Table(_) => ("a table".to_owned(), false),
+        };
+        let fault = Fault::new(value, format!("expected {expected}, found {found}"));
+        let should_be_quoted = is_bare && expected.starts_with("a string");
+        if should_be_quoted { fault.help("a string stands in quotes") } else { fault }
     }
 }
 
@@ -172,28 +200,9 @@ fn elsewhere(name: &str) -> Option<&'static str> {
     })
 }
 
-/// A message of serde or of the TOML parser in this server's words. A message in a form that is not
-/// known here stays as it is; the tests show that all that come up are known.
+/// A message of the TOML parser in this server's words. A message in a form that is not known here
+/// stays as it is; the tests show that all that come up are known.
 fn translated(message: &str) -> String {
-    if let Some((name, known)) =
-        message.strip_prefix("unknown field `").and_then(|rest| rest.split_once("`, expected "))
-    {
-        // Every second piece between backticks is a name.
-        let known: Vec<_> = known.split('`').skip(1).step_by(2).collect();
-        let help = match (nearest(name, &known), elsewhere(name)) {
-            (None, Some(place)) => place.to_owned(),
-            (Some(_), _) | (None, None) => suggestion(name, &known, "known here:"),
-        };
-        return format!("unknown key `{name}`\n{help}");
-    }
-    if let Some(name) = message.strip_prefix("missing field ") {
-        return format!("{name} is missing here");
-    }
-    if let Some((found, expected)) =
-        message.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
-    {
-        return mismatch(found, expected);
-    }
     match message {
         "invalid basic string, expected `\"`" => "this string has no end\nexpected `\"`".to_owned(),
         "duplicate key" => "this key stands here for the second time".to_owned(),
@@ -203,33 +212,6 @@ fn translated(message: &str) -> String {
         }
         other => other.replacen(", expected ", "\nexpected ", 1),
     }
-}
-
-/// `found` and `expected` are serde's names for things of its data model.
-fn mismatch(found: &str, expected: &str) -> String {
-    let expected = match expected {
-        "a sequence" if found == "map" => {
-            return "this section can come several times\nwrite its name in double brackets"
-                .to_owned();
-        }
-        "a sequence" => "a list",
-        "a boolean" => "true or false",
-        "a map" => "a table",
-        other => other,
-    };
-    let bare = ["floating point ", "integer ", "boolean "];
-    let bare = bare.iter().find_map(|kind| found.strip_prefix(kind));
-    let found = match found {
-        "map" => "a table",
-        "sequence" => "a list",
-        other => bare.or(other.strip_prefix("string ")).unwrap_or(other),
-    };
-    let help = if bare.is_some() && expected.starts_with("a string") {
-        "\na string stands in quotes"
-    } else {
-        ""
-    };
-    format!("expected {expected}, found {found}{help}")
 }
 
 #[cfg(test)]

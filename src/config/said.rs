@@ -3,14 +3,17 @@
 //! Nothing is decided here. What was left out is `None` or empty; what the values mean, and what
 //! holds where nothing was said, is for `meaning`. A key that is not named here is an error.
 
+mod programs;
+
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use toml::Spanned;
 
 use super::forms::Shortened;
 pub(super) use super::forms::{Several, Short};
+use super::reading::table;
 use super::units::{Count, Rate, Size, Time};
+pub(super) use programs::{Cgi, FastCgi, Health, Proxy, Scgi};
 
 /// A value that may be left out, with its place.
 type Perhaps<T> = Option<Spanned<T>>;
@@ -26,9 +29,7 @@ pub(super) fn in_order(pairs: &Pairs) -> Vec<(&Spanned<String>, &Spanned<String>
 }
 
 /// A whole configuration file.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a configuration")]
+#[derive(Debug, Default)]
 pub(super) struct Said {
     /// `[server]`
     pub server: Server,
@@ -42,22 +43,25 @@ pub(super) struct Said {
     pub site: Vec<Spanned<Site>>,
 }
 
+table!(Said, "a configuration", [], [server limits log media_types site]);
+
 /// `[server]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table: [server]")]
+#[derive(Debug, Default)]
 pub(super) struct Server {
     /// Addresses, each a string or `{ addr = "…" }`.
     pub listen: Several<Short<Listen>>,
 }
 
+table!(Server, "a table: [server]", [], [listen]);
+
 /// One entry of `listen`.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug)]
 pub(super) struct Listen {
     /// `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`
     pub addr: Spanned<String>,
 }
+
+table!(Listen, Listen::EXPECTED, [addr], []);
 
 impl From<Spanned<String>> for Listen {
     fn from(addr: Spanned<String>) -> Self {
@@ -70,9 +74,7 @@ impl Shortened for Listen {
 }
 
 /// `[limits]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table: [limits]")]
+#[derive(Debug, Default)]
 pub(super) struct Limits {
     /// Connections at the same time.
     pub connections: Perhaps<Count>,
@@ -104,10 +106,18 @@ pub(super) struct Limits {
     pub cache: Cache,
 }
 
+table!(
+    Limits,
+    "a table: [limits]",
+    [],
+    [
+        connections head content send answer persistent turn loop_lag linger drain spool half_closed
+        tunnel cache
+    ]
+);
+
 /// `limits.head`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { bytes = \"16KiB\", fields = 100, timeout = \"10s\" }")]
+#[derive(Debug, Default)]
 pub(super) struct Head {
     /// Bytes of a head.
     pub bytes: Perhaps<Size>,
@@ -117,10 +127,15 @@ pub(super) struct Head {
     pub timeout: Perhaps<Time>,
 }
 
+table!(
+    Head,
+    "a table like { bytes = \"16KiB\", fields = 100, timeout = \"10s\" }",
+    [],
+    [bytes fields timeout]
+);
+
 /// `limits.content`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { bytes = \"10MiB\", timeout = \"30s\", min-rate = \"500B/s\" }")]
+#[derive(Debug, Default)]
 pub(super) struct Content {
     /// Bytes of a request's content.
     pub bytes: Perhaps<Size>,
@@ -130,10 +145,15 @@ pub(super) struct Content {
     pub min_rate: Perhaps<Rate>,
 }
 
+table!(
+    Content,
+    "a table like { bytes = \"10MiB\", timeout = \"30s\", min-rate = \"500B/s\" }",
+    [],
+    [bytes timeout min_rate]
+);
+
 /// `limits.send`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { timeout = \"60s\", min-rate = \"500B/s\" }")]
+#[derive(Debug, Default)]
 pub(super) struct Sending {
     /// How long a client may take nothing.
     pub timeout: Perhaps<Time>,
@@ -141,10 +161,15 @@ pub(super) struct Sending {
     pub min_rate: Perhaps<Rate>,
 }
 
+table!(
+    Sending,
+    "a table like { timeout = \"60s\", min-rate = \"500B/s\" }",
+    [],
+    [timeout min_rate]
+);
+
 /// `limits.persistent`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { idle = \"75s\", requests = 10000 }")]
+#[derive(Debug, Default)]
 pub(super) struct Persistent {
     /// How long a connection may wait for its next request.
     pub idle: Perhaps<Time>,
@@ -152,10 +177,10 @@ pub(super) struct Persistent {
     pub requests: Perhaps<Count>,
 }
 
+table!(Persistent, "a table like { idle = \"75s\", requests = 10000 }", [], [idle requests]);
+
 /// `limits.turn`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { requests = 64, bytes = \"256KiB\" }")]
+#[derive(Debug, Default)]
 pub(super) struct Turn {
     /// Requests in one turn.
     pub requests: Perhaps<Count>,
@@ -163,10 +188,10 @@ pub(super) struct Turn {
     pub bytes: Perhaps<Size>,
 }
 
+table!(Turn, "a table like { requests = 64, bytes = \"256KiB\" }", [], [requests bytes]);
+
 /// `limits.spool`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { memory = \"64KiB\", total = \"1GiB\" }")]
+#[derive(Debug, Default)]
 pub(super) struct Spool {
     /// Bytes of one request's content in memory; more goes into a file.
     pub memory: Perhaps<Size>,
@@ -174,10 +199,10 @@ pub(super) struct Spool {
     pub total: Perhaps<Size>,
 }
 
+table!(Spool, "a table like { memory = \"64KiB\", total = \"1GiB\" }", [], [memory total]);
+
 /// `limits.cache`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { files = 1024, open = 512, bytes = \"32MiB\" }")]
+#[derive(Debug, Default)]
 pub(super) struct Cache {
     /// Files.
     pub files: Perhaps<Count>,
@@ -193,10 +218,15 @@ pub(super) struct Cache {
     pub watched: Perhaps<Count>,
 }
 
+table!(
+    Cache,
+    "a table like { files = 1024, open = 512, bytes = \"32MiB\" }",
+    [],
+    [files open bytes file missing watched]
+);
+
 /// `[log]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table: [log]")]
+#[derive(Debug, Default)]
 pub(super) struct Log {
     /// One line for each exchange.
     pub access: AccessLog,
@@ -204,10 +234,10 @@ pub(super) struct Log {
     pub error: ErrorLog,
 }
 
+table!(Log, "a table: [log]", [], [access error]);
+
 /// `log.access`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { to = \"stdout\", format = \"combined\" }")]
+#[derive(Debug, Default)]
 pub(super) struct AccessLog {
     /// `stdout`, `stderr`, `none` or a path
     pub to: Perhaps<String>,
@@ -215,10 +245,10 @@ pub(super) struct AccessLog {
     pub format: Perhaps<String>,
 }
 
+table!(AccessLog, "a table like { to = \"stdout\", format = \"combined\" }", [], [to format]);
+
 /// `log.error`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { to = \"stderr\", level = \"info\" }")]
+#[derive(Debug, Default)]
 pub(super) struct ErrorLog {
     /// `stderr`
     pub to: Perhaps<String>,
@@ -226,10 +256,10 @@ pub(super) struct ErrorLog {
     pub level: Perhaps<String>,
 }
 
+table!(ErrorLog, "a table like { to = \"stderr\", level = \"info\" }", [], [to level]);
+
 /// `[[site]]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table: [[site]]")]
+#[derive(Debug, Default)]
 pub(super) struct Site {
     /// Names it answers to; `*.example.com` for all below.
     pub host: Several<Spanned<String>>,
@@ -245,10 +275,10 @@ pub(super) struct Site {
     pub route: Vec<Spanned<Route>>,
 }
 
+table!(Site, "a table: [[site]]", [], [host root index errors precompressed route]);
+
 /// `[[site.route]]`
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table: [[site.route]]")]
+#[derive(Debug, Default)]
 pub(super) struct Route {
     /// The pattern of the paths it is for; every path if it is left out.
     pub path: Perhaps<String>,
@@ -280,10 +310,15 @@ pub(super) struct Route {
     pub content: Perhaps<RouteContent>,
 }
 
+table!(
+    Route,
+    "a table: [[site.route]]",
+    [],
+    [path fields errors files redirect respond cgi fastcgi scgi proxy allow auth fallback content]
+);
+
 /// `files` of a route
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { root = \"/srv/files\", listing = true }")]
+#[derive(Debug, Default)]
 pub(super) struct Files {
     /// The directory; the site's if it is left out.
     pub root: Perhaps<String>,
@@ -297,10 +332,15 @@ pub(super) struct Files {
     pub index: Option<Several<Spanned<String>>>,
 }
 
+table!(
+    Files,
+    "a table like { root = \"/srv/files\", listing = true }",
+    [],
+    [root listing symlinks dotfiles index]
+);
+
 /// `redirect` of a route
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { to = \"/new/\", status = 301 }")]
+#[derive(Debug)]
 pub(super) struct Redirect {
     /// Where to; `{name}` is the path's parameter.
     pub to: Spanned<String>,
@@ -308,10 +348,10 @@ pub(super) struct Redirect {
     pub status: Perhaps<Count>,
 }
 
+table!(Redirect, "a table like { to = \"/new/\", status = 301 }", [to], [status]);
+
 /// `respond` of a route
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { status = 200, content = \"pong\\n\" }")]
+#[derive(Debug, Default)]
 pub(super) struct Respond {
     /// 200 if it is left out.
     pub status: Perhaps<Count>,
@@ -321,130 +361,15 @@ pub(super) struct Respond {
     pub fields: Pairs,
 }
 
-/// `cgi` of a route
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { root = \"/srv/cgi-bin\" }")]
-pub(super) struct Cgi {
-    /// The directory of the scripts.
-    pub root: Perhaps<String>,
-    /// The one program for all paths.
-    pub program: Perhaps<String>,
-    /// How long it may say nothing.
-    pub timeout: Perhaps<Time>,
-    /// Processes at once.
-    pub processes: Perhaps<Count>,
-    /// Requests that wait for one.
-    pub queue: Perhaps<Count>,
-    /// Bytes of a response.
-    pub output: Perhaps<Size>,
-    /// Memory of a process.
-    pub memory: Perhaps<Size>,
-    /// Processor time of a process.
-    pub cpu: Perhaps<Time>,
-    /// More variables.
-    pub environment: Pairs,
-}
-
-/// `fastcgi` of a route
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { to = \"unix:/run/php-fpm.sock\" }")]
-pub(super) struct FastCgi {
-    /// Where it is; any of them, if there are several.
-    pub to: Several<Spanned<String>>,
-    /// Where its scripts are, as it sees it.
-    pub root: Perhaps<String>,
-    /// The script that stands for its directory.
-    pub index: Perhaps<String>,
-    /// Idle connections that are kept to each.
-    pub persistent: Perhaps<Count>,
-    /// Connections at once to each.
-    pub connections: Perhaps<Count>,
-    /// Requests that wait for one.
-    pub queue: Perhaps<Count>,
-    /// How long it may say nothing.
-    pub timeout: Perhaps<Time>,
-    /// How long a connection may take to come about.
-    pub connect_timeout: Perhaps<Time>,
-    /// How long an idle connection is kept.
-    pub idle: Perhaps<Time>,
-    /// More variables.
-    pub environment: Pairs,
-}
-
-/// `scgi` of a route
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { to = \"127.0.0.1:4000\" }")]
-pub(super) struct Scgi {
-    /// Where it is; any of them, if there are several.
-    pub to: Several<Spanned<String>>,
-    /// What it is told its documents' directory is.
-    pub root: Perhaps<String>,
-    /// Connections at once to each.
-    pub connections: Perhaps<Count>,
-    /// Requests that wait for one.
-    pub queue: Perhaps<Count>,
-    /// How long it may say nothing.
-    pub timeout: Perhaps<Time>,
-    /// How long a connection may take to come about.
-    pub connect_timeout: Perhaps<Time>,
-    /// More variables.
-    pub environment: Pairs,
-}
-
-/// `proxy` of a route
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { to = \"http://127.0.0.1:3000\" }")]
-pub(super) struct Proxy {
-    /// Where it is; any of them, if there are several.
-    pub to: Several<Spanned<String>>,
-    /// What is taken off the front of the path.
-    pub strip: Perhaps<String>,
-    /// `keep` or `replace`
-    pub host: Perhaps<String>,
-    /// Idle connections that are kept to each.
-    pub persistent: Perhaps<Count>,
-    /// Connections at once to each.
-    pub connections: Perhaps<Count>,
-    /// Requests that wait for one.
-    pub queue: Perhaps<Count>,
-    /// How long it may say nothing.
-    pub timeout: Perhaps<Time>,
-    /// How long a connection may take to come about.
-    pub connect_timeout: Perhaps<Time>,
-    /// How long an idle connection is kept.
-    pub idle: Perhaps<Time>,
-    /// How it is found out whether it is well.
-    pub health: Option<Short<Health>>,
-}
-
-/// `health` of a proxy
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) struct Health {
-    /// The path that is asked for.
-    pub path: Spanned<String>,
-    /// The time between two questions.
-    pub interval: Perhaps<Time>,
-}
-
-impl From<Spanned<String>> for Health {
-    fn from(path: Spanned<String>) -> Self {
-        Health { path, interval: None }
-    }
-}
-
-impl Shortened for Health {
-    const EXPECTED: &str = "a path or a table like { path = \"/healthz\", interval = \"10s\" }";
-}
+table!(
+    Respond,
+    "a table like { status = 200, content = \"pong\\n\" }",
+    [],
+    [status content fields]
+);
 
 /// `auth` of a route
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { basic = \"/etc/oneloop/htpasswd\", realm = \"private\" }")]
+#[derive(Debug)]
 pub(super) struct Auth {
     /// The htpasswd file.
     pub basic: Spanned<String>,
@@ -454,11 +379,18 @@ pub(super) struct Auth {
     pub methods: Option<Several<Spanned<String>>>,
 }
 
+table!(
+    Auth,
+    "a table like { basic = \"/etc/oneloop/htpasswd\", realm = \"private\" }",
+    [basic],
+    [realm methods]
+);
+
 /// `content` of a route
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-#[serde(expecting = "a table like { bytes = \"1GiB\" }")]
+#[derive(Debug)]
 pub(super) struct RouteContent {
     /// Bytes of a request's content.
     pub bytes: Spanned<Size>,
 }
+
+table!(RouteContent, "a table like { bytes = \"1GiB\" }", [bytes], []);

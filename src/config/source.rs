@@ -8,7 +8,11 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
 use super::error::{ConfigError, Fault, Position};
+use super::reading::Sayable as _;
 use super::said::Said;
 use crate::site::rule::Place;
 
@@ -72,7 +76,9 @@ impl Source {
     /// When the text is no TOML, holds an unknown key or a value of the wrong form.
     pub(super) fn parse(&self) -> Result<Said, ConfigError> {
         let Some((_, text)) = &self.file else { return Ok(Said::default()) };
-        toml::from_str(text).map_err(|error| self.error(Fault::from(error)))
+        let table = DeTable::parse(text).map_err(|error| self.error(Fault::from(error)))?;
+        let value = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
+        Said::read(&value).map_err(|fault| self.error(fault))
     }
 
     /// `fault`, with its place in the text.

@@ -7,18 +7,20 @@
 //! of its own.
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{self, Deserialize, Deserializer, Visitor};
+use toml::de::DeValue;
+
+use super::error::Fault;
+use super::reading::{Sayable, Value};
 
 /// A length of time, in whole milliseconds: `250ms`, `10s`, `5min`, `1h`, `30d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Time(pub Duration);
 
 /// A number of bytes: `512B`, `16KiB`, `10MiB`, `1GiB`; in powers of ten `10kB`, `5MB`, `1GB`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Size(pub u64);
 
 /// Bytes per second: a [`Size`] and `/s`.
@@ -173,78 +175,55 @@ impl fmt::Display for Rate {
     }
 }
 
-/// Takes a string, and says how one is written when something else stands there.
-struct Written<T> {
-    what: &'static str,
-    like: &'static str,
-    of: PhantomData<T>,
-}
-
-impl<T: FromStr<Err = String>> Visitor<'_> for Written<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a {} like \"{}\"", self.what, self.like)
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
-        text.parse().map_err(E::custom)
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<T, E> {
-        let Written { what, like, .. } = self;
-        Err(E::custom(format!("`{number}` has no unit\na {what} is written like \"{like}\"")))
+impl Sayable for Time {
+    fn read(value: &Value<'_>) -> Result<Self, Fault> {
+        written(value, "time", "10s")
     }
 }
 
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Written { what: "time", like: "10s", of: PhantomData })
+impl Sayable for Size {
+    fn read(value: &Value<'_>) -> Result<Self, Fault> {
+        written(value, "size", "16KiB")
     }
 }
 
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Written { what: "size", like: "16KiB", of: PhantomData })
+impl Sayable for Rate {
+    fn read(value: &Value<'_>) -> Result<Self, Fault> {
+        written(value, "rate", "500B/s")
     }
 }
 
-impl<'de> Deserialize<'de> for Rate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Written { what: "rate", like: "500B/s", of: PhantomData })
-    }
-}
-
-struct WholeNumber;
-
-impl Visitor<'_> for WholeNumber {
-    type Value = Count;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number")
-    }
-
-    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Count, E> {
-        u64::try_from(number).map(Count).map_err(|_| E::custom(format!("`{number}` is negative")))
-    }
-
-    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Count, E> {
-        Ok(Count(number))
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Count, E> {
-        match text.parse::<u64>() {
-            Ok(number) => {
-                Err(E::custom(format!("a whole number stands without quotes\nwrite `{number}`")))
-            }
-            Err(_) => Err(E::invalid_type(de::Unexpected::Str(text), &self)),
+/// Reads a string, and says how one is written when something else stands there.
+fn written<T>(value: &Value<'_>, what: &str, like: &str) -> Result<T, Fault>
+where
+    T: FromStr<Err = String>,
+{
+    match value.get_ref() {
+        DeValue::String(text) => text.parse().map_err(|what: String| Fault::new(value, what)),
+        DeValue::Integer(number) => {
+            let what = format!("`{number}` has no unit\na {what} is written like \"{like}\"");
+            Err(Fault::new(value, what))
         }
+        _ => Err(Fault::mismatch(value, &format!("a {what} like \"{like}\""))),
     }
 }
 
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(WholeNumber)
+impl Sayable for Count {
+    fn read(value: &Value<'_>) -> Result<Self, Fault> {
+        let what = match value.get_ref() {
+            DeValue::Integer(number) => {
+                match u64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(count) => return Ok(Count(count)),
+                    Err(_) if number.as_str().starts_with('-') => format!("`{number}` is negative"),
+                    Err(_) => format!("`{number}` is more than can be counted"),
+                }
+            }
+            DeValue::String(text) if text.parse::<u64>().is_ok() => {
+                format!("a whole number stands without quotes\nwrite `{text}`")
+            }
+            _ => return Err(Fault::mismatch(value, "a whole number")),
+        };
+        Err(Fault::new(value, what))
     }
 }
 

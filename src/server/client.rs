@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::access_log::Draft;
 use super::gateway::Relay;
+use super::kept::Kept;
 use super::limits::Limits;
 use super::net::Ready;
 use super::spool::Spool;
@@ -52,9 +53,9 @@ pub(super) struct Readiness {
 #[derive(Debug, Default)]
 pub(super) struct Work {
     /// Bytes received and not taken up.
-    pub(super) input: Vec<u8>,
+    pub(super) input: Kept,
     /// Bytes of answers that the socket has not taken: `output[sent..]`.
-    pub(super) output: Vec<u8>,
+    pub(super) output: Kept,
     pub(super) sent: usize,
     pub(super) exchange: Exchange,
 }

@@ -15,6 +15,7 @@ mod exchange;
 mod gateway;
 pub mod gateways;
 mod health;
+mod kept;
 pub mod limited;
 pub mod limits;
 pub mod listener;
@@ -291,12 +292,22 @@ impl<N: Net> Server<N> {
             }
         }
         self.log.write_if_due(now);
+        self.shrink();
         self.now = self.net.now();
         let took = self.now.since(now);
         if took > self.limits.loop_lag {
             log::warn!("one turn of the loop took {} ms", took.as_millis());
         }
         Ok(())
+    }
+
+    /// Gives back what a burst of peers has left behind.
+    fn shrink(&mut self) {
+        if let Some(slots) = self.peers.shrink() {
+            self.timers.shrink(slots);
+            self.net.shrink(slots);
+            self.queue.shrink_to_fit();
+        }
     }
 
     fn timeout(&self, now: Millis) -> Option<Duration> {

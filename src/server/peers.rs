@@ -40,6 +40,9 @@ pub enum Peer {
 const _: () = assert!(size_of::<Client>() <= 256);
 const _: () = assert!(size_of::<Slot>() <= 200);
 
+/// Fewer slots than that are not worth being given back.
+const WORTH_GIVING_BACK: usize = 1024;
+
 #[derive(Debug)]
 struct Slot {
     generation: u32,
@@ -49,11 +52,19 @@ struct Slot {
 }
 
 /// All peers, by name.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Peers {
     slots: Slab<Slot>,
     generation: u32,
     clients: usize,
+    /// More peers than that are no reason to look again for slots to be given back.
+    shrunk_at: usize,
+}
+
+impl Default for Peers {
+    fn default() -> Self {
+        Peers { slots: Slab::new(), generation: 0, clients: 0, shrunk_at: usize::MAX }
+    }
 }
 
 impl Peers {
@@ -116,6 +127,22 @@ impl Peers {
         Some(peer)
     }
 
+    /// Gives back the slots behind the last peer once most of many are empty. Returns how many are
+    /// left, if it has looked: which it does again when there are half as many peers.
+    pub fn shrink(&mut self) -> Option<usize> {
+        let (peers, slots) = (self.slots.len(), self.slots.capacity());
+        if peers > slots / 2 {
+            self.shrunk_at = usize::MAX;
+        }
+        if slots < WORTH_GIVING_BACK || peers > slots / 4 || peers >= self.shrunk_at {
+            return None;
+        }
+        // Of few, each may be the one behind which all is empty.
+        self.shrunk_at = if peers < 64 { peers } else { peers / 2 };
+        self.slots.shrink_to_fit();
+        Some(self.slots.capacity())
+    }
+
     /// How many clients there are.
     #[must_use]
     pub fn clients(&self) -> usize {
@@ -148,5 +175,24 @@ mod tests {
         assert!(peers.remove(first).is_none());
         assert_eq!(peers.tenant(first.key), Some(second));
         assert_eq!(peers.clients(), 1);
+    }
+
+    #[test]
+    fn empty_slots_are_given_back_behind_the_last_peer() {
+        let mut peers = Peers::default();
+        let all: Vec<PeerId> =
+            (0..4096).map(|_| peers.insert(Peer::Client(Client::new(None, Millis(0))))).collect();
+        assert_eq!(peers.shrink(), None);
+        let mut looks = 0;
+        for id in all.iter().filter(|id| id.key != 2000) {
+            assert!(peers.remove(*id).is_some());
+            looks += usize::from(peers.shrink().is_some_and(|slots| slots > 2000));
+        }
+        assert!((1..100).contains(&looks), "{looks} looks");
+        assert!(peers.slots.capacity() < 2100, "{} slots", peers.slots.capacity());
+        assert!(peers.get_mut(all[2000]).is_some());
+        assert!(peers.remove(all[2000]).is_some());
+        assert_eq!(peers.shrink(), Some(0));
+        assert_eq!(peers.insert(Peer::Client(Client::new(None, Millis(0)))).key, 0);
     }
 }

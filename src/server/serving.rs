@@ -12,6 +12,7 @@ use super::access_log::AccessLog;
 use super::client::{Client, Exchange, Fate, Pending, Phase, Work};
 use super::desk::Desk;
 use super::dialing::Wish;
+use super::kept::Kept;
 use super::limits::Limits;
 use super::net::Net;
 use super::peers::PeerId;
@@ -61,9 +62,9 @@ pub(super) struct Serving<'c, 'a, N> {
     pub(super) client: &'c mut Client,
     pub(super) cx: &'c mut Cx<'a, N>,
     /// Bytes received and not taken up, when the turn begins.
-    input: &'c mut Vec<u8>,
+    input: &'c mut Kept,
     /// Bytes of answers that the socket has not taken: `output[output_sent..]`.
-    pub(super) output: &'c mut Vec<u8>,
+    pub(super) output: &'c mut Kept,
     pub(super) output_sent: &'c mut usize,
     pub(super) exchange: &'c mut Exchange,
     /// Bytes received and sent in this turn, by clients and programs, at what they cost.
@@ -192,7 +193,7 @@ fn keep(client: &mut Client, mut kept: Option<Box<Work>>, blank: &mut Work, fate
     // A tunnel that is silent for long holds nothing of what went through it.
     for buffer in [&mut work.input, &mut work.output] {
         if buffer.is_empty() {
-            *buffer = Vec::new();
+            *buffer = Kept::default();
         }
     }
     client.work = Some(kept.unwrap_or_else(|| Box::new(std::mem::take(blank))));
@@ -240,11 +241,15 @@ impl<N: Net> Serving<'_, '_, N> {
     /// The turn of this client. What is left of the input goes back where it came from.
     fn run(&mut self) -> Fate {
         let rx = std::mem::take(&mut self.cx.rx);
-        rx[..self.input.len()].copy_from_slice(self.input);
         let mut window = 0..self.input.len();
-        self.input.clear();
+        if window.start < window.end {
+            rx[window.clone()].copy_from_slice(self.input);
+            self.input.clear();
+        }
         let fate = self.advance(rx, &mut window);
-        self.input.extend_from_slice(&rx[window]);
+        if window.start < window.end {
+            self.input.extend_from_slice(&rx[window]);
+        }
         self.cx.rx = rx;
         fate
     }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::kept::Kept;
 use crate::http::Refusal;
 use crate::http::status::Status;
 
@@ -46,7 +47,7 @@ const GATHERED: usize = 64 << 10;
 pub(super) struct Spool {
     head: Vec<u8>,
     /// The content, or what is not in the file yet.
-    content: Vec<u8>,
+    content: Kept,
     /// Where the content is once it is more than may stay in memory.
     file: Option<File>,
     /// Bytes of content.
@@ -62,7 +63,7 @@ impl Spool {
     pub(super) fn new(head: &[u8], limit: u64, budget: &Budget) -> Self {
         Spool {
             head: head.to_vec(),
-            content: Vec::new(),
+            content: Kept::default(),
             file: None,
             length: 0,
             limit,
@@ -104,7 +105,12 @@ impl Spool {
     /// # Errors
     /// 503 where there is no room for it.
     pub(super) fn finish(&mut self) -> Result<(), Refusal> {
-        if self.length > self.in_memory as u64 { self.write() } else { Ok(()) }
+        if self.length <= self.in_memory as u64 {
+            return Ok(());
+        }
+        let written = self.write();
+        self.content = Kept::default();
+        written
     }
 
     fn write(&mut self) -> Result<(), Refusal> {
@@ -112,7 +118,7 @@ impl Spool {
             Some(file) => file.write_all(&self.content),
             file => tempfile::tempfile().and_then(|new| file.insert(new).write_all(&self.content)),
         };
-        self.content = Vec::new();
+        self.content.clear();
         written.map_err(|error| {
             log::error!("cannot keep request content in a file: {error}");
             no_room()

@@ -79,6 +79,14 @@ impl Timers {
         }
     }
 
+    /// Only so many slots are left.
+    pub fn shrink(&mut self, slots: usize) {
+        self.slots.truncate(slots);
+        self.slots.shrink_to_fit();
+        self.heap.retain(|Reverse((_, key))| (*key as usize) < slots);
+        self.heap.shrink_to_fit();
+    }
+
     /// A slot whose deadline has come, once for each.
     pub fn expired(&mut self, now: Millis) -> Option<u32> {
         while let Some(&Reverse((time, key))) = self.heap.peek() {
@@ -149,6 +157,18 @@ mod tests {
             assert_eq!(timers.expired(Millis(now + 10)), Some(0));
             assert!(timers.heap.len() <= 3, "{} entries", timers.heap.len());
         }
+    }
+
+    #[test]
+    fn slots_that_are_given_back_are_never_due() {
+        let mut timers = Timers::default();
+        for key in 0..10 {
+            timers.set(key, Millis(u64::from(key)));
+        }
+        timers.shrink(5);
+        timers.set(7, Millis(20));
+        let due: Vec<u32> = std::iter::from_fn(|| timers.expired(Millis(30))).collect();
+        assert_eq!(due, [0, 1, 2, 3, 4, 7]);
     }
 
     #[test]

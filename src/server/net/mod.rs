@@ -116,6 +116,9 @@ pub trait Net {
         self.close(peer);
     }
 
+    /// There are only so many slots of peers left.
+    fn shrink(&mut self, _slots: usize) {}
+
     /// Where a client has connected to; `None` over a Unix-domain socket.
     fn local_address(&self, _peer: PeerId) -> Option<SocketAddr> {
         None

@@ -263,6 +263,11 @@ impl Net for System {
         self.close(peer);
     }
 
+    fn shrink(&mut self, slots: usize) {
+        self.slots.truncate(slots);
+        self.slots.shrink_to_fit();
+    }
+
     fn local_address(&self, peer: PeerId) -> Option<SocketAddr> {
         let slot = self.slots.get(peer.key as usize)?.as_ref()?;
         slot.socket.local_address().filter(|_| slot.generation == peer.generation)
