@@ -37,6 +37,13 @@ pub enum Outcome {
 const PRECONDITIONS: [Name; 4] =
     [Name::IfMatch, Name::IfUnmodifiedSince, Name::IfNoneMatch, Name::IfModifiedSince];
 
+/// Whether a request for a representation may come to anything but all of it. If not, neither
+/// [`evaluate`] nor [`selection`] need be asked.
+#[must_use]
+pub fn is_conditional(fields: &Fields<'_>) -> bool {
+    fields.has_any(&PRECONDITIONS) || fields.has(Name::Range)
+}
+
 /// Evaluates the preconditions in the order of RFC 9110 §13.2.2, steps 1 to 4; [`selection`] is
 /// step 5. `have` is `None` if there is no representation now.
 ///

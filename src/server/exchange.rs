@@ -36,6 +36,15 @@ const DISCARDED: u64 = 64 << 10;
 /// Bytes of a refused request's first line that are logged.
 const LOGGED_LINE: usize = 256;
 
+/// What is answered, as far as it came in.
+#[derive(Clone, Copy)]
+enum Asked<'a> {
+    /// A request.
+    Head(&'a Head<'a>),
+    /// No request, but something that began so.
+    Line(&'a [u8]),
+}
+
 impl<N: Net> Serving<'_, '_, N> {
     /// The next thing that can be done.
     pub(super) fn step(&mut self, rx: &[u8], window: &mut Range<usize>) -> Step {
@@ -52,7 +61,8 @@ impl<N: Net> Serving<'_, '_, N> {
             Turn::Next => {
                 self.exchange.clear();
                 self.answered += 1;
-                return Step::Moved;
+                let is_dry = window.start == window.end && !self.is_spent();
+                return if is_dry { Step::NeedsInput } else { Step::Moved };
             }
             Turn::Stay => {}
         }
@@ -130,11 +140,11 @@ impl<N: Net> Serving<'_, '_, N> {
             Answer::Content { limit } => {
                 if matches!(head.length, Some(Length::Known(length)) if length > limit) {
                     let reply = self.cx.site.refuse(too_large());
-                    return self.begin(reply, &entry_of(head, self.client));
+                    return self.begin(reply, Asked::Head(head));
                 }
                 if content.is_some() {
                     let reply = self.cx.site.refuse(PANICKED);
-                    return self.begin(reply, &entry_of(head, self.client));
+                    return self.begin(reply, Asked::Head(head));
                 }
                 self.exchange.spool = Some(Spool::new(bytes, limit, self.cx.budget));
                 self.exchange.pending = Pending::Content;
@@ -158,7 +168,7 @@ impl<N: Net> Serving<'_, '_, N> {
             self.exchange.spool.get_or_insert_with(|| Spool::new(bytes, DISCARDED, budget));
             self.exchange.pending = Pending::Discard(Box::new(reply));
         } else {
-            self.begin(reply, &entry_of(head, self.client));
+            self.begin(reply, Asked::Head(head));
         }
     }
 
@@ -219,7 +229,7 @@ impl<N: Net> Serving<'_, '_, N> {
         let mut space = HeadSpace::new();
         let head = Head::parse(spool.head(), &mut space, &self.cx.limits.http())
             .expect("a head that was parsed can be parsed again");
-        self.begin(reply, &entry_of(&head, self.client));
+        self.begin(reply, Asked::Head(&head));
     }
 
     /// Answers a request that is no request.
@@ -230,7 +240,7 @@ impl<N: Net> Serving<'_, '_, N> {
         log::debug!("refused {:?}: {}", self.client.address, refusal.why);
         let reply = self.cx.site.refuse(refusal);
         self.exchange.why = Some(refusal.why.into());
-        self.begin(reply, &Entry { line, ..blank_entry(self.client) });
+        self.begin(reply, Asked::Line(line));
     }
 
     /// Answers a request whose content is no content.
@@ -266,32 +276,46 @@ impl<N: Net> Serving<'_, '_, N> {
         Step::Moved
     }
 
-    /// Begins an answer: its head, and its content as far as that is in memory and small.
-    fn begin(&mut self, reply: Reply, entry: &Entry<'_>) {
+    /// Begins an answer: its head, and its content as far as that is at hand and small.
+    fn begin(&mut self, reply: Reply, asked: Asked<'_>) {
         let connection = &mut self.client.connection;
         reply.begin(connection, self.cx.stamp.http(), self.cx.tx);
-        let is_large = reply.status == Status::CONTENT_TOO_LARGE;
-        let why = self.exchange.why.as_deref().or(is_large.then_some(too_large().why));
-        let entry = Entry { status: reply.status, user: reply.user.as_deref(), why, ..*entry };
-        if !connection.owes_content() {
-            return self.cx.log.add(&entry, self.cx.stamp, 0);
-        }
-        if let Body::File { file, offset, left } = &reply.body
-            && *left <= COPIED
-            && append(file, *offset, *left, self.cx.tx)
-        {
-            connection.sent(*left);
-            return self.cx.log.add(&entry, self.cx.stamp, *left);
-        }
-        match reply.body {
+        let Reply { status, user, body, .. } = reply;
+        let sent = match body {
+            _ if !connection.owes_content() => Some(0),
             Body::Bytes { bytes, at, end } if (end - at) as u64 <= COPIED => {
                 connection.send(&bytes[at..end], self.cx.tx);
-                self.cx.log.add(&entry, self.cx.stamp, (end - at) as u64);
+                Some((end - at) as u64)
+            }
+            Body::File { file, offset, left }
+                if left <= COPIED && append(&file, offset, left, self.cx.tx) =>
+            {
+                connection.sent(left);
+                Some(left)
             }
             body => {
                 self.exchange.body = body;
-                self.exchange.draft = self.cx.log.draft(&entry, self.cx.stamp);
+                None
             }
+        };
+        if self.cx.log.is_on() {
+            self.log(status, user.as_deref(), asked, sent);
+        }
+    }
+
+    /// Adds the line of an answer to the access log, or prepares it where content has still to be
+    /// sent.
+    fn log(&mut self, status: Status, user: Option<&str>, asked: Asked<'_>, sent: Option<u64>) {
+        let is_large = status == Status::CONTENT_TOO_LARGE;
+        let why = self.exchange.why.as_deref().or(is_large.then_some(too_large().why));
+        let entry = match asked {
+            Asked::Head(head) => entry_of(head, self.client),
+            Asked::Line(line) => Entry { line, ..blank_entry(self.client) },
+        };
+        let entry = Entry { status, user, why, ..entry };
+        match sent {
+            Some(sent) => self.cx.log.add(&entry, self.cx.stamp, sent),
+            None => self.exchange.draft = self.cx.log.draft(&entry, self.cx.stamp),
         }
     }
 

@@ -120,6 +120,9 @@ impl Representation {
     /// The answer to a GET or HEAD.
     pub(super) fn reply(&self, inquiry: &Inquiry<'_>) -> Result<Reply, Denial> {
         let head = inquiry.head;
+        if !conditional::is_conditional(&head.fields) {
+            return Ok(self.whole());
+        }
         let validators = Validators { etag: &self.etag, modified: self.modified };
         match conditional::evaluate(head.method, &head.fields, Some(&validators)) {
             Outcome::Proceed => {}
