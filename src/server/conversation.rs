@@ -183,9 +183,9 @@ impl<N: Net> Serving<'_, '_, N> {
                         if gateway.streamed > limit {
                             return Err(Stop::Refuse(too_large()));
                         }
-                        Self::frame_piece(gateway, content);
+                        gateway.frame(content);
                     }
-                    Received::End => Self::frame_piece(gateway, &[]),
+                    Received::End => gateway.frame(&[]),
                     Received::Nothing | Received::Head(_) => {}
                 }
                 Ok(used > 0 || gateway.upload == Upload::Done)
@@ -200,18 +200,8 @@ impl<N: Net> Serving<'_, '_, N> {
             Stop::Fail(Failure::bad(format!("its request cannot be read again: {error}")))
         })?;
         gateway.upload = Upload::Spooled(at + count as u64);
-        Self::frame_piece(gateway, &piece[..count]);
+        gateway.frame(&piece[..count]);
         Ok(())
-    }
-
-    /// Frames a piece of content; an empty one is its end.
-    fn frame_piece(gateway: &mut Gateway, piece: &[u8]) {
-        if piece.is_empty() {
-            gateway.codec.finish(&mut gateway.output);
-            gateway.upload = Upload::Done;
-        } else {
-            gateway.codec.send(piece, &mut gateway.output);
-        }
     }
 
     /// Writes what waits for the program. Returns whether any of it went out.

@@ -231,48 +231,22 @@ impl<N: Net> Server<N> {
             user: plan.user.as_deref(),
             environment: &plan.program.environment,
         };
-        // A head with what is added to it, mostly.
         let mut output = Vec::with_capacity(spool.head().len() + ADDED);
-        let (codec, upload) = match &plan.program.kind {
-            Kind::Cgi(cgi) => {
-                let input = spool
-                    .as_file()
-                    .map_err(|error| Failure::bad(format!("cannot be given content: {error}")))?;
-                let job = job(cgi, plan, &call, input)?;
-                let codec = script_codec(plan, &head);
-                let mut gateway = Gateway::new(client, codec, Vec::new(), now);
-                gateway.origin = Origin::Started;
-                return Ok((Opening::Spawn(Box::new(job)), gateway));
-            }
-            Kind::FastCgi(application) => {
-                let mut exchange =
-                    fastcgi::Exchange::new(head.method, application.upstream.persistent > 0);
-                exchange.request(&call, &mut output);
-                // The end of content is said even where there is none.
-                (Codec::FastCgi(exchange), Upload::Spooled(0))
-            }
-            Kind::Scgi(_) => {
-                scgi::request(&call, &mut output);
-                // There may be none, and its end is said by nothing.
-                (Codec::Script(cgi::Answer::new(head.method)), Upload::Spooled(0))
-            }
-            Kind::Proxy(proxy) => {
-                let exchange = ask_origin(proxy, plan, &call, address.as_ref(), &mut output);
-                let upload = match head.length {
-                    None => Upload::Done,
-                    Some(_) if connection.is_in_content() => Upload::Streamed,
-                    // There was none but its end, and that went to a connection that was over.
-                    Some(_) => Upload::Spooled(0),
-                };
-                (Codec::Origin(exchange), upload)
-            }
-        };
-        let endpoint = address.ok_or_else(|| Failure::bad("it has no address"))?;
+        let is_coming = connection.is_in_content();
+        let (codec, upload) = begin(plan, &call, address.as_ref(), is_coming, &mut output);
         let mut gateway = Gateway { upload, ..Gateway::new(client, codec, output, now) };
-        if upload == Upload::Spooled(0) && spool.length() == 0 {
-            gateway.codec.finish(&mut gateway.output);
-            gateway.upload = Upload::Done;
+        if let Kind::Cgi(cgi) = &plan.program.kind {
+            let input = spool
+                .as_file()
+                .map_err(|error| Failure::bad(format!("cannot be given content: {error}")))?;
+            let job = job(cgi, plan, &call, input)?;
+            gateway.origin = Origin::Started;
+            return Ok((Opening::Spawn(Box::new(job)), gateway));
         }
+        if upload == Upload::Spooled(0) && spool.length() == 0 {
+            gateway.frame(&[]);
+        }
+        let endpoint = address.ok_or_else(|| Failure::bad("it has no address"))?;
         Ok((Opening::Connect(endpoint), gateway))
     }
 
@@ -408,6 +382,43 @@ fn relay_in(work: &mut Option<Box<Work>>) -> Option<&mut Relay> {
     match &mut work.as_mut()?.exchange.pending {
         Pending::Gateway(relay) => Some(relay),
         Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => None,
+    }
+}
+
+/// Makes up what is said first of a conversation, and says how the content follows, which may be
+/// still to come.
+fn begin(
+    plan: &Plan,
+    call: &Call<'_>,
+    address: Option<&Endpoint>,
+    is_coming: bool,
+    output: &mut Vec<u8>,
+) -> (Codec, Upload) {
+    let head = call.head;
+    match &plan.program.kind {
+        Kind::Cgi(_) => (script_codec(plan, head), Upload::Done),
+        Kind::FastCgi(application) => {
+            let mut exchange =
+                fastcgi::Exchange::new(head.method, application.upstream.persistent > 0);
+            exchange.request(call, output);
+            // The end of content is said even where there is none.
+            (Codec::FastCgi(exchange), Upload::Spooled(0))
+        }
+        Kind::Scgi(_) => {
+            scgi::request(call, output);
+            // There may be none, and its end is said by nothing.
+            (Codec::Script(cgi::Answer::new(head.method)), Upload::Spooled(0))
+        }
+        Kind::Proxy(proxy) => {
+            let exchange = ask_origin(proxy, plan, call, address, output);
+            let upload = match head.length {
+                None => Upload::Done,
+                Some(_) if is_coming => Upload::Streamed,
+                // There was none but its end, and that went to a connection that was over.
+                Some(_) => Upload::Spooled(0),
+            };
+            (Codec::Origin(exchange), upload)
+        }
     }
 }
 

@@ -234,6 +234,16 @@ impl Gateway {
         }
     }
 
+    /// Frames a piece of content; an empty one is its end.
+    pub(super) fn frame(&mut self, piece: &[u8]) {
+        if piece.is_empty() {
+            self.codec.finish(&mut self.output);
+            self.upload = Upload::Done;
+        } else {
+            self.codec.send(piece, &mut self.output);
+        }
+    }
+
     /// Writes what waits for the program, once. Says how much of it went out.
     ///
     /// # Errors

@@ -100,8 +100,8 @@ impl Finder {
         &self.program
     }
 
-    /// The script that is meant by `path`, which `pattern` matches. Without `watches`, all is looked
-    /// for anew.
+    /// The script that is meant by `path`, which `pattern` matches. Without `watches`, all is
+    /// looked for anew.
     pub(super) fn find(
         &self,
         path: &[u8],
