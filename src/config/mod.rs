@@ -2,9 +2,9 @@
 //!
 //! A file is taken apart into what was *said*, every value with its place (`source`, `said`,
 //! `reading`, `units`); that is turned into what it *means*, every default filled in (`general`,
-//! `sites`, `routes` make a [`Config`]); and what it means is put to work as a site and the server's
-//! options (`build`). The flags of quick mode are said as a file would say them (`quick`) and go the same
-//! way.
+//! `sites`, `routes` make a [`Config`]); and what it means is put to work as a site and the
+//! server's options (`build`). The flags of quick mode are said as a file would say them (`quick`)
+//! and go the same way.
 //!
 //! *Invariant:* no other floor knows that there is a file, or a command line.
 
