@@ -123,7 +123,7 @@ fn a_large_file_costs_no_copy_and_no_read() {
 }
 
 #[test]
-fn a_connection_costs_one_registration_and_nothing_to_go() {
+fn a_connection_costs_one_registration_at_most_and_nothing_to_go() {
     if !is_there("strace") {
         return;
     }
@@ -135,12 +135,14 @@ fn a_connection_costs_one_registration_and_nothing_to_go() {
         assert_eq!(client.response(false).text(), "0123456789");
         assert!(client.is_closed());
     });
-    // The second accept finds nobody. Whether the request is there at the first wait, or a wait
-    // later, is left to chance.
+    // The second accept finds nobody. Whether the request is there when the client is taken in, or
+    // a wait later, is left to chance.
     let calls: Vec<&str> = without_checks(&calls).0;
     let calls: Vec<&str> =
         calls.into_iter().filter(|name| !matches!(*name, "epoll_wait" | "fcntl")).collect();
-    assert_eq!(calls, ["accept4", "epoll_ctl", "accept4", "recvfrom", "read", "sendto"]);
+    let calls = calls.strip_prefix(&["accept4", "accept4"]).expect("a client is taken in");
+    let calls = calls.strip_prefix(&["recvfrom", "epoll_ctl"]).unwrap_or(calls);
+    assert_eq!(calls, ["recvfrom", "read", "sendto"]);
 }
 
 /// Whether this process, and those it starts, may have `wanted` descriptors.

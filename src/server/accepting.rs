@@ -71,6 +71,9 @@ impl<N: Net> Server<N> {
     /// Serves those who were taken in during this turn. Most have said something by then, and who
     /// does not stay is gone again before the epoll has to know.
     pub(super) fn welcome(&mut self, now: Millis) {
+        if self.newcomers.is_empty() {
+            return;
+        }
         let mut newcomers = std::mem::take(&mut self.newcomers);
         for id in newcomers.drain(..) {
             self.serve(id, now, Occasion::Ready);

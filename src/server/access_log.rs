@@ -1,5 +1,5 @@
-//! The access log: one line per exchange. The first is written at once, those that follow it soon
-//! together.
+//! The access log: one line per exchange, written at the end of its turn; where there are very many
+//! turns, a little later and together with others.
 //!
 //! Nothing that a client sends can forge a line or reach a terminal: control bytes, quotes,
 //! backslashes and bytes beyond ASCII are escaped. What cannot be written (a full disk) is counted
@@ -19,9 +19,13 @@ use crate::http::status::Status;
 /// reader may be a little late.
 const GATHERED: usize = 16 << 10;
 
-/// How long lines are held back for others behind a write: nobody who looks on sees it, and it
-/// costs no more than ten writes a second.
-const HELD: Duration = Duration::from_millis(100);
+/// What time there is for each write, on an average. Where turns are shorter, their lines are held
+/// back for so long at most: nobody who looks on sees it, and a hundred writes a second cost
+/// nothing.
+const PACE: Duration = Duration::from_millis(10);
+
+/// How much of that may be taken in advance: a burst of a hundred turns is written as it comes.
+const ADVANCE: Duration = Duration::from_secs(1);
 
 /// Where the access log goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,8 +98,8 @@ pub struct AccessLog {
     format: LogFormat,
     output: Option<Output>,
     lines: Vec<u8>,
-    /// Until then lines are held back, for there was a write a moment ago.
-    held_until: Millis,
+    /// Until then all time for writes is taken, some of it in advance.
+    taken_until: Millis,
     lost: u64,
 }
 
@@ -125,7 +129,7 @@ impl AccessLog {
         };
         let room = if output.is_some() { 2 * GATHERED } else { 0 };
         let (format, lines) = (options.format, Vec::with_capacity(room));
-        Ok(AccessLog { format, output, lines, held_until: Millis(0), lost: 0 })
+        Ok(AccessLog { format, output, lines, taken_until: Millis(0), lost: 0 })
     }
 
     /// Adds the line of an exchange that is over: `bytes` of content were sent.
@@ -177,17 +181,17 @@ impl AccessLog {
         }
     }
 
-    /// Until when the lines that are held back must be written, if there are any.
+    /// When the lines that are held back are to be written, if there are any.
     #[must_use]
     pub fn due(&self) -> Option<Millis> {
-        (!self.lines.is_empty()).then_some(self.held_until)
+        (!self.lines.is_empty()).then(|| self.taken_until.before(ADVANCE))
     }
 
-    /// Writes what has been gathered, unless that was done a moment ago.
+    /// Writes what has been gathered, unless there were very many writes of late.
     pub fn write_if_due(&mut self, now: Millis) {
         if self.due().is_some_and(|due| due <= now) {
             self.write();
-            self.held_until = now + HELD;
+            self.taken_until = self.taken_until.max(now) + PACE;
         }
     }
 
@@ -324,14 +328,17 @@ fn write_ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
 
 /// Appends `text`; what is no printable ASCII, a quote or a backslash becomes `\xHH`.
 fn escape(out: &mut Vec<u8>, text: &[u8]) {
-    let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') & (*byte != b'"') & (*byte != b'\\');
+    let is_special = |byte: &u8| {
+        let is_unprintable = u8::from(!matches!(byte, b' '..=b'~'));
+        is_unprintable | u8::from(*byte == b'"') | u8::from(*byte == b'\\')
+    };
     // Without a way out in the middle the compiler makes it many bytes at once.
-    if text.iter().fold(true, |all, byte| all & is_plain(byte)) {
+    if text.iter().fold(0, |any, byte| any | is_special(byte)) == 0 {
         out.extend_from_slice(text);
         return;
     }
     for byte in text {
-        if is_plain(byte) {
+        if is_special(byte) == 0 {
             out.push(*byte);
         } else {
             write!(out, "\\x{byte:02X}").expect("a vector takes all bytes");
@@ -429,30 +436,34 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_written_at_once_and_those_behind_it_are_held_back_for_a_while() {
+    fn lines_are_written_as_they_come_unless_they_come_very_often() {
         let path = std::env::temp_dir().join(format!("oneloop-held-{}", std::process::id()));
         let to = LogTarget::File(path.clone());
         let mut log = AccessLog::open(&AccessLogOptions { to, format: LogFormat::Common }).unwrap();
-        let lines = || std::fs::read_to_string(&path).unwrap().lines().count();
-        let start = Millis(7);
-        assert_eq!(log.due(), None, "nothing to wake up for");
-        log.add(&entry(), &Stamp::new(0), 0);
-        log.write_if_due(start);
-        assert_eq!((lines(), log.due()), (1, None));
-        for at in [start, start + HELD / 2] {
+        let written = || std::fs::read_to_string(&path).unwrap().lines().count();
+        let start = Millis(1_000_000);
+        let mut add = |at: Millis| {
             log.add(&entry(), &Stamp::new(0), 0);
             log.write_if_due(at);
-            assert_eq!((lines(), log.due()), (1, Some(start + HELD)));
+            (written(), log.due())
+        };
+        assert_eq!(add(start), (1, None), "nothing to wake up for");
+        for turn in 2..=101 {
+            assert_eq!(add(start), (turn, None));
         }
-        log.write_if_due(start + HELD);
-        assert_eq!((lines(), log.due()), (3, None));
+        for at in [start, start + PACE / 2] {
+            assert_eq!(add(at), (101, Some(start + PACE)));
+        }
+        assert_eq!(add(start + PACE), (104, None));
+        assert_eq!(add(start + PACE), (104, Some(start + PACE * 2)));
+        let later = start + Duration::from_secs(10);
+        assert_eq!((add(later), add(later)), ((106, None), (107, None)));
         // More than a little is not held back.
-        let long = Entry { line: &[b'x'; 1000], ..entry() };
-        (0..100).for_each(|_| log.add(&long, &Stamp::new(0), 0));
-        assert!(lines() > 80 && log.lines.len() < GATHERED, "{} lines are written", lines());
+        log.taken_until = Millis::NEVER;
+        let entry = Entry { line: &[b'x'; 1000], ..entry() };
+        (0..100).for_each(|_| log.add(&entry, &Stamp::new(0), 0));
+        assert!(written() > 180 && log.lines.len() < GATHERED, "{} lines", written());
         assert_eq!(log.lines.capacity(), 2 * GATHERED);
-        log.write_if_due(start + HELD * 10);
-        assert_eq!(lines(), 103);
         std::fs::remove_file(&path).unwrap();
     }
 

@@ -21,6 +21,13 @@ impl Millis {
     pub fn since(self, earlier: Millis) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
+
+    /// So much earlier, but not before the clock began.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Millis {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Millis(self.0.saturating_sub(millis))
+    }
 }
 
 impl Add<Duration> for Millis {

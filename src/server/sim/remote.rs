@@ -34,8 +34,8 @@ pub(super) struct Remote {
     pub(super) in_flight: Vec<u8>,
     pub(super) received: Vec<u8>,
     pub(super) peer: Option<PeerId>,
-    /// Waits tell of it.
-    pub(super) is_watched: bool,
+    /// The same, once waits tell of it.
+    pub(super) watched: Option<PeerId>,
     pub(super) state: State,
     pub(super) half_closed: bool,
     pub(super) wants_room: bool,
@@ -77,7 +77,7 @@ impl Remote {
             in_flight: Vec::new(),
             received: Vec::new(),
             peer: None,
-            is_watched: false,
+            watched: None,
             state: State::Waiting,
             half_closed: false,
             wants_room: false,

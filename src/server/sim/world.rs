@@ -160,7 +160,7 @@ impl World {
             ready.push(event(PeerId::BELL, true, false));
         }
         for remote in &mut self.remotes {
-            let Some(peer) = remote.peer.filter(|_| remote.is_watched) else { continue };
+            let Some(peer) = remote.watched else { continue };
             let edges = remote.edges;
             if (edges.readable || edges.writable || edges.broken) && self.random.u8(..4) > 0 {
                 remote.edges = Edges::default();
@@ -226,7 +226,7 @@ impl Net for World {
                 return Ok(());
             }
             let has_edges = self.remotes.iter().any(|remote| {
-                remote.is_watched
+                remote.watched.is_some()
                     && (remote.edges.readable || remote.edges.writable || remote.edges.broken)
             });
             if has_edges || self.backends.has_edges() {
@@ -286,7 +286,7 @@ impl Net for World {
     }
 
     fn watch(&mut self, peer: PeerId) -> io::Result<()> {
-        self.open(peer)?.is_watched = true;
+        self.open(peer)?.watched = Some(peer);
         Ok(())
     }
 
@@ -361,7 +361,7 @@ impl Net for World {
         let remote = &mut self.remotes[at];
         remote.closed_at = Some(self.now);
         remote.peer = None;
-        remote.is_watched = false;
+        remote.watched = None;
         if !remote.arrived.is_empty() && remote.state != State::Gone {
             remote.in_flight.clear();
         }

@@ -1,7 +1,7 @@
 //! The server over real sockets, turn by turn: what a single client can do to the loop, and what
 //! the loop owes a single client.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::rc::Rc;
@@ -80,10 +80,10 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 fn what_nobody_told_of_may_be_younger_than_the_turn() {
     let folder = super::Folder::new("younger");
     let path = folder.0.join("small.txt");
-    let late: Rc<RefCell<Option<TcpStream>>> = Rc::default();
+    let late: Rc<Cell<Option<TcpStream>>> = Rc::default();
     let (other, file) = (Rc::clone(&late), path.clone());
     let change = move |_: &Request<'_>| {
-        if let Some(late) = other.borrow_mut().as_mut() {
+        if let Some(mut late) = other.take() {
             std::fs::write(&file, "new").unwrap();
             late.write_all(b"GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         }
@@ -96,16 +96,16 @@ fn what_nobody_told_of_may_be_younger_than_the_turn() {
     server.rx.truncate(300);
     let mut clients = [(); 3].map(|()| connect(&server));
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n");
-    let mut fill = get("/small.txt") + "A: ";
-    fill += &"x".repeat(300 - fill.len() - 4);
+    let mut long = get("/small.txt") + "A: ";
+    long += &"x".repeat(300 - long.len() - 4);
     // In one turn each has one answer and yields; in the next one the first is told what it knows
     // already, the second changes the file, and the third is read once more.
     for (client, second) in clients.iter_mut().zip(["/small.txt", "/change"]) {
         let both = format!("{}\r\n{}\r\n", get("/small.txt"), get(second));
         client.write_all(both.as_bytes()).unwrap();
     }
-    clients[2].write_all(format!("{fill}\r\n\r\n").as_bytes()).unwrap();
-    *late.borrow_mut() = Some(clients[2].try_clone().unwrap());
+    clients[2].write_all(format!("{long}\r\n\r\n").as_bytes()).unwrap();
+    late.set(Some(clients[2].try_clone().unwrap()));
     let mut got = Vec::new();
     for _ in 0..10 {
         turn(&mut server);

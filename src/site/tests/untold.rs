@@ -1,5 +1,5 @@
-//! A change that nothing can be told of is seen within a second; and where all should have been told,
-//! within ten.
+//! A change that nothing can be told of is seen within a second; and where all should have been
+//! told, within ten.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
