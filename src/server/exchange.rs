@@ -312,7 +312,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Asked::Head(head) => entry_of(head, self.client),
             Asked::Line(line) => Entry { line, ..blank_entry(self.client) },
         };
-        let entry = Entry { status, user, why, ..entry };
+        let entry = Entry { user, status, why, ..entry };
         match sent {
             Some(sent) => self.cx.log.add(&entry, self.cx.stamp, sent),
             None => self.exchange.draft = self.cx.log.draft(&entry, self.cx.stamp),
