@@ -91,8 +91,6 @@ pub struct Server<N: Net = System> {
     /// What the time was when the loop last looked: at the end of its last turn.
     now: Millis,
     stamp: Stamp,
-    /// When it was last compared with the clock.
-    stamped: Millis,
     stop: Arc<AtomicBool>,
     /// A watched signal has come in.
     signalled: bool,
@@ -185,7 +183,6 @@ impl<N: Net> Server<N> {
             moment: 0,
             now: net.now(),
             stamp,
-            stamped: Millis::NEVER,
             stop: Arc::default(),
             signalled: false,
             drained_by: None,
@@ -268,7 +265,7 @@ impl<N: Net> Server<N> {
         let waited = self.net.wait(&mut ready, self.timeout(self.now));
         let now = self.net.now();
         self.moment += 1;
-        self.look_at_clock(now);
+        self.look_at_clock();
         for event in ready.drain(..) {
             self.note(&event);
         }
@@ -320,11 +317,8 @@ impl<N: Net> Server<N> {
         timers.into_iter().chain(drained).chain(log).min()
     }
 
-    /// Writes the date anew when its second is over. Looked for once a millisecond at most.
-    fn look_at_clock(&mut self, now: Millis) {
-        if std::mem::replace(&mut self.stamped, now) == now {
-            return;
-        }
+    /// Writes the date anew when its second is over.
+    fn look_at_clock(&mut self) {
         let unix = self.net.unix_time();
         if unix != self.stamp.seconds() {
             self.stamp = Stamp::new(unix);
