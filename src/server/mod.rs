@@ -279,7 +279,6 @@ impl<N: Net> Server<N> {
                 self.serve(id, now, Occasion::Ready);
             }
         }
-        self.welcome(now);
         while let Some(key) = self.timers.expired(now) {
             // Whoever has yielded is not late; its next turn sets its deadline anew.
             if let Some(id) = self.peers.tenant(key)
@@ -288,6 +287,8 @@ impl<N: Net> Server<N> {
                 self.serve(id, now, Occasion::Due);
             }
         }
+        // Last, for a listener that has rested takes clients in when its time has come.
+        self.welcome(now);
         self.log.write_if_due(now);
         self.shrink();
         self.now = self.net.now();

@@ -35,6 +35,9 @@ use world::{Promises, World};
 /// How many seeds one test run tries; `SEEDS=n` tries others.
 const SEEDS: u64 = 1_000;
 
+/// Others that have found a bug: clients of a listener that had rested were nobody's.
+const FOUND: [u64; 1] = [2_626];
+
 fn limits(random: &mut Rng) -> Limits {
     Limits {
         connections: random.usize(4..12),
@@ -212,9 +215,9 @@ fn near(got: &[u8], fit: Fit) -> String {
 fn sim_of_a_thousand_seeds() {
     let files = Files::new();
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SEEDS").unwrap_or(SEEDS),
+    let seeds: Vec<u64> = match number("SEED") {
+        Some(seed) => vec![seed],
+        None => FOUND.into_iter().chain(0..number("SEEDS").unwrap_or(SEEDS)).collect(),
     };
     for seed in seeds {
         let result = std::panic::catch_unwind(|| run(seed, &files));
