@@ -42,16 +42,11 @@ impl<'a> Target<'a> {
         // Browsers leave some bytes unescaped that RFC 3986 would have escaped (`|`, `[`, `{`);
         // none of them means anything to us. A fragment or a byte beyond ASCII makes it no URI at
         // all.
-        let bytes = text.as_bytes();
-        let (mut at, mut query) = (0, None);
-        while let Some(next) = bytes[at..].iter().position(|&byte| !IN_PATH[usize::from(byte)]) {
-            at += next;
-            if bytes[at] != b'?' {
-                return Err(Refusal::bad("the target has a byte that may not stand in a URI"));
-            }
-            query = query.or(Some(at));
-            at += 1;
+        let seen = text.bytes().fold(0, |seen, byte| seen | KINDS[usize::from(byte)]);
+        if seen & FOREIGN != 0 {
+            return Err(Refusal::bad("the target has a byte that may not stand in a URI"));
         }
+        let query = if seen & QUERY == 0 { None } else { memchr::memchr(b'?', text.as_bytes()) };
         if is_connect {
             return match split_authority(text) {
                 Some((_, Some(_))) => Ok(Target::Authority(text)),
@@ -151,28 +146,32 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The bytes that may stand in a target, but for the `?` before its query.
-const IN_PATH: [bool; 256] = {
-    let mut table = [false; 256];
+/// A byte that may not stand in a target.
+const FOREIGN: u8 = 1;
+
+/// The byte before a query.
+const QUERY: u8 = 2;
+
+/// What a byte in a target is, if it is anything of note.
+const KINDS: [u8; 256] = {
+    let mut table = [FOREIGN; 256];
     let mut byte = b'!';
     while byte <= b'~' {
-        table[byte as usize] = byte != b'#' && byte != b'?';
+        table[byte as usize] = match byte {
+            b'#' => FOREIGN,
+            b'?' => QUERY,
+            _ => 0,
+        };
         byte += 1;
     }
     table
 };
 
-/// Whether decoding `path` and removing dot segments would leave it as it is.
+/// Whether decoding `path`, which begins with `/`, and removing dot segments would leave it as it
+/// is. Paths are short: this takes fewer instructions than calls of `memchr`.
 fn is_plain(path: &[u8]) -> bool {
-    let mut rest = path;
-    // Paths are short: this takes fewer instructions than calls of `memchr`.
-    while let Some(at) = rest.iter().position(|&byte| matches!(byte, b'/' | b'%')) {
-        if rest[at] == b'%' || matches!(rest.get(at + 1), Some(b'/' | b'.')) {
-            return false;
-        }
-        rest = &rest[at + 1..];
-    }
-    true
+    let mut pairs = path.iter().zip(&path[1..]);
+    pairs.all(|(&one, &next)| next != b'%' && (one != b'/' || (next != b'/' && next != b'.')))
 }
 
 /// Appends `segment` with its escapes decoded (RFC 3986 §2.1).

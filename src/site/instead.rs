@@ -5,7 +5,7 @@
 
 use super::files::is_hidden;
 use super::root::Kind;
-use super::rule::{Acting, Rule};
+use super::rule::Rule;
 use super::{Answer, Errand, Site, redirect, redirect_to};
 use crate::http::method::Method;
 use crate::http::status::Status;
@@ -64,6 +64,9 @@ impl Site {
     /// No name behind the first one with such an ending counts, whatever the first one is.
     fn script_before<'p>(&self, host: usize, path: &'p [u8]) -> Option<&'p [u8]> {
         let table = &self.hosts[host].table;
+        if table.endings.is_empty() {
+            return None;
+        }
         let mut leads = memchr::memchr_iter(b'/', path).skip(1).map(|end| &path[..end]);
         let lead = leads.find(|lead| table.ends_like_script(lead))?;
         let rule = table.rule(lead);
@@ -74,19 +77,14 @@ impl Site {
 
     /// Whether `path` lacks but its slash to be answered by what is no files.
     fn is_answered_below(&self, host: usize, path: &[u8]) -> bool {
-        let below = [path, b"/"].concat();
-        let rule = self.hosts[host].table.rule(&below);
-        let Some(route) = rule.route() else { return false };
-        let is_prefix = route.pattern.is_prefix();
-        match route.action {
-            Some(
-                Acting::Redirect { .. }
-                | Acting::Respond { .. }
-                | Acting::Handlers(_)
-                | Acting::Program(_),
-            ) => is_prefix && route.pattern.prefix(&below) == path,
-            Some(Acting::Files(_)) | None => false,
+        let table = &self.hosts[host].table;
+        if !table.answers_below {
+            return false;
         }
+        let below = [path, b"/"].concat();
+        let rule = table.rule(&below);
+        let Some(route) = rule.route() else { return false };
+        route.answers_below() && route.pattern.prefix(&below) == path
     }
 
     /// Sends the client below the path, if it may go there.

@@ -178,8 +178,9 @@ impl Router {
             .map(|route| route.pattern.suffix().into())
             .collect();
         endings.retain(|ending| !ending.is_empty());
+        let answers_below = compiled.iter().any(|route| route.answers_below());
         let rules = RefCell::default();
-        let table = Table { routes: compiled, trie, rules, content_limit, endings };
+        let table = Table { routes: compiled, trie, rules, content_limit, endings, answers_below };
         table.check_pages()?;
         Ok(table)
     }
@@ -315,7 +316,9 @@ pub(super) struct Table {
     rules: RefCell<BTreeMap<Vec<usize>, Rc<Rule>>>,
     content_limit: u64,
     /// What the patterns of programs say that paths end in.
-    endings: Vec<Box<[u8]>>,
+    pub(super) endings: Vec<Box<[u8]>>,
+    /// Whether any route [answers below](Compiled::answers_below) its prefix.
+    pub(super) answers_below: bool,
 }
 
 impl Table {

@@ -111,6 +111,21 @@ pub(super) struct Compiled {
     pub(super) place: Option<Place>,
 }
 
+impl Compiled {
+    /// Whether it answers for all below a prefix, and not with files.
+    pub(super) fn answers_below(&self) -> bool {
+        match self.action {
+            Some(
+                Acting::Redirect { .. }
+                | Acting::Respond { .. }
+                | Acting::Handlers(_)
+                | Acting::Program(_),
+            ) => self.pattern.is_prefix(),
+            Some(Acting::Files(_)) | None => false,
+        }
+    }
+}
+
 /// An [`Action`], ready to act.
 #[derive(Debug)]
 pub(super) enum Acting {
