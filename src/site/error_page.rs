@@ -14,17 +14,17 @@ pub const FIELDS: &[u8] = page::page_fields!();
 /// stop, or empty; it is shown as text, whatever it holds.
 #[must_use]
 pub fn page(status: Status, why: &str) -> String {
-    let mut page = page::open(&status.to_string(), STYLE);
-    page.push_str("<main>\n<p class=\"code\">");
+    let mut page = page::open_plain(&status.to_string(), &[STYLE]);
+    page.push_str("<main>\n<b>");
     page.push_str(&status.code().to_string());
-    page.push_str("</p>\n<h1>");
+    page.push_str("</b>\n<h1>");
     page.push_str(match status.reason() {
         "" => "Error",
         reason => reason,
     });
     page.push_str("</h1>\n");
     if !why.is_empty() {
-        page.push_str("<p class=\"why\">");
+        page.push_str("<p>");
         let mut rest = why.chars();
         page::push_text(
             &mut page,
@@ -38,13 +38,15 @@ pub fn page(status: Status, why: &str) -> String {
     page
 }
 
+/// Short, for a page that is often sent to those who never look at it: the browser's own colours,
+/// light or dark.
 const STYLE: &str = "\
-body{min-height:100vh;min-height:100dvh;display:grid;place-items:center;padding:1.5rem}\
-main{max-width:32rem;text-align:center;padding-bottom:12vh}\
-.code{margin:0 0 .25rem;font-size:clamp(4.5rem,22vw,8rem);font-weight:700;line-height:1;\
-letter-spacing:-.04em;font-variant-numeric:tabular-nums;color:var(--accent)}\
-h1{font-size:1.5rem;font-weight:600}\
-.why{margin:.75rem 0 0;color:var(--soft);overflow-wrap:anywhere;text-wrap:balance}\n";
+:root{color-scheme:light dark}\
+body{min-height:90vh;display:grid;place-items:center;text-align:center;\
+font:1rem/1.5 system-ui,sans-serif}\
+main{max-width:32rem}\
+b{font-size:7rem;line-height:1;color:light-dark(#0a5fbf,#7db8ff)}\
+h1{font-size:1.5rem;margin:0}\n";
 
 /// Which path of the site answers in place of the built-in page: by code (`404`) or by class
 /// (`5xx`).
@@ -176,7 +178,7 @@ mod tests {
         let page = page(Status::from_code(499).expect("a final code"), "");
         assert!(page.contains("<title>499</title>"));
         assert!(page.contains("<h1>Error</h1>"));
-        assert!(!page.contains("class=\"why\""));
+        assert!(!page.contains("<p>"));
     }
 
     #[test]

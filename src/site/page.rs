@@ -33,6 +33,11 @@ h1{line-height:1.2;letter-spacing:-.01em;margin:0;overflow-wrap:anywhere}\n";
 
 /// A page up to the inside of its body: with `title` as text, and `style` after the common one.
 pub(super) fn open(title: &str, style: &str) -> String {
+    open_plain(title, &[STYLE, style])
+}
+
+/// The same with these styles alone.
+pub(super) fn open_plain(title: &str, styles: &[&str]) -> String {
     let mut page = String::with_capacity(4096);
     page.push_str(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -40,8 +45,7 @@ pub(super) fn open(title: &str, style: &str) -> String {
     );
     push_text(&mut page, title);
     page.push_str("</title>\n<style>\n");
-    page.push_str(STYLE);
-    page.push_str(style);
+    page.extend(styles.iter().copied());
     page.push_str("</style>\n</head>\n<body>\n");
     page
 }
