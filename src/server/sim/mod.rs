@@ -129,8 +129,9 @@ fn run(seed: u64, files: &Files) {
         let is_let_go = was_full
             && matches!(expected.fit(&remote.received, false), Fit::Begins(true) | Fit::Whole(_));
         if !is_let_go {
-            // A program may have had all its time, and others before it.
-            let slack = if nothing.programs { programs.timeout } else { Duration::ZERO };
+            // A program may have had all its time; and before that as much again, to say what HEAD
+            // does not ask for.
+            let slack = if nothing.programs { 2 * programs.timeout } else { Duration::ZERO };
             judge(remote, expected, &limits, slack);
         }
     }

@@ -130,6 +130,11 @@ impl Remote {
         }
     }
 
+    /// Whether something is on its way that it will read.
+    pub(super) fn reads_on(&self) -> bool {
+        !self.in_flight.is_empty() && !matches!(self.manner, Manner::StopsReadingAt(_))
+    }
+
     /// Reads some of what is on its way.
     pub(super) fn take(&mut self, random: &mut Rng, now: Millis) {
         let most = [1, 50, 3_000, 1 << 20][random.usize(..4)];

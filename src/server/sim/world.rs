@@ -33,6 +33,9 @@ pub(super) const UNIX_TIME: u64 = 1_000_000_000;
 /// No story takes so long: the most patient wait for ten hours.
 const DOOMSDAY: Millis = Millis(200_000_000);
 
+/// How long a client that reads leaves an answer alone, about.
+const TIME_TO_READ: Duration = Duration::from_secs(1);
+
 /// Promises of handlers that are to be fulfilled some time.
 pub(super) type Promises = Rc<RefCell<Vec<Promise>>>;
 
@@ -134,7 +137,9 @@ impl World {
             }
             State::Knocking => {}
             State::Open | State::Finished | State::Closed => {
-                if random.bool() {
+                // Whoever has something to read looks for it in time.
+                let is_late = remote.reads_on() && self.now.since(remote.last_moved) > TIME_TO_READ;
+                if random.bool() && !is_late {
                     remote.send(random, self.now);
                 } else {
                     remote.take(random, self.now);
