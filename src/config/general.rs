@@ -103,11 +103,12 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
 
 fn cache(said: &said::Cache) -> Result<CacheLimits, Fault> {
     let default = CacheLimits::default();
+    let content_bytes = any(said.bytes.as_ref(), default.content_bytes)?;
     let limits = CacheLimits {
         entries: limit(said.files.as_ref(), default.entries)?,
         descriptors: any(said.open.as_ref(), default.descriptors)?,
-        content_bytes: any(said.bytes.as_ref(), default.content_bytes)?,
-        file_bytes: any(said.file.as_ref(), default.file_bytes)?,
+        content_bytes,
+        file_bytes: any(said.file.as_ref(), default.file_bytes.min(content_bytes))?,
         absences: any(said.missing.as_ref(), default.absences)?,
         directories: any(said.watched.as_ref(), default.directories)?,
     };

@@ -136,26 +136,21 @@ impl Connection {
         if bytes.is_empty() || bytes == b"\r" {
             return Ok((0, Received::Nothing));
         }
-        let whole = match self.reading {
-            // Then the end of a head is in it, which the parser finds by itself.
-            Reading::Idle if bytes.ends_with(b"\r\n\r\n") => input,
-            Reading::Idle
-            | Reading::Head(_)
-            | Reading::Content(_)
-            | Reading::Done
-            | Reading::Closed => {
-                let mut scan = match self.reading {
-                    Reading::Head(scan) => scan,
-                    Reading::Idle | Reading::Content(_) | Reading::Done | Reading::Closed => {
-                        Scan::default()
-                    }
-                };
-                let Some(end) = scan.end(bytes, limits)? else {
-                    self.reading = Reading::Head(scan);
-                    return Ok((0, Received::Nothing));
-                };
-                &input[..skipped + end]
+        let mut scan = match self.reading {
+            Reading::Head(scan) => scan,
+            Reading::Idle | Reading::Content(_) | Reading::Done | Reading::Closed => {
+                Scan::default()
             }
+        };
+        // Then the end of a head is in it, which the parser finds by itself.
+        let is_whole = self.reading == Reading::Idle && bytes.ends_with(b"\r\n\r\n");
+        let whole = if is_whole {
+            input
+        } else if let Some(end) = scan.end(bytes, limits)? {
+            &input[..skipped + end]
+        } else {
+            self.reading = Reading::Head(scan);
+            return Ok((0, Received::Nothing));
         };
         let (used, head) = Head::parse_first(whole, space, limits)?;
         self.reading = match head.length {

@@ -242,6 +242,7 @@ impl<N: Net> Server<N> {
                 None => {}
             }
         }
+        self.log.write();
     }
 
     /// Whether the server has ended: it was stopped, and nobody is left or waited for any longer.
@@ -289,7 +290,11 @@ impl<N: Net> Server<N> {
         }
         // Last, for a listener that has rested takes clients in when its time has come.
         self.welcome(now);
-        self.log.write_if_due(now);
+        match self.drained_by {
+            // Nobody may come back for what is held back.
+            Some(_) => self.log.write(),
+            None => self.log.write_if_due(now),
+        }
         self.shrink();
         self.now = self.net.now();
         let took = self.now.since(now);

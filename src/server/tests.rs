@@ -251,6 +251,23 @@ fn the_loop_wakes_up_for_lines_that_are_held_back() {
 }
 
 #[test]
+fn a_server_that_has_ended_has_written_its_log() {
+    let folder = Folder::new("ended");
+    let path = folder.0.join("log");
+    let log = AccessLogOptions { to: LogTarget::File(path.clone()), ..Default::default() };
+    let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
+    let mut server = server(net, Router::new(), &log);
+    for _ in 0..120 {
+        server.turn().unwrap();
+    }
+    let lines = || fs::read_to_string(&path).unwrap().lines().count();
+    assert!(lines() < 121, "some are held back");
+    server.drain();
+    server.run().unwrap();
+    assert_eq!(lines(), 121);
+}
+
+#[test]
 fn allocations_are_noticed() {
     let site = Router::new().get("/", |_: &Request<'_>| Response::text("made anew"));
     let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);

@@ -6,9 +6,9 @@
 //!
 //! Not everything is told: not what is written through another name of a file in another directory,
 //! or changes behind a symbolic link, or on a file system that others change too; a trail says
-//! whether that can be. Nor what is written by `mmap(2)`, through a name that a file gets later, or
-//! what is mounted over a directory: nobody can know. So whoever relies on a trail still looks for
-//! himself now and then.
+//! whether that can be. Nor what is written by `mmap(2)`, through a name that a file gets later or
+//! has had, as who made it by link(2) may still hold it open, or what is mounted over a directory:
+//! nobody can know. So whoever relies on a trail still looks for himself now and then.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

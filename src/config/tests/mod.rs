@@ -197,7 +197,8 @@ fn without_places(mut config: Config) -> Config {
 
 #[test]
 fn what_is_printed_means_the_same() {
-    for text in [EVERYTHING, "[[site]]\nroot = \"/\""] {
+    let small = "[limits]\ncache = { bytes = \"1KiB\" }\n[[site]]\nroot = \"/\"";
+    for text in [EVERYTHING, small, "[[site]]\nroot = \"/\""] {
         let config = read(text).unwrap();
         let printed = config.to_string();
         let again = read(&printed).unwrap();
