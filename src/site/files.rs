@@ -64,10 +64,11 @@ impl Files {
         self
     }
 
-    /// The names that stand for a directory, the first one there is; `index.html` if not set.
+    /// The names that stand for a directory, the first one there is; `index.html` if not set. One
+    /// with a `/` in it is no name, and stands for nothing.
     #[must_use]
     pub fn index<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Files {
-        self.index = names.into_iter().map(Into::into).collect();
+        self.index = names.into_iter().map(Into::into).filter(|name| !name.contains('/')).collect();
         self
     }
 

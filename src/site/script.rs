@@ -169,8 +169,8 @@ impl Finder {
         }
         let trail = Root::open_directory(root).ok().and_then(|root| {
             match watches.lead(&root, below, now) {
-                Lead::Watched(trail) => Some(trail),
-                Lead::Unwatched | Lead::Nowhere(_) => None,
+                Lead::Watched(trail) if trail.tells_all() => Some(trail),
+                Lead::Watched(_) | Lead::Unwatched | Lead::Nowhere(_) => None,
             }
         });
         directories.push(Sighted { below: below.into(), at_ms: now.monotonic_ms, trail });

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use super::super::error_page::ErrorPages;
+use super::super::files::Files;
 use super::super::representation::{Circumstances, Representation};
 use super::super::root::{Facts, Root};
 use super::super::route_fields::RouteFields;
@@ -45,6 +46,16 @@ fn large_files_are_answered_like_small_ones() {
     let got = ask(&site, "GET /large", &["Range: bytes=65530-65540"]);
     assert_eq!(got.field("Content-Range"), Some("bytes 65530-65540/200000"));
     assert_eq!(got.content, content[65530..=65540]);
+}
+
+#[test]
+fn a_path_is_no_index() {
+    let scratch = Scratch::new();
+    scratch.write("sub/index.html", "below");
+    let files = Files::new(&scratch.www()).unwrap().index(["sub/index.html"]);
+    let site = Router::new().files("/*", files).build().unwrap();
+    assert_eq!(get(&site, "/").status, 404);
+    assert_eq!(get(&site, "/sub/index.html").status, 200);
 }
 
 #[test]

@@ -382,6 +382,21 @@ fn a_directory_of_scripts_that_becomes_a_file_is_one_at_once() {
 }
 
 #[test]
+fn what_lies_behind_a_link_is_looked_at_each_time() {
+    let scratch = scripts();
+    let root = scratch.www();
+    fs::create_dir_all(root.join("x/y/z")).unwrap();
+    symlink("x/y/z", root.join("link")).unwrap();
+    let site = Router::new().program("/*", fastcgi(root.to_str(), None)).build().unwrap();
+    assert_eq!(status_at(&site, 0, "/link/b.py"), 0);
+    // Nobody watches x.
+    fs::rename(root.join("x/y"), root.join("x/away")).unwrap();
+    fs::create_dir(root.join("x/y")).unwrap();
+    fs::write(root.join("x/y/z"), "a picture").unwrap();
+    assert_eq!(status_at(&site, 1, "/link/b.py"), 404);
+}
+
+#[test]
 fn a_root_of_scripts_that_becomes_another_one_is_seen_within_a_second() {
     let scratch = scripts();
     let current = scratch.0.join("current");
