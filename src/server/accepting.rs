@@ -82,6 +82,7 @@ impl<N: Net> Server<N> {
             {
                 log::warn!("a new client cannot be watched: {error}");
                 self.close(id);
+                self.grant_wishes(now);
             }
         }
         self.newcomers = newcomers;

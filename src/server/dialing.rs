@@ -133,9 +133,9 @@ impl<N: Net> Server<N> {
             self.timers.clear(id.key);
             gateway.id = id;
             gateway.origin = Origin::Kept;
-            gateway.ready.writable = true;
-            gateway.is_open = true;
             self.untold.push_back(client);
+            // It has not waited for too long, whatever the time is by now.
+            self.timers.clear(client.key);
         } else {
             let id = self.peers.insert(Peer::Gateway(Link { seat, state }));
             gateway.id = id;
@@ -179,6 +179,7 @@ impl<N: Net> Server<N> {
             let Some(gateway) = relay.gateway().filter(|gateway| gateway.is_untold()) else {
                 continue;
             };
+            gateway.is_open = true;
             if gateway.has_news() || gateway.write(&mut self.net).is_err() {
                 let gateway = gateway.id;
                 log::debug!("{}: a kept connection was over; trying again", name(&relay.plan));

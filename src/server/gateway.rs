@@ -78,7 +78,7 @@ pub(super) struct Gateway {
     pub(super) ready: Readiness,
     /// Something has happened to it since it was last looked at.
     pub(super) is_news: bool,
-    /// It is connected, or runs.
+    /// It is connected, or runs; one that was kept has been told something.
     pub(super) is_open: bool,
     pub(super) origin: Origin,
     /// What the program has yet to take: `output[sent..]`.
@@ -283,7 +283,7 @@ impl Gateway {
 
     /// Whether it was kept, and nothing has been said yet.
     pub(super) fn is_untold(&self) -> bool {
-        self.origin == Origin::Kept && self.sent == 0 && self.has_output()
+        self.origin == Origin::Kept && !self.is_open
     }
 
     /// Whether all is said.

@@ -19,6 +19,7 @@ use super::timers::Millis;
 use super::{Limits, Server};
 use crate::site::files::Files;
 use crate::site::handler::{Request, Response};
+use crate::site::program::{Endpoint, Program};
 use crate::site::router::Router;
 
 /// How much the client has to say whenever it is listened to.
@@ -38,6 +39,8 @@ struct Replay {
     client: Option<PeerId>,
     has_said: bool,
     is_watched: bool,
+    /// There is no room in the epoll.
+    is_full: bool,
     now: Cell<Millis>,
     sent: Vec<u8>,
     closed: bool,
@@ -52,6 +55,7 @@ impl Replay {
             client: None,
             has_said: false,
             is_watched: false,
+            is_full: false,
             now: Cell::new(Millis(0)),
             sent: Vec::with_capacity(1 << 20),
             closed: false,
@@ -98,6 +102,9 @@ impl Net for Replay {
     }
 
     fn watch(&mut self, _: PeerId) -> io::Result<()> {
+        if self.is_full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.is_watched = true;
         Ok(())
     }
@@ -130,6 +137,10 @@ impl Net for Replay {
 
     fn close(&mut self, _: PeerId) {
         self.closed = true;
+    }
+
+    fn connect(&mut self, _: &Endpoint, _: PeerId) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -225,6 +236,17 @@ fn who_is_gone_again_in_the_turn_it_came_in_is_never_watched() {
         assert_eq!((server.net.is_watched, server.net.closed), (stays, !stays));
         assert_eq!(server.clients(), usize::from(stays));
     }
+}
+
+#[test]
+fn who_cannot_be_watched_leaves_its_seat_to_the_next() {
+    let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
+    let net = Replay { is_full: true, ..net };
+    let program = Program::proxy(Endpoint::Tcp(([192, 0, 2, 3], 80).into()));
+    let site = Router::new().program("/*", program);
+    let server = taking_in(net, site, &AccessLogOptions::default());
+    assert_eq!(server.clients(), 0);
+    assert!(server.wishes.is_empty(), "whoever is next in line is not told");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::rc::Rc;
 
 use super::super::client::Phase;
@@ -11,6 +11,7 @@ use super::super::*;
 use crate::site::body::{Produce, Produced};
 use crate::site::files::Files;
 use crate::site::handler::{Request, Response};
+use crate::site::program::{Endpoint, Program};
 use crate::site::router::Router;
 
 fn server(router: Router) -> Server {
@@ -289,4 +290,90 @@ fn a_panic_at_a_clients_end_ends_no_other() {
     while server.clients() > 0 {
         turn(&mut server);
     }
+}
+
+/// An origin server that may have one exchange at once, and answers as a test does by hand.
+struct Origin(TcpListener);
+
+impl Origin {
+    fn new() -> Origin {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        Origin(listener)
+    }
+
+    fn program(&self, timeout: Duration) -> Program {
+        let endpoint = Endpoint::Tcp(self.0.local_addr().unwrap());
+        Program { at_once: 1, timeout, ..Program::proxy(endpoint) }
+    }
+
+    fn accept(&self, server: &mut Server) -> TcpStream {
+        let mut accepted = None;
+        turn_until(server, "the origin is connected to", || {
+            accepted = accepted.take().or_else(|| self.0.accept().ok());
+            accepted.is_some()
+        });
+        let (stream, _) = accepted.expect("it was waited for");
+        stream.set_nonblocking(true).unwrap();
+        stream
+    }
+}
+
+/// Turns until what is asked of `origin` ends so.
+fn turn_until_asked(server: &mut Server, origin: &mut TcpStream, end: &[u8]) {
+    let mut asked = Vec::new();
+    turn_until(server, "the origin is asked", || {
+        assert!(!read(origin, &mut asked), "its connection is closed");
+        asked.ends_with(end)
+    });
+}
+
+const EMPTY: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+#[test]
+fn who_is_given_a_connection_in_time_has_not_waited_for_too_long() {
+    let origin = Origin::new();
+    let timeout = Duration::from_millis(100);
+    let mut server = server(Router::new().program("/*", origin.program(timeout)));
+    let mut first = connect(&server);
+    first.write_all(GET).unwrap();
+    let mut asked = origin.accept(&mut server);
+    turn_until_asked(&mut server, &mut asked, b"\r\n\r\n");
+    let mut second = connect(&server);
+    second.write_all(GET).unwrap();
+    for _ in 0..10 {
+        turn(&mut server);
+    }
+    // The loop is late. When it looks, the connection is free, and the time of waiting is over.
+    std::thread::sleep(2 * timeout);
+    asked.write_all(EMPTY).unwrap();
+    turn_until_asked(&mut server, &mut asked, b"\r\n\r\n");
+}
+
+#[test]
+fn a_kept_connection_is_told_nothing_before_it_was_looked_at_again() {
+    let origin = Origin::new();
+    let closing: Rc<Cell<Option<TcpStream>>> = Rc::default();
+    let closed = Rc::clone(&closing);
+    let close = move |_: &Request<'_>| {
+        drop(closed.take());
+        Response::text("closed")
+    };
+    let router = Router::new().program("/*", origin.program(Duration::from_mins(1)));
+    let mut server = server(router.get("/close", close));
+    let [mut first, mut second, mut third] = [(); 3].map(|()| connect(&server));
+    first.write_all(GET).unwrap();
+    let mut asked = origin.accept(&mut server);
+    turn_until_asked(&mut server, &mut asked, b"\r\n\r\n");
+    third.write_all(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n").unwrap();
+    for _ in 0..10 {
+        turn(&mut server);
+    }
+    // In one turn the connection is kept and given away, ends, and could be told something.
+    asked.write_all(EMPTY).unwrap();
+    closing.set(Some(asked));
+    second.write_all(b"GET /close HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    third.write_all(b"abcde").unwrap();
+    let mut fresh = origin.accept(&mut server);
+    turn_until_asked(&mut server, &mut fresh, b"\r\n\r\nabcde");
 }
