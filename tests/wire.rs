@@ -1,5 +1,6 @@
 //! Raw bytes in, raw bytes out: what a client on a real socket sees, whatever it sends.
 
+mod cold;
 mod content;
 mod files;
 mod fresh;

@@ -50,7 +50,7 @@ impl Net for Null {
         let peer = self.client.or(self.seen.listener.get()).expect("somebody listens");
         let flags = (true, true, false, false);
         let (readable, writable, read_closed, broken) = flags;
-        ready.push(Ready { peer, readable, writable, read_closed, broken });
+        ready.push(Ready { peer, readable, writable, read_closed, broken, fetched: false });
         Ok(())
     }
 

@@ -42,7 +42,13 @@ pub fn explain(
         .map_err(|refusal| format!("this is no request: {}", refusal.why))?;
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = Now { monotonic_ms: 0, unix, moment: 0 };
-    Ok(site.explain(&Inquiry { head: &head, client: Some(client), content: None, now }))
+    Ok(site.explain(&Inquiry {
+        head: &head,
+        client: Some(client),
+        content: None,
+        again: false,
+        now,
+    }))
 }
 
 /// The head of the request.

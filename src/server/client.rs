@@ -47,6 +47,10 @@ pub(super) struct Readiness {
     /// The client has ended its direction: read until 0, though reads come up short.
     pub(super) read_closed: bool,
     pub(super) broken: bool,
+    /// A thread reads what of a file is to be sent next.
+    pub(super) fetching: bool,
+    /// It has been read, and not been sent yet.
+    pub(super) fetched: bool,
 }
 
 /// What neither side has taken yet, and the exchange it belongs to.
@@ -186,6 +190,8 @@ impl Client {
         self.ready.writable |= ready.writable;
         self.ready.read_closed |= ready.read_closed;
         self.ready.broken |= ready.broken;
+        self.ready.fetching &= !ready.fetched;
+        self.ready.fetched |= ready.fetched;
     }
 
     /// Whether nothing is under way: no request, no answer, no last words.

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::ops::Range;
-use std::os::unix::fs::FileExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::access_log::Entry;
@@ -22,6 +21,7 @@ use crate::http::framing::Length;
 use crate::http::head::{Head, HeadSpace};
 use crate::http::status::Status;
 use crate::site::body::Body;
+use crate::site::cold;
 use crate::site::handler::{Later, Settled};
 use crate::site::{Answer, Inquiry, Now, Reply};
 
@@ -100,7 +100,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 if self.cx.draining || self.client.requests >= self.cx.limits.persistent_requests {
                     self.client.connection.close_after_answer();
                 }
-                self.answer(&head, bytes, None);
+                self.answer(&head, bytes, None, false);
             }
             Received::Content(content) => {
                 if let Some(spool) = &mut self.exchange.spool
@@ -120,6 +120,7 @@ impl<N: Net> Serving<'_, '_, N> {
     pub(super) fn inquiry<'h>(&self, head: &'h Head<'h>, content: Option<&'h [u8]>) -> Inquiry<'h> {
         Inquiry {
             head,
+            again: false,
             client: self.client.address.map(|address| address.ip()),
             content,
             now: Now {
@@ -130,9 +131,15 @@ impl<N: Net> Serving<'_, '_, N> {
         }
     }
 
-    /// Asks the site, and does what it says. `bytes` are the head's.
-    pub(super) fn answer(&mut self, head: &Head<'_>, bytes: &[u8], content: Option<&[u8]>) {
-        let inquiry = self.inquiry(head, content);
+    /// Asks the site, `again` or for the first time, and does what it says. `bytes` are the head's.
+    pub(super) fn answer(
+        &mut self,
+        head: &Head<'_>,
+        bytes: &[u8],
+        content: Option<&[u8]>,
+        again: bool,
+    ) {
+        let inquiry = Inquiry { again, ..self.inquiry(head, content) };
         // A bug in a handler ends its own exchange and no other.
         let answer = catch_unwind(AssertUnwindSafe(|| self.cx.site.answer(&inquiry)));
         match answer.unwrap_or_else(|_| Answer::Reply(self.cx.site.refuse(PANICKED))) {
@@ -206,7 +213,7 @@ impl<N: Net> Serving<'_, '_, N> {
             .expect("a head that was parsed can be parsed again");
         // Content that is still to come is asked for by the answer, if it wants any.
         let content = (!self.client.connection.is_in_content()).then_some(spool.content());
-        self.answer(&head, spool.head(), content);
+        self.answer(&head, spool.head(), content, true);
         if let Pending::Later(_) = self.exchange.pending {
             // The site may want to be asked again, with the same content.
             self.exchange.spool = Some(spool);
@@ -329,13 +336,13 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 }
 
-/// Appends `length` bytes of `file` from `offset`: whether they are there. A little of a large file
-/// is read, for that spares the second write that `sendfile` would be.
+/// Appends `length` bytes of `file` from `offset`: whether they are there, and in memory. A little
+/// of a large file is read, for that spares the second write that `sendfile` would be.
 fn append(file: &File, offset: u64, length: u64, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     let Ok(length) = usize::try_from(length) else { return false };
     out.resize(start + length, 0);
-    let is_there = file.read_exact_at(&mut out[start..], offset).is_ok();
+    let is_there = cold::read_at_hand(file, &mut out[start..], offset).unwrap_or(false);
     if !is_there {
         out.truncate(start);
     }

@@ -215,7 +215,7 @@ impl<N: Net> Serving<'_, '_, N> {
             return self.fail(&relay.plan, Failure::bad(why));
         };
         self.exchange.spool = None;
-        self.answer(&parsed, &head, None);
+        self.answer(&parsed, &head, None, false);
         Step::Moved
     }
 

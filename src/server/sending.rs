@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::io::{self, IoSlice};
 use std::os::fd::AsRawFd as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::net::Net;
@@ -178,8 +178,12 @@ impl<N: Net> Serving<'_, '_, N> {
         self.cx.limits.turn_bytes.saturating_sub(self.moved).max(1)
     }
 
-    fn send_file(&mut self, file: &Rc<File>, offset: u64, left: u64) -> Result<usize, Step> {
+    fn send_file(&mut self, file: &Arc<File>, offset: u64, left: u64) -> Result<usize, Step> {
         let share = self.share().min(FILE_CHUNK);
+        let length = usize::try_from(left).map_or(share, |left| left.min(share));
+        if !self.fetch(file, offset, length) {
+            return Err(Step::NeedsOther);
+        }
         match self.flush(true) {
             Step::Moved => {}
             stuck => return Err(stuck),
@@ -187,7 +191,6 @@ impl<N: Net> Serving<'_, '_, N> {
         if !self.client.ready.writable {
             return Err(Step::NeedsRoom);
         }
-        let length = usize::try_from(left).map_or(share, |left| left.min(share));
         loop {
             match self.cx.net.send_file(self.id, file, offset, length) {
                 Ok(0) => {
@@ -204,6 +207,20 @@ impl<N: Net> Serving<'_, '_, N> {
                 Err(error) => self.check(&error)?,
             }
         }
+    }
+
+    /// Whether these bytes need not be waited for. Where the socket takes nothing, that can be
+    /// asked later.
+    fn fetch(&mut self, file: &Arc<File>, offset: u64, length: usize) -> bool {
+        let ready = &mut self.client.ready;
+        if ready.fetching {
+            return false;
+        }
+        let is_there = !ready.writable
+            || std::mem::take(&mut ready.fetched)
+            || self.cx.net.fetch(self.id, file, offset, length);
+        self.client.ready.fetching = !is_there;
+        is_there
     }
 
     /// Asks a producer for more. Nobody comes here while something made before does not go out:

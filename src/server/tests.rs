@@ -76,6 +76,7 @@ impl Net for Replay {
         self.has_said = false;
         let peer = self.client.or(self.listener).expect("somebody listens");
         ready.push(Ready {
+            fetched: false,
             peer,
             readable: true,
             writable: true,

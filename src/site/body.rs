@@ -6,6 +6,7 @@ use std::fmt;
 use std::fs::File;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The content of a reply. What is sent is taken off it, so a `Body` always says what is left.
@@ -26,7 +27,7 @@ pub enum Body {
     /// Content in a regular file, read at offsets, so that many replies can share one descriptor.
     File {
         /// The open file.
-        file: Rc<File>,
+        file: Arc<File>,
         /// Where the next byte to send stands.
         offset: u64,
         /// How many bytes from there are still to be sent. The file may have become shorter since.

@@ -9,6 +9,7 @@
 pub mod access;
 pub mod body;
 pub mod cache;
+pub(crate) mod cold;
 pub mod error_page;
 pub mod explain;
 mod exposure;
@@ -72,6 +73,8 @@ pub struct Inquiry<'a> {
     pub client: Option<IpAddr>,
     /// The request's content, all of it; `None` if it has none or it has not been read yet.
     pub content: Option<&'a [u8]>,
+    /// Whether it is asked about once more: what another thread was to do for it is done.
+    pub again: bool,
     /// What the time is.
     pub now: Now,
 }

@@ -6,8 +6,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::body::{Body, Parts};
+use super::cold;
 use super::root::{Absence, Facts, Opened};
 use super::route_fields::RouteFields;
 use super::{Block, Inquiry, Reply};
@@ -44,7 +46,7 @@ pub(super) struct Representation {
 #[derive(Debug)]
 pub(super) enum Content {
     Memory(Rc<[u8]>),
-    Open(Rc<File>),
+    Open(Arc<File>),
 }
 
 /// What makes the fields of a representation beside the file itself.
@@ -57,6 +59,23 @@ pub(super) struct Circumstances<'a> {
     /// A file of at most so many bytes is kept in memory; a larger one is kept open.
     pub(super) memory: u64,
     pub(super) now: UnixSeconds,
+    /// Whether a disk may be waited for.
+    pub(super) waits: bool,
+}
+
+/// Why a file is not prepared.
+#[derive(Debug)]
+pub(super) enum Unread {
+    /// Its content, of so many bytes, is not in memory.
+    Cold(File, u64),
+    /// It cannot be read.
+    Absence(Absence),
+}
+
+impl From<Absence> for Unread {
+    fn from(absence: Absence) -> Unread {
+        Unread::Absence(absence)
+    }
 }
 
 /// Why a request for a representation that exists does not get it.
@@ -70,8 +89,8 @@ pub(super) enum Denial {
 
 impl Representation {
     /// Prepares a file.
-    pub(super) fn new(opened: Opened, about: &Circumstances<'_>) -> Result<Self, Absence> {
-        let (content, facts) = read(opened, about.memory)?;
+    pub(super) fn new(opened: Opened, about: &Circumstances<'_>) -> Result<Self, Unread> {
+        let (content, facts) = read(opened, about)?;
         let etag = etag(&facts, about.coding);
         // RFC 9110 §8.8.2.1: never a date that is still to come.
         let modified = UnixSeconds::try_from(facts.modified.seconds).ok();
@@ -198,25 +217,31 @@ impl Representation {
                 let (at, end) = (index(offset), index(offset + left));
                 Body::Bytes { bytes: Rc::clone(bytes), at, end }
             }
-            Content::Open(file) => Body::File { file: Rc::clone(file), offset, left },
+            Content::Open(file) => Body::File { file: Arc::clone(file), offset, left },
         }
     }
 }
 
-/// Takes a file of at most `most` bytes into memory: bytes that belong to the facts that come with
+/// Takes a file that is small enough into memory: bytes that belong to the facts that come with
 /// them.
-fn read(opened: Opened, most: u64) -> Result<(Content, Facts), Absence> {
+fn read(opened: Opened, about: &Circumstances<'_>) -> Result<(Content, Facts), Unread> {
     let Opened { file, mut facts } = opened;
     for _ in 0..MAX_READS {
-        if facts.size > most {
+        if facts.size > about.memory {
             break;
         }
         let size = usize::try_from(facts.size).expect("what fits in memory has an index");
         let mut bytes = vec![0; size];
-        let is_whole = match file.read_exact_at(&mut bytes, 0) {
-            Ok(()) => true,
+        let read = if about.waits {
+            file.read_exact_at(&mut bytes, 0).map(|()| true)
+        } else {
+            cold::read_at_hand(&file, &mut bytes, 0)
+        };
+        let is_whole = match read {
+            Ok(true) => true,
+            Ok(false) => return Err(Unread::Cold(file, facts.size)),
             Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => false,
-            Err(error) => return Err(Absence::Failed(error)),
+            Err(error) => return Err(Absence::Failed(error).into()),
         };
         let since = Facts::of_file(&file)?;
         if is_whole && since == facts {
@@ -225,7 +250,7 @@ fn read(opened: Opened, most: u64) -> Result<(Content, Facts), Absence> {
         // Somebody is writing to it.
         facts = since;
     }
-    Ok((Content::Open(Rc::new(file)), facts))
+    Ok((Content::Open(Arc::new(file)), facts))
 }
 
 /// A strong entity tag: which file it is, how long, of when, and in what coding. The hyphens keep

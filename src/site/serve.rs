@@ -1,13 +1,17 @@
 //! Answering with files: the cache first, then the file system, and what to answer where there is
 //! no file.
 
+use std::fs::File;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::body::Body;
 use super::cache::{Entry, Known};
+use super::cold;
 use super::files::{Files, Found, Sighting};
+use super::handler::{Later, Promise};
 use super::listing::{self, Listing};
-use super::representation::{Circumstances, Denial, Representation};
+use super::representation::{Circumstances, Denial, Representation, Unread};
 use super::root::{Absence, Opened};
 use super::rule::Rule;
 use super::watch::{Lead, Trail};
@@ -23,6 +27,8 @@ enum Loaded {
     Directory(Opened),
     /// A program, by this name in the directory.
     Program(String),
+    /// A file whose content is not in memory.
+    Cold(Later),
 }
 
 impl Loaded {
@@ -35,8 +41,16 @@ impl Loaded {
 impl Site {
     /// The answer to a GET or HEAD for a file.
     pub(super) fn serve(&self, errand: &Errand<'_>, files: &Files, known: Known) -> Answer {
+        let inquiry = errand.inquiry;
         Answer::Reply(
-            match self.load(errand.host, errand.path, errand.rule, known, errand.inquiry.now) {
+            match self.load(
+                errand.host,
+                errand.path,
+                errand.rule,
+                known,
+                inquiry.now,
+                inquiry.again,
+            ) {
                 Ok(Loaded::File(entry)) => self.represent(errand, &entry),
                 Ok(Loaded::WithoutSlash) => {
                     let query = errand.inquiry.head.target.query();
@@ -49,6 +63,7 @@ impl Site {
                     let path = [errand.path, name.as_bytes()].concat();
                     return self.enter(errand, &path, b"");
                 }
+                Ok(Loaded::Cold(later)) => return Answer::Later(later),
                 Err(absence) => return self.nothing(errand, absence),
             },
         )
@@ -74,9 +89,13 @@ impl Site {
         let found = self.cache.find(host, path);
         let known = Known::weigh(found, path, &self.watches, errand.inquiry.now);
         let rule = self.hosts[host].table.rule(path);
-        match self.load(host, path, &rule, known, errand.inquiry.now) {
+        // Where it answers for other paths, it is waited for: that is once, and it is small.
+        match self.load(host, path, &rule, known, errand.inquiry.now, true) {
             Ok(Loaded::File(entry)) => Some(entry),
-            Ok(Loaded::WithoutSlash | Loaded::Directory(_) | Loaded::Program(_)) | Err(_) => {
+            Ok(
+                Loaded::WithoutSlash | Loaded::Directory(_) | Loaded::Program(_) | Loaded::Cold(_),
+            )
+            | Err(_) => {
                 let path = String::from_utf8_lossy(path);
                 log::warn!("{path:?} is to answer for other paths, but there is no such file");
                 None
@@ -91,6 +110,7 @@ impl Site {
         rule: &Rc<Rule>,
         known: Known,
         now: Now,
+        waits: bool,
     ) -> Result<Loaded, Absence> {
         let was_known = match known {
             Known::Current(entry) => return Loaded::file(entry),
@@ -109,7 +129,7 @@ impl Site {
             if matches!(found, Found::Nothing(_)) && !self.cache.comes_again(host, path) {
                 return Err(Absence::Missing);
             }
-            self.read(found, trail, rule, now)
+            self.read(found, trail, rule, now, waits)
         };
         let found = match find() {
             // The cache holds descriptors that this request needs more.
@@ -121,7 +141,10 @@ impl Site {
                 self.cache.keep(host, path, Rc::clone(&entry));
                 Loaded::file(entry)
             }
-            Ok(Loaded::WithoutSlash | Loaded::Directory(_) | Loaded::Program(_)) | Err(_) => {
+            Ok(
+                Loaded::WithoutSlash | Loaded::Directory(_) | Loaded::Program(_) | Loaded::Cold(_),
+            )
+            | Err(_) => {
                 if was_known {
                     self.cache.forget(host, path);
                 }
@@ -136,6 +159,7 @@ impl Site {
         trail: Option<Trail>,
         rule: &Rc<Rule>,
         now: Now,
+        waits: bool,
     ) -> Result<Loaded, Absence> {
         let entry = |representations, sighted| {
             let rule = Rc::clone(rule);
@@ -154,7 +178,8 @@ impl Site {
         }
         let varies = variants.len() > 1;
         let mut representations = Vec::with_capacity(variants.len());
-        for (coding, opened) in variants {
+        let mut variants = variants.into_iter();
+        while let Some((coding, opened)) = variants.next() {
             let circumstances = Circumstances {
                 media_type: self.media_types.of(&path),
                 coding,
@@ -162,8 +187,16 @@ impl Site {
                 fields: &rule.fields,
                 memory: self.cache.file_bytes,
                 now: now.unix,
+                waits,
             };
-            representations.push((coding, Representation::new(opened, &circumstances)?));
+            match Representation::new(opened, &circumstances) {
+                Ok(representation) => representations.push((coding, representation)),
+                Err(Unread::Absence(absence)) => return Err(absence),
+                Err(Unread::Cold(file, length)) => {
+                    let rest = variants.map(|(_, opened)| (opened.file, opened.facts.size));
+                    return have_read(file, length, rest);
+                }
+            }
         }
         Ok(entry(representations, sighted))
     }
@@ -221,6 +254,20 @@ impl Site {
             }
         }
     }
+}
+
+/// Has another thread read `length` bytes of `file`, and of the others, which will be wanted then.
+fn have_read(
+    file: File,
+    length: u64,
+    others: impl Iterator<Item = (File, u64)>,
+) -> Result<Loaded, Absence> {
+    for (other, length) in others {
+        cold::read_ahead(Arc::new(other), 0, length, Box::new(|| ()));
+    }
+    let (promise, later) = Promise::new();
+    let is_taken = cold::read_ahead(Arc::new(file), 0, length, Box::new(|| promise.ask_again()));
+    if is_taken { Ok(Loaded::Cold(later)) } else { Err(Absence::Busy) }
 }
 
 /// The page or the data that says what stands in a directory.

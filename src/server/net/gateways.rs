@@ -31,6 +31,7 @@ impl System {
             writable: event.is_writable(),
             read_closed: event.is_read_closed(),
             broken: event.is_error() || (event.is_read_closed() && event.is_write_closed()),
+            fetched: false,
         };
         let slot = self.slots.get_mut(id.key as usize).and_then(Option::as_mut);
         let Some(slot) = slot.filter(|slot| slot.generation == id.generation) else {
@@ -75,8 +76,11 @@ impl System {
         }
     }
 
-    /// Other threads have rung: takes what they have for the gateways.
+    /// Other threads have rung: takes what they have.
     pub(super) fn collect(&mut self, ready: &mut Vec<Ready>) {
+        while let Ok(peer) = self.fetched.1.try_recv() {
+            ready.push(Ready { fetched: true, ..quiet(peer) });
+        }
         while let Some(started) = self.spawner.next() {
             ready.extend(self.take_in(started.peer, started.running));
         }
@@ -153,7 +157,14 @@ impl System {
 
 /// An event that says nothing about `peer`.
 fn quiet(peer: PeerId) -> Ready {
-    Ready { peer, readable: false, writable: false, read_closed: false, broken: false }
+    Ready {
+        peer,
+        readable: false,
+        writable: false,
+        read_closed: false,
+        broken: false,
+        fetched: false,
+    }
 }
 
 fn broken(peer: PeerId) -> Ready {

@@ -39,6 +39,8 @@ pub struct Ready {
     pub read_closed: bool,
     /// Both directions are gone, by a reset or an error.
     pub broken: bool,
+    /// What was to be [fetched](Net::fetch) for it has been read.
+    pub fetched: bool,
 }
 
 /// Wakes the loop from any thread.
@@ -91,6 +93,13 @@ pub trait Net {
     /// # Errors
     /// Those of send(2); never a signal.
     fn write(&mut self, peer: PeerId, parts: &[IoSlice<'_>], more: bool) -> io::Result<usize>;
+
+    /// Whether `length` bytes of `file` from `offset` can be sent without waiting for a disk. If
+    /// not, a thread begins to read them, and a wait tells of it when that has ended, however it
+    /// did.
+    fn fetch(&mut self, _peer: PeerId, _file: &Arc<File>, _offset: u64, _length: usize) -> bool {
+        true
+    }
 
     /// Sends `length` bytes of `file` from `offset`; 0 where the file ends before.
     ///

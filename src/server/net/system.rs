@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mio::net::{TcpListener, UnixListener};
@@ -23,6 +24,7 @@ use crate::server::process::Process;
 use crate::server::resolver::Resolver;
 use crate::server::spawner::{Ending, Job, Spawner};
 use crate::server::timers::Millis;
+use crate::site::cold;
 use crate::site::program::Endpoint;
 
 /// How many events one wait may bring. More wait in the kernel for the next turn.
@@ -37,6 +39,8 @@ pub struct System {
     pub(super) dying: Slab<Process>,
     pub(super) spawner: Spawner,
     pub(super) resolver: Resolver,
+    /// For whom something has been read: where threads say it, and where it is heard.
+    pub(super) fetched: (Sender<PeerId>, Receiver<PeerId>),
     waker: Arc<Waker>,
     signals: Option<signal_hook_mio::v1_0::Signals>,
     start: Instant,
@@ -64,6 +68,7 @@ impl System {
             dying: Slab::new(),
             spawner: Spawner::new(wake(&waker)),
             resolver: Resolver::new(wake(&waker)),
+            fetched: channel(),
             waker,
             signals: None,
             start: Instant::now(),
@@ -214,6 +219,22 @@ impl Net for System {
 
     fn write(&mut self, peer: PeerId, parts: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
         self.socket(peer)?.write(parts, more)
+    }
+
+    fn fetch(&mut self, peer: PeerId, file: &Arc<File>, offset: u64, length: usize) -> bool {
+        let length = length as u64;
+        if cold::is_at_hand(file, offset, length) {
+            return true;
+        }
+        let (sender, wake) = (self.fetched.0.clone(), self.waker());
+        let done = move || {
+            // It fails only after the loop is gone, and then nobody waits.
+            if sender.send(peer).is_ok() {
+                wake();
+            }
+        };
+        // Without a thread, the loop waits itself.
+        !cold::read_ahead(Arc::clone(file), offset, length, Box::new(done))
     }
 
     fn send_file(

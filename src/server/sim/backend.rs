@@ -271,6 +271,7 @@ impl Backends {
             backend.edges = Edges::default();
             backend.is_spoilt |= edges.readable && (backend.is_closed || backend.has_strayed);
             ready.push(Ready {
+                fetched: false,
                 read_closed: edges.readable
                     && backend.is_closed
                     && backend.protocol != Protocol::Cgi,

@@ -228,6 +228,7 @@ pub(super) fn inquiry<'h>(head: &'h Head<'h>, content: Option<&'h [u8]>) -> Inqu
         head,
         client: Some([127, 0, 0, 1].into()),
         content,
+        again: false,
         now: Now { monotonic_ms: 0, unix: UNIX_TIME, moment: 0 },
     }
 }

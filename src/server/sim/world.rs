@@ -62,6 +62,8 @@ pub(super) struct World {
     bell: Arc<AtomicBool>,
     promises: Promises,
     promise_at: Millis,
+    /// For whom a disk is read, and until when.
+    fetching: Vec<(Millis, PeerId)>,
     /// What each client was sent since the last wait.
     pub(super) sent_this_turn: HashMap<PeerId, Vec<u8>>,
     /// The most answers and bytes that one client had in one turn.
@@ -86,6 +88,7 @@ impl World {
             bell: Arc::default(),
             promises,
             promise_at: Millis::NEVER,
+            fetching: Vec::new(),
             sent_this_turn: HashMap::new(),
             most_answers: 0,
             most_bytes: 0,
@@ -172,6 +175,7 @@ impl World {
                 let is_over = remote.half_closed && remote.state == State::Finished;
                 ready.push(Ready {
                     peer,
+                    fetched: false,
                     readable: edges.readable,
                     writable: edges.writable,
                     read_closed: edges.readable && remote.half_closed,
@@ -180,6 +184,10 @@ impl World {
             }
         }
         self.backends.tell(ready, &mut self.random);
+        let now = self.now;
+        for (_, peer) in self.fetching.extract_if(.., |&mut (at, _)| at <= now) {
+            ready.push(Ready { fetched: true, ..event(peer, false, false) });
+        }
         if !ready.is_empty() && !self.former.is_empty() && self.random.bool() {
             let peer = self.former[self.random.usize(..self.former.len())];
             ready.push(Ready { broken: true, ..event(peer, true, true) });
@@ -207,7 +215,7 @@ impl World {
 }
 
 pub(super) fn event(peer: PeerId, readable: bool, writable: bool) -> Ready {
-    Ready { peer, readable, writable, read_closed: false, broken: false }
+    Ready { peer, readable, writable, read_closed: false, broken: false, fetched: false }
 }
 
 impl Net for World {
@@ -241,7 +249,8 @@ impl Net for World {
             let time = |at: Option<Millis>| at.unwrap_or(Millis::NEVER);
             let of_client = time(client.map(|(at, _)| at));
             let of_program = time(program.map(|(at, _)| at));
-            let at = of_client.min(of_program).min(self.promise_at);
+            let of_disk = time(self.fetching.iter().map(|&(at, _)| at).min());
+            let at = of_client.min(of_program).min(self.promise_at).min(of_disk);
             if at > until || at == Millis::NEVER {
                 let is_woken = until != Millis::NEVER || self.is_over();
                 assert!(is_woken, "the loop sleeps for ever, and nobody will wake it");
@@ -257,6 +266,7 @@ impl Net for World {
                 (_, Some((time, peer))) if time == at => {
                     self.backends.act(peer, &mut self.random, self.now);
                 }
+                _ if of_disk == at => {}
                 _ => self.fulfil_promises(),
             }
         }
@@ -330,6 +340,15 @@ impl Net for World {
         remote.in_flight.extend_from_slice(&bytes);
         self.sent_this_turn.entry(peer).or_default().extend_from_slice(&bytes);
         Ok(bytes.len())
+    }
+
+    fn fetch(&mut self, peer: PeerId, _: &Arc<File>, _: u64, _: usize) -> bool {
+        assert!(self.fetching.iter().all(|&(_, other)| other != peer), "one read for each");
+        let is_there = self.random.bool();
+        if !is_there {
+            self.fetching.push((self.now + Duration::from_millis(self.random.u64(..50)), peer));
+        }
+        is_there
     }
 
     fn send_file(

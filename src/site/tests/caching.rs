@@ -279,7 +279,7 @@ fn without_descriptors_the_client_is_asked_to_come_back() {
     let mut space = HeadSpace::new();
     let text = b"GET /x HTTP/1.0\r\n\r\n";
     let head = Head::parse(text, &mut space, &Limits::default()).unwrap();
-    let inquiry = Inquiry { head: &head, client: None, content: None, now: at(0) };
+    let inquiry = Inquiry { head: &head, client: None, content: None, again: false, now: at(0) };
     let rule = site.hosts[0].table.rule(b"/x");
     let errand = super::super::Errand { inquiry: &inquiry, host: 0, path: b"/x", rule: &rule };
     let got = Got::from(site.absent(&errand, Absence::Busy));

@@ -52,7 +52,7 @@ fn large_files_are_answered_like_small_ones() {
 fn a_path_is_no_index() {
     let scratch = Scratch::new();
     scratch.write("sub/index.html", "below");
-    let files = Files::new(&scratch.www()).unwrap().index(["sub/index.html"]);
+    let files = Files::new(scratch.www()).unwrap().index(["sub/index.html"]);
     let site = Router::new().files("/*", files).build().unwrap();
     assert_eq!(get(&site, "/").status, 404);
     assert_eq!(get(&site, "/sub/index.html").status, 200);
@@ -376,6 +376,7 @@ fn content_belongs_to_its_validators_though_somebody_writes_meanwhile() {
             fields: &RouteFields::default(),
             memory: 65_535,
             now: TODAY,
+            waits: true,
         };
         let representation = Representation::new(opened, &circumstances).unwrap();
         let tag = String::from_utf8(representation.etag.to_vec()).unwrap();

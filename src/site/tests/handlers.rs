@@ -29,7 +29,7 @@ fn ask_with(site: &Site, head: &str, content: Option<&[u8]>) -> Answer {
     let text = format!("{head}\r\n\r\n");
     let mut space = HeadSpace::new();
     let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).unwrap();
-    site.answer(&Inquiry { head: &head, client: None, content, now: at(0) })
+    site.answer(&Inquiry { head: &head, client: None, content, again: false, now: at(0) })
 }
 
 #[test]

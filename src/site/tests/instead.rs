@@ -28,7 +28,7 @@ fn explain(site: &Site, request: &str) -> String {
     let text = format!("{request} HTTP/1.1\r\nHost: h\r\n\r\n");
     let mut space = HeadSpace::new();
     let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).unwrap();
-    let inquiry = Inquiry { head: &head, client: None, content: None, now: at(0) };
+    let inquiry = Inquiry { head: &head, client: None, content: None, again: false, now: at(0) };
     site.explain(&inquiry).to_string()
 }
 

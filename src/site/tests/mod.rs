@@ -1,6 +1,7 @@
 //! The site as a whole: requests in, replies out, over real directories.
 
 mod caching;
+mod cold;
 mod confinement;
 mod exposure;
 mod files;
@@ -156,6 +157,15 @@ fn at(milliseconds: u64) -> Now {
 
 /// Asks with a request line's method and target and some field lines.
 fn answer_at(site: &Site, now: Now, request: &str, fields: &[&str]) -> Answer {
+    answer_to(site, now, request, fields, false)
+}
+
+/// The same, once another thread has done what it was to do for it.
+fn answer_again(site: &Site, now: Now, request: &str, fields: &[&str]) -> Answer {
+    answer_to(site, now, request, fields, true)
+}
+
+fn answer_to(site: &Site, now: Now, request: &str, fields: &[&str], again: bool) -> Answer {
     let has_host = fields.iter().any(|line| line.starts_with("Host: "));
     let host = if has_host { "" } else { "Host: h\r\n" };
     let lines = fields.join("\r\n");
@@ -164,7 +174,7 @@ fn answer_at(site: &Site, now: Now, request: &str, fields: &[&str]) -> Answer {
     let mut space = HeadSpace::new();
     let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).expect(request);
     let client = Some([192, 0, 2, 1].into());
-    site.answer(&Inquiry { head: &head, client, content: None, now })
+    site.answer(&Inquiry { head: &head, client, content: None, again, now })
 }
 
 fn ask_at(site: &Site, now: Now, request: &str, fields: &[&str]) -> Got {

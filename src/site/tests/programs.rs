@@ -214,7 +214,7 @@ fn a_gateway_that_fails_is_answered_with_the_routes_page() {
     let text = b"GET /api/x HTTP/1.1\r\nHost: h\r\n\r\n";
     let mut space = HeadSpace::new();
     let head = Head::parse(text, &mut space, &Limits::default()).unwrap();
-    let inquiry = Inquiry { head: &head, client: None, content: None, now: at(0) };
+    let inquiry = Inquiry { head: &head, client: None, content: None, again: false, now: at(0) };
     let Answer::Gateway(mut plan) = site.answer(&inquiry) else { panic!() };
     plan.user = Some("somebody".into());
     let fail = |status, own: &[u8]| Got::from(site.fail(&inquiry, &plan, status, own));
@@ -304,7 +304,8 @@ fn explain_says_which_program_would_answer() {
         let text = format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
         let mut space = HeadSpace::new();
         let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).unwrap();
-        let inquiry = Inquiry { head: &head, client: None, content: None, now: at(0) };
+        let inquiry =
+            Inquiry { head: &head, client: None, content: None, again: false, now: at(0) };
         site.explain(&inquiry).to_string()
     };
     for (target, said) in [

@@ -472,6 +472,7 @@ fn explain(site: &Site, target: &str) -> String {
     let text = format!("GET {target} HTTP/1.0\r\n\r\n");
     let mut space = HeadSpace::new();
     let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).unwrap();
-    let inquiry = super::Inquiry { head: &head, client: None, content: None, now: at(0) };
+    let inquiry =
+        super::Inquiry { head: &head, client: None, content: None, again: false, now: at(0) };
     site.explain(&inquiry).to_string()
 }

@@ -1,6 +1,7 @@
 //! Gateways over real sockets and processes.
 
 mod connections;
+mod disk;
 mod processes;
 
 use std::time::Instant;
