@@ -32,6 +32,7 @@ enum Says {
 }
 
 /// The network. Its clock stands still but where a test moves it.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 struct Replay {
     words: Vec<u8>,
     says: Says,
