@@ -65,7 +65,7 @@ fn listen(said: &Several<Short<said::Listen>>, source: &Source) -> Result<Vec<Ad
 }
 
 fn limits(said: &said::Limits) -> Result<Limits, Fault> {
-    let said::Limits { head, content, send, persistent, turn, spool, .. } = said;
+    let said::Limits { head, content, send, persistent, turn, spool, complaints, .. } = said;
     let default = Limits::default();
     let limits = Limits {
         connections: limit(said.connections.as_ref(), default.connections)?,
@@ -89,6 +89,8 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
         spool_total: limit(spool.total.as_ref(), default.spool_total)?,
         half_closed: said.half_closed.as_ref().map_or(default.half_closed, |time| time.get_ref().0),
         tunnel_timeout: timeout(said.tunnel.as_ref(), default.tunnel_timeout)?,
+        complaints_lines: any(complaints.lines.as_ref(), default.complaints_lines)?,
+        complaints_bytes: any(complaints.bytes.as_ref(), default.complaints_bytes)?,
     };
     match (&head.fields, &head.bytes) {
         (Some(fields), _) if limits.head_fields > MAX_FIELDS => {

@@ -78,6 +78,8 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         spool_total,
         half_closed,
         tunnel_timeout,
+        complaints_lines,
+        complaints_bytes,
     } = limits;
     writeln!(f, "[limits]\nconnections = {connections}")?;
     writeln!(
@@ -106,7 +108,9 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
     writeln!(f, "spool = {{ memory = \"{memory}\", total = \"{total}\" }}")?;
     writeln!(f, "half-closed = \"{}\"", Time(*half_closed))?;
     writeln!(f, "tunnel = \"{}\"", Time(*tunnel_timeout))?;
-    writeln!(f, "loop-lag = \"{}\"", Time(*loop_lag))
+    writeln!(f, "loop-lag = \"{}\"", Time(*loop_lag))?;
+    let bytes = size(*complaints_bytes);
+    writeln!(f, "complaints = {{ lines = {complaints_lines}, bytes = \"{bytes}\" }}")
 }
 
 fn write_site(f: &mut Formatter<'_>, site: &Site) -> fmt::Result {

@@ -104,6 +104,8 @@ pub(super) struct Limits {
     pub tunnel: Perhaps<Time>,
     /// What is kept of the files that are asked for.
     pub cache: Cache,
+    /// What programs may complain of.
+    pub complaints: Complaints,
 }
 
 table!(
@@ -112,7 +114,7 @@ table!(
     [],
     [
         connections head content send answer persistent turn loop_lag linger drain spool half_closed
-        tunnel cache
+        tunnel cache complaints
     ]
 );
 
@@ -224,6 +226,17 @@ table!(
     [],
     [files open bytes file missing watched]
 );
+
+/// `limits.complaints`
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    /// Lines of one exchange.
+    pub lines: Perhaps<Count>,
+    /// Their bytes.
+    pub bytes: Perhaps<Size>,
+}
+
+table!(Complaints, "a table like { lines = 1000, bytes = \"64KiB\" }", [], [lines bytes]);
 
 /// `[log]`
 #[derive(Debug, Default)]

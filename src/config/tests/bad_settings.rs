@@ -82,7 +82,7 @@ a.toml:2:1: unknown key `per-ip`
   2 | per-ip = { connections = 64 }
     | ^^^^^^
       known here: connections, head, content, send, answer, persistent, turn,
-      loop-lag, linger, drain, spool, half-closed, tunnel, cache
+      loop-lag, linger, drain, spool, half-closed, tunnel, cache, complaints
 ====
 [limits]
 head = "16KiB"

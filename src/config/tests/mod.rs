@@ -68,6 +68,7 @@ cache = { files = 16, open = 17, bytes = "18B", file = "17B", missing = 21, watc
 spool = { memory = "0B", total = "19B" }
 half-closed = "0s"
 tunnel = "20s"
+complaints = { lines = 23, bytes = "24B" }
 [log]
 access = { to = "/dev/null", format = "json" }
 error = { to = "stderr", level = "debug" }
@@ -125,6 +126,8 @@ fn every_option_is_heard() {
         spool_total: 19,
         half_closed: Duration::ZERO,
         tunnel_timeout: Duration::from_secs(20),
+        complaints_lines: 23,
+        complaints_bytes: 24,
     };
     assert_eq!(config.limits, limits);
     let cache = config.cache;
@@ -152,7 +155,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 30)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 31)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {
