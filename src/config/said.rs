@@ -245,14 +245,16 @@ pub(super) struct Log {
     pub access: AccessLog,
     /// What the server has to say of itself.
     pub error: ErrorLog,
+    /// Bytes of each that may wait to be written.
+    pub queue: Perhaps<Size>,
 }
 
-table!(Log, "a table: [log]", [], [access error]);
+table!(Log, "a table: [log]", [], [access error queue]);
 
 /// `log.access`
 #[derive(Debug, Default)]
 pub(super) struct AccessLog {
-    /// `stdout`, `stderr`, `none` or a path
+    /// `stdout`, `stderr`, `none`, `syslog` or a path
     pub to: Perhaps<String>,
     /// `combined`, `common` or `json`
     pub format: Perhaps<String>,
@@ -263,13 +265,20 @@ table!(AccessLog, "a table like { to = \"stdout\", format = \"combined\" }", [],
 /// `log.error`
 #[derive(Debug, Default)]
 pub(super) struct ErrorLog {
-    /// `stderr`
+    /// As for the access log.
     pub to: Perhaps<String>,
     /// `error`, `warn`, `info`, `debug`, `trace` or `off`
     pub level: Perhaps<String>,
+    /// `text` or `json`
+    pub format: Perhaps<String>,
 }
 
-table!(ErrorLog, "a table like { to = \"stderr\", level = \"info\" }", [], [to level]);
+table!(
+    ErrorLog,
+    "a table like { to = \"stderr\", level = \"info\", format = \"text\" }",
+    [],
+    [to level format]
+);
 
 /// `[[site]]`
 #[derive(Debug, Default)]
