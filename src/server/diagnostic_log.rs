@@ -4,11 +4,12 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write as _};
 use std::panic;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use env_filter::Filter;
+use env_logger::{Builder, Logger, Target};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::access_log::QUEUE;
@@ -64,9 +65,8 @@ pub struct Environment {
 /// The log. There is one in a process, for all its threads.
 #[derive(Debug)]
 pub struct DiagnosticLog {
-    filter: Filter,
-    form: Form,
-    outlet: Option<Outlet>,
+    logger: Logger,
+    outlet: Option<Arc<Outlet>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -84,11 +84,6 @@ impl DiagnosticLog {
     /// Where its file cannot be opened.
     pub fn open(options: &DiagnosticLogOptions, environment: &Environment) -> io::Result<Self> {
         let DiagnosticLogOptions { to, level, format, queue } = options;
-        let mut filter = env_filter::Builder::new();
-        match &environment.rust_log {
-            Some(said) => filter.parse(said),
-            None => filter.filter_level(*level),
-        };
         let stream = environment.journal_stream.as_deref();
         let (is_marked, is_terminal) = match to {
             LogTarget::Stdout => (is_journal(io::stdout(), stream), io::stdout().is_terminal()),
@@ -98,8 +93,22 @@ impl DiagnosticLog {
         };
         let has_color = is_terminal && !environment.no_color;
         let form = Form { format: *format, has_severity: is_marked, has_color };
-        let outlet = Outlet::open(to, "diagnostic log", *queue)?;
-        Ok(DiagnosticLog { filter: filter.build(), form, outlet })
+        let outlet = Outlet::open(to, "diagnostic log", *queue)?.map(Arc::new);
+        let mut builder = Builder::new();
+        match (&outlet, &environment.rust_log) {
+            (None, _) => builder.filter_level(LevelFilter::Off),
+            (Some(_), Some(said)) => builder.parse_filters(said),
+            (Some(_), None) => builder.filter_level(*level),
+        };
+        if let Some(outlet) = &outlet {
+            builder.target(Target::Pipe(Box::new(Pen(Arc::clone(outlet)))));
+        }
+        let now = || SystemTime::now().duration_since(UNIX_EPOCH);
+        builder.format(move |lines, record| {
+            let time = Stamp::new(now().map_or(0, |since| since.as_secs()));
+            lines.write_all(form.write(record, &time).as_bytes())
+        });
+        Ok(DiagnosticLog { logger: builder.build(), outlet })
     }
 
     /// From now on this is where messages go, and those of panics.
@@ -107,7 +116,7 @@ impl DiagnosticLog {
     pub fn install(self) -> &'static DiagnosticLog {
         let this: &'static DiagnosticLog = Box::leak(Box::new(self));
         if log::set_logger(this).is_ok() {
-            log::set_max_level(this.filter.filter());
+            log::set_max_level(this.logger.filter());
             panic::set_hook(Box::new(|panic| {
                 let trace = Backtrace::capture();
                 if trace.status() == BacktraceStatus::Captured {
@@ -123,7 +132,7 @@ impl DiagnosticLog {
     /// Messages that were lost in all this time.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.outlet.as_ref().map_or(0, Outlet::lost)
+        self.outlet.as_ref().map_or(0, |outlet| outlet.lost())
     }
 
     /// Opens the log's file anew, for it may have been renamed. No message is lost.
@@ -131,26 +140,36 @@ impl DiagnosticLog {
     /// # Errors
     /// Where it cannot be opened; then the log goes on where it was.
     pub fn reopen(&self) -> io::Result<()> {
-        self.outlet.as_ref().map_or(Ok(()), Outlet::reopen)
+        self.outlet.as_ref().map_or(Ok(()), |outlet| outlet.reopen())
+    }
+}
+
+/// What the messages are written with: it never waits, and never fails.
+struct Pen(Arc<Outlet>);
+
+impl io::Write for Pen {
+    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
+        self.0.give(lines);
+        Ok(lines.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
 impl Log for DiagnosticLog {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        self.filter.enabled(metadata)
+        self.logger.enabled(metadata)
     }
 
     fn log(&self, record: &Record<'_>) {
-        if let Some(outlet) = self.outlet.as_ref().filter(|_| self.filter.matches(record)) {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH);
-            let time = Stamp::new(now.map_or(0, |since| since.as_secs()));
-            outlet.give(self.form.write(record, &time).as_bytes());
-        }
+        self.logger.log(record);
     }
 
     /// Waits until all is written; for a second at most.
     fn flush(&self) {
-        self.outlet.as_ref().map(Outlet::flush);
+        self.outlet.as_ref().map(|outlet| outlet.flush());
     }
 }
 
