@@ -241,6 +241,10 @@ fn severity(line: &[u8]) -> (u8, &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+    use std::os::fd::OwnedFd;
+    use std::thread;
+
     use super::*;
 
     #[test]
@@ -249,5 +253,32 @@ mod tests {
         for line in [&b"a"[..], b"<8>a", b"<3", b"< 3>", b""] {
             assert_eq!(severity(line), (6, line));
         }
+    }
+
+    /// A pipe whose reader goes tells of a disk that becomes full: it takes a part, and then none.
+    #[test]
+    fn a_line_that_was_begun_is_finished_before_all_others() {
+        let (reader, writer) = io::pipe().unwrap();
+        let output = Output::File(File::from(OwnedFd::from(writer)));
+        let mut stream = Stream { output, begun: Vec::new() };
+        let lines = format!("{}\n", "x".repeat(99)).repeat(1000);
+        let writing = thread::spawn(move || (stream.write(lines.as_bytes()).unwrap(), stream));
+        while rustix::io::ioctl_fionread(&reader).unwrap() < 65_536 {
+            thread::yield_now();
+        }
+        drop(reader);
+        let (failed, mut stream) = writing.join().unwrap();
+        // 655 lines, and 36 bytes of the next, are a pipe.
+        assert_eq!((failed.lines, stream.begun.len()), (344, 64));
+        assert_eq!(failed.error.kind(), ErrorKind::BrokenPipe);
+        // As long as it is so, it waits.
+        assert_eq!(stream.write(b"lost\n").unwrap().lines, 1);
+        let (mut reader, writer) = io::pipe().unwrap();
+        stream.output = Output::File(File::from(OwnedFd::from(writer)));
+        assert!(stream.write(b"next\n").is_none());
+        drop(stream);
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        assert_eq!(text, format!("{}\nnext\n", "x".repeat(63)));
     }
 }
