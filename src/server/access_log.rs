@@ -125,6 +125,12 @@ impl AccessLog {
         self.outlet.as_ref().map_or(0, Outlet::lost)
     }
 
+    /// Waits until all lines are written; for a second at most.
+    pub fn flush(&mut self) {
+        self.write();
+        self.outlet.as_ref().map(Outlet::flush);
+    }
+
     /// Opens the log's file anew, for it may have been renamed. No line is lost.
     ///
     /// # Errors

@@ -4,12 +4,11 @@
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal, Write as _};
+use std::io::{self, IsTerminal};
 use std::panic;
-use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use env_logger::{Builder, Logger, Target};
+use env_logger::{Builder, Logger};
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
 use super::access_log::QUEUE;
@@ -65,8 +64,11 @@ pub struct Environment {
 /// The log. There is one in a process, for all its threads.
 #[derive(Debug)]
 pub struct DiagnosticLog {
+    /// Asked which messages are wanted, and for nothing else: it would hold a lock while it writes,
+    /// and what an outlet loses is a message, too.
     logger: Logger,
-    outlet: Option<Arc<Outlet>>,
+    form: Form,
+    outlet: Option<Outlet>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -93,22 +95,13 @@ impl DiagnosticLog {
         };
         let has_color = is_terminal && !environment.no_color;
         let form = Form { format: *format, has_severity: is_marked, has_color };
-        let outlet = Outlet::open(to, "diagnostic log", *queue)?.map(Arc::new);
+        let outlet = Outlet::open(to, "diagnostic log", *queue)?;
         let mut builder = Builder::new();
-        match (&outlet, &environment.rust_log) {
-            (None, _) => builder.filter_level(LevelFilter::Off),
-            (Some(_), Some(said)) => builder.parse_filters(said),
-            (Some(_), None) => builder.filter_level(*level),
+        match &environment.rust_log {
+            Some(said) => builder.parse_filters(said),
+            None => builder.filter_level(*level),
         };
-        if let Some(outlet) = &outlet {
-            builder.target(Target::Pipe(Box::new(Pen(Arc::clone(outlet)))));
-        }
-        let now = || SystemTime::now().duration_since(UNIX_EPOCH);
-        builder.format(move |lines, record| {
-            let time = Stamp::new(now().map_or(0, |since| since.as_secs()));
-            lines.write_all(form.write(record, &time).as_bytes())
-        });
-        Ok(DiagnosticLog { logger: builder.build(), outlet })
+        Ok(DiagnosticLog { logger: builder.build(), form, outlet })
     }
 
     /// From now on this is where messages go, and those of panics.
@@ -132,7 +125,7 @@ impl DiagnosticLog {
     /// Messages that were lost in all this time.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.outlet.as_ref().map_or(0, |outlet| outlet.lost())
+        self.outlet.as_ref().map_or(0, Outlet::lost)
     }
 
     /// Opens the log's file anew, for it may have been renamed. No message is lost.
@@ -140,21 +133,7 @@ impl DiagnosticLog {
     /// # Errors
     /// Where it cannot be opened; then the log goes on where it was.
     pub fn reopen(&self) -> io::Result<()> {
-        self.outlet.as_ref().map_or(Ok(()), |outlet| outlet.reopen())
-    }
-}
-
-/// What the messages are written with: it never waits, and never fails.
-struct Pen(Arc<Outlet>);
-
-impl io::Write for Pen {
-    fn write(&mut self, lines: &[u8]) -> io::Result<usize> {
-        self.0.give(lines);
-        Ok(lines.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.outlet.as_ref().map_or(Ok(()), Outlet::reopen)
     }
 }
 
@@ -164,12 +143,16 @@ impl Log for DiagnosticLog {
     }
 
     fn log(&self, record: &Record<'_>) {
-        self.logger.log(record);
+        if let Some(outlet) = self.outlet.as_ref().filter(|_| self.logger.matches(record)) {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH);
+            let time = Stamp::new(now.map_or(0, |since| since.as_secs()));
+            outlet.give(self.form.write(record, &time).as_bytes());
+        }
     }
 
     /// Waits until all is written; for a second at most.
     fn flush(&self) {
-        self.outlet.as_ref().map(|outlet| outlet.flush());
+        self.outlet.as_ref().map(Outlet::flush);
     }
 }
 

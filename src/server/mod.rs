@@ -222,6 +222,7 @@ impl<N: Net> Server<N> {
         while !self.is_over() {
             self.turn()?;
         }
+        self.log.flush();
         Ok(())
     }
 
