@@ -1,35 +1,36 @@
 //! The program: reads the command line, builds what it asks for, runs it, and says how it ended.
 #![forbid(unsafe_code)]
 
+use std::env;
 use std::error::Error;
 use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use log::LevelFilter;
 use oneloop::config::command_line::{Command, CommandLine, Serve};
 use oneloop::config::{self, Config, generate, question};
 use oneloop::daemon::{self, Ended};
-use oneloop::http::date::Stamp;
+use oneloop::server::diagnostic_log::{DiagnosticLog, DiagnosticLogOptions, Environment};
 use oneloop::server::{Address, Server, limited};
 use oneloop::site::SiteError;
 use oneloop::site::rule::Place;
 
 fn main() -> ExitCode {
     // Started by itself, to limit a script: no command line of a person.
-    if let Some(status) = limited::run(std::env::args_os()) {
+    if let Some(status) = limited::run(env::args_os()) {
         return status;
     }
     // A wrong command line ends here with 2, --help and --version with 0.
-    let line = CommandLine::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let line = CommandLine::read(env::args_os()).unwrap_or_else(|error| error.exit());
     let done = match &line.command {
         Some(Command::Check { config, print }) => check(config, *print),
         Some(Command::Explain { config, from, method, url }) => explain(config, *from, method, url),
         Some(Command::Generate { what }) => say(&generate::generate(*what)),
         None => serve(&line.serve),
     };
+    log::logger().flush();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -44,7 +45,7 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
         Some(file) => Config::read(file)?,
         None => Config::quick(line)?,
     };
-    start_diagnostic_log(line, config.error_level);
+    start_diagnostic_log(line, &config.diagnostic_log)?;
     let options = config.options();
     let needed = options.limits.connections as u64;
     if let Some(descriptors) = daemon::raise_descriptor_limit().filter(|&most| most < needed) {
@@ -82,26 +83,27 @@ fn explain(file: &Path, from: IpAddr, method: &str, url: &str) -> Result<(), Box
     say(&format!("client  {from}\n{}\n", explanation.trim_end()))
 }
 
-/// Messages go to the standard error, those that `RUST_LOG` asks for; without it those of the level
-/// that the flags ask for, or the configuration.
-fn start_diagnostic_log(line: &Serve, configured: LevelFilter) {
+/// Messages go where the configuration says: those that `RUST_LOG` asks for, or else those of the
+/// level that the flags ask for, or the configuration.
+fn start_diagnostic_log(
+    line: &Serve,
+    configured: &DiagnosticLogOptions,
+) -> Result<&'static DiagnosticLog, Box<dyn Error>> {
     let level = match (line.quiet, line.verbose) {
         (true, _) => LevelFilter::Warn,
         (_, true) => LevelFilter::Debug,
-        _ => configured,
+        _ => configured.level,
     };
-    let filter = env_logger::Env::default().default_filter_or(level.as_str());
-    env_logger::Builder::from_env(filter)
-        .format(|line, record| {
-            let now =
-                SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-            let time = Stamp::new(now).iso();
-            let (level, target) = (record.level(), record.target());
-            let style = line.default_level_style(level);
-            let time = String::from_utf8_lossy(&time);
-            writeln!(line, "{time} {style}{level:5}{style:#} {target}: {}", record.args())
-        })
-        .init();
+    let said = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let environment = Environment {
+        rust_log: said("RUST_LOG"),
+        journal_stream: said("JOURNAL_STREAM"),
+        no_color: said("NO_COLOR").is_some(),
+    };
+    let options = DiagnosticLogOptions { level, ..configured.clone() };
+    let log = DiagnosticLog::open(&options, &environment)
+        .map_err(|error| format!("cannot open the error log: {error}"))?;
+    Ok(log.install())
 }
 
 /// Says where the server is to be found: to whoever has just typed the command, or in the log.

@@ -3,6 +3,8 @@
 mod endings;
 mod handlers;
 mod log;
+mod lost_lines;
+mod messages;
 mod shortage;
 mod vanishing;
 

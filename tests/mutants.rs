@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::support::mutant_list::{self, Kind, Mutant};
 
 const FEWEST: usize = 12;
-const KINDS: [Kind; 8] = [
+const KINDS: [Kind; 9] = [
     Kind::Parser,
     Kind::Framing,
     Kind::Loop,
@@ -17,6 +17,7 @@ const KINDS: [Kind; 8] = [
     Kind::Fairness,
     Kind::Relay,
     Kind::Freshness,
+    Kind::Logs,
 ];
 
 fn root() -> &'static Path {

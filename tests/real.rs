@@ -6,6 +6,7 @@
 mod browser;
 mod crawl;
 mod downloads;
+mod goaccess;
 mod load;
 
 use std::fs;

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use log::LevelFilter;
 use toml::Spanned;
 
 use super::address;
@@ -15,9 +14,11 @@ use super::sites;
 use super::source::Source;
 use super::units::Size;
 use crate::http::head::MAX_FIELDS;
-use crate::server::access_log::{AccessLogOptions, LogFormat, LogTarget};
+use crate::server::access_log::{AccessLogOptions, LogFormat, QUEUE};
+use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::limits::Limits;
 use crate::server::listener::Address;
+use crate::server::outlet::{LogTarget, SYSLOG};
 use crate::site::cache::CacheLimits;
 use crate::site::media_type::MediaTypes;
 
@@ -40,8 +41,8 @@ pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
         listen: listen(&said.server.listen, source)?,
         limits: limits(&said.limits)?,
         cache: cache(&said.limits.cache)?,
-        access_log: access_log(&said.log.access, source)?,
-        error_level: error_level(&said.log.error)?,
+        access_log: access_log(&said.log, source)?,
+        diagnostic_log: diagnostic_log(&said.log, source)?,
         media_types: media_types(&said.media_types)?,
         sites: sites::sites(&said.site, source)?,
     })
@@ -65,7 +66,7 @@ fn listen(said: &Several<Short<said::Listen>>, source: &Source) -> Result<Vec<Ad
 }
 
 fn limits(said: &said::Limits) -> Result<Limits, Fault> {
-    let said::Limits { head, content, send, persistent, turn, spool, .. } = said;
+    let said::Limits { head, content, send, persistent, turn, spool, complaints, .. } = said;
     let default = Limits::default();
     let limits = Limits {
         connections: limit(said.connections.as_ref(), default.connections)?,
@@ -89,6 +90,8 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
         spool_total: limit(spool.total.as_ref(), default.spool_total)?,
         half_closed: said.half_closed.as_ref().map_or(default.half_closed, |time| time.get_ref().0),
         tunnel_timeout: timeout(said.tunnel.as_ref(), default.tunnel_timeout)?,
+        complaints_lines: any(complaints.lines.as_ref(), default.complaints_lines)?,
+        complaints_bytes: any(complaints.bytes.as_ref(), default.complaints_bytes)?,
     };
     match (&head.fields, &head.bytes) {
         (Some(fields), _) if limits.head_fields > MAX_FIELDS => {
@@ -125,12 +128,13 @@ fn cache(said: &said::Cache) -> Result<CacheLimits, Fault> {
     }
 }
 
-fn access_log(said: &said::AccessLog, source: &Source) -> Result<AccessLogOptions, Fault> {
-    let to = match &said.to {
-        Some(said) => log_target(said, source)?,
+fn access_log(log: &said::Log, source: &Source) -> Result<AccessLogOptions, Fault> {
+    let said::AccessLog { to, format } = &log.access;
+    let to = match to {
+        Some(said) => log_target(said, "a place for the access log", source)?,
         None => LogTarget::Stdout,
     };
-    let format = match &said.format {
+    let format = match format {
         Some(said) => match said.get_ref().as_str() {
             "combined" => LogFormat::Combined,
             "common" => LogFormat::Common,
@@ -145,14 +149,19 @@ fn access_log(said: &said::AccessLog, source: &Source) -> Result<AccessLogOption
         },
         None => LogFormat::Combined,
     };
-    Ok(AccessLogOptions { to, format })
+    Ok(AccessLogOptions { to, format, queue: limit(log.queue.as_ref(), QUEUE)? })
 }
 
-fn log_target(said: &Spanned<String>, source: &Source) -> Result<LogTarget, Fault> {
+fn log_target(said: &Spanned<String>, what: &str, source: &Source) -> Result<LogTarget, Fault> {
     match said.get_ref().as_str() {
         "stdout" => Ok(LogTarget::Stdout),
         "stderr" => Ok(LogTarget::Stderr),
         "none" => Ok(LogTarget::None),
+        "syslog" => Ok(LogTarget::Syslog(SYSLOG.into())),
+        // It may come and go, so nothing need be there.
+        path if let Some(path) = path.strip_prefix("syslog:").filter(|path| path.contains('/')) => {
+            Ok(LogTarget::Syslog(source.path(path)))
+        }
         // A bare word is rather a slip than a file's name.
         path if path.contains('/') && !path.ends_with('/') => {
             let path = source.path(path);
@@ -164,33 +173,37 @@ fn log_target(said: &Spanned<String>, source: &Source) -> Result<LogTarget, Faul
                 None => Err(Fault::new(said, "this is no file")),
             }
         }
-        _ => Err(Fault::not_one_of(
-            said,
-            "a place for the access log",
-            &["stdout", "stderr", "none", "/path/of/a/file"],
-        )),
+        _ => {
+            let known = ["stdout", "stderr", "none", "syslog", "/path/of/a/file"];
+            Err(Fault::not_one_of(said, what, &known))
+        }
     }
 }
 
-fn error_level(said: &said::ErrorLog) -> Result<LevelFilter, Fault> {
-    if let Some(to) = &said.to
-        && to.get_ref() != "stderr"
-    {
-        return Err(Fault::not_one_of(to, "a place for the error log", &["stderr"]));
+fn diagnostic_log(log: &said::Log, source: &Source) -> Result<DiagnosticLogOptions, Fault> {
+    let said::ErrorLog { to, level, format } = &log.error;
+    let mut options = DiagnosticLogOptions::default();
+    options.queue = limit(log.queue.as_ref(), options.queue)?;
+    if let Some(said) = to {
+        options.to = log_target(said, "a place for the error log", source)?;
     }
-    let Some(level) = &said.level else { return Ok(LevelFilter::Info) };
-    match level.get_ref().as_str() {
-        "off" => Ok(LevelFilter::Off),
-        "error" => Ok(LevelFilter::Error),
-        "warn" => Ok(LevelFilter::Warn),
-        "info" => Ok(LevelFilter::Info),
-        "debug" => Ok(LevelFilter::Debug),
-        "trace" => Ok(LevelFilter::Trace),
-        _ => {
-            let known = ["off", "error", "warn", "info", "debug", "trace"];
-            Err(Fault::not_one_of(level, "a level", &known))
-        }
+    if let Some(said) = level {
+        let known = ["off", "error", "warn", "info", "debug", "trace"];
+        let is_known = known.contains(&said.get_ref().as_str());
+        let level = said.get_ref().parse().ok().filter(|_| is_known);
+        options.level = level.ok_or_else(|| Fault::not_one_of(said, "a level", &known))?;
     }
+    if let Some(said) = format {
+        options.format = match said.get_ref().as_str() {
+            "text" => MessageFormat::Text,
+            "json" => MessageFormat::Json,
+            _ => {
+                let what = "a form of the error log";
+                return Err(Fault::not_one_of(said, what, &["text", "json"]));
+            }
+        };
+    }
+    Ok(options)
 }
 
 fn media_types(said: &said::Pairs) -> Result<BTreeMap<String, String>, Fault> {

@@ -4,11 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use log::LevelFilter;
-
 use crate::http::negotiation::Coding;
 use crate::http::status::Status;
 use crate::server::access_log::AccessLogOptions;
+use crate::server::diagnostic_log::DiagnosticLogOptions;
 use crate::server::limits::Limits;
 use crate::server::listener::Address;
 use crate::site::Symlinks;
@@ -28,8 +27,8 @@ pub struct Config {
     pub cache: CacheLimits,
     /// One line for each exchange.
     pub access_log: AccessLogOptions,
-    /// How much the server says of itself on stderr, where `RUST_LOG` does not say otherwise.
-    pub error_level: LevelFilter,
+    /// What the server says of itself, and how much where `RUST_LOG` does not say otherwise.
+    pub diagnostic_log: DiagnosticLogOptions,
     /// Media types of file name extensions, beside the built-in ones. The extension has no dot.
     pub media_types: BTreeMap<String, String>,
     /// What to answer; at least one site. No host is named twice, and at most one site has none.

@@ -8,8 +8,10 @@ use std::path::Path;
 
 use super::meaning::{Action, Auth, Config, Files, Route, Site};
 use super::units::{Rate, Size, Time};
-use crate::server::access_log::{LogFormat, LogTarget};
+use crate::server::access_log::{AccessLogOptions, LogFormat};
+use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::limits::Limits;
+use crate::server::outlet::{LogTarget, SYSLOG};
 use crate::site::Symlinks;
 use crate::site::cache::CacheLimits;
 use crate::site::program::{
@@ -18,7 +20,7 @@ use crate::site::program::{
 
 impl Display for Config {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Config { listen, limits, cache, access_log, error_level, media_types, sites } = self;
+        let Config { listen, limits, cache, access_log, diagnostic_log, media_types, sites } = self;
         writeln!(f, "[server]\nlisten = {}\n", list(listen))?;
         write_limits(f, limits)?;
         let CacheLimits { entries, descriptors, content_bytes, file_bytes, absences, directories } =
@@ -30,20 +32,7 @@ impl Display for Config {
             size(*content_bytes),
             size(*file_bytes)
         )?;
-        let to = match &access_log.to {
-            LogTarget::None => Cow::Borrowed("none"),
-            LogTarget::Stdout => "stdout".into(),
-            LogTarget::Stderr => "stderr".into(),
-            LogTarget::File(path) => path.to_string_lossy(),
-        };
-        let format = match access_log.format {
-            LogFormat::Combined => "combined",
-            LogFormat::Common => "common",
-            LogFormat::Json => "json",
-        };
-        writeln!(f, "\n[log]\naccess = {{ to = {}, format = \"{format}\" }}", quoted(&to))?;
-        let level = error_level.as_str().to_ascii_lowercase();
-        writeln!(f, "error = {{ to = \"stderr\", level = \"{level}\" }}")?;
+        write_logs(f, access_log, diagnostic_log)?;
         if !media_types.is_empty() {
             writeln!(f, "\n[media-types]")?;
         }
@@ -52,6 +41,42 @@ impl Display for Config {
         }
         sites.iter().try_for_each(|site| write_site(f, site))
     }
+}
+
+fn write_logs(
+    f: &mut Formatter<'_>,
+    access_log: &AccessLogOptions,
+    diagnostic_log: &DiagnosticLogOptions,
+) -> fmt::Result {
+    // Both have the same, for there is one line for it.
+    let AccessLogOptions { to, format, queue } = access_log;
+    let format = match format {
+        LogFormat::Combined => "combined",
+        LogFormat::Common => "common",
+        LogFormat::Json => "json",
+    };
+    writeln!(f, "\n[log]\naccess = {{ to = {}, format = \"{format}\" }}", place(to))?;
+    let DiagnosticLogOptions { to, level, format, queue: _ } = diagnostic_log;
+    let level = level.as_str().to_ascii_lowercase();
+    let format = match format {
+        MessageFormat::Text => "text",
+        MessageFormat::Json => "json",
+    };
+    let to = place(to);
+    writeln!(f, "error = {{ to = {to}, level = \"{level}\", format = \"{format}\" }}")?;
+    writeln!(f, "queue = \"{}\"", size(*queue))
+}
+
+/// Where a log goes.
+fn place(to: &LogTarget) -> String {
+    quoted(&match to {
+        LogTarget::None => Cow::Borrowed("none"),
+        LogTarget::Stdout => "stdout".into(),
+        LogTarget::Stderr => "stderr".into(),
+        LogTarget::File(path) => path.to_string_lossy(),
+        LogTarget::Syslog(path) if path == Path::new(SYSLOG) => "syslog".into(),
+        LogTarget::Syslog(path) => format!("syslog:{}", path.display()).into(),
+    })
 }
 
 fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
@@ -78,6 +103,8 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         spool_total,
         half_closed,
         tunnel_timeout,
+        complaints_lines,
+        complaints_bytes,
     } = limits;
     writeln!(f, "[limits]\nconnections = {connections}")?;
     writeln!(
@@ -106,7 +133,9 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
     writeln!(f, "spool = {{ memory = \"{memory}\", total = \"{total}\" }}")?;
     writeln!(f, "half-closed = \"{}\"", Time(*half_closed))?;
     writeln!(f, "tunnel = \"{}\"", Time(*tunnel_timeout))?;
-    writeln!(f, "loop-lag = \"{}\"", Time(*loop_lag))
+    writeln!(f, "loop-lag = \"{}\"", Time(*loop_lag))?;
+    let bytes = size(*complaints_bytes);
+    writeln!(f, "complaints = {{ lines = {complaints_lines}, bytes = \"{bytes}\" }}")
 }
 
 fn write_site(f: &mut Formatter<'_>, site: &Site) -> fmt::Result {

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::command_line::{Bind, LogFlag, Quick, Serve, SymlinksFlag};
 use super::said::{
-    AccessLog, Cgi, ErrorLog, Files, Listen, Log, Proxy, Route, Said, Server, Several, Short, Site,
+    AccessLog, Cgi, Files, Listen, Log, Proxy, Route, Said, Server, Several, Short, Site,
 };
 
 /// The page that a single-page application is.
@@ -101,10 +101,7 @@ fn log(serve: &Serve) -> Log {
         Some(LogFlag::Json) => ("stdout", "json"),
         Some(LogFlag::None) => ("none", "combined"),
     };
-    Log {
-        access: AccessLog { to: Some(word(to)), format: Some(word(format)) },
-        error: ErrorLog::default(),
-    }
+    Log { access: AccessLog { to: Some(word(to)), format: Some(word(format)) }, ..Log::default() }
 }
 
 fn address(bind: &Bind, port: u16) -> String {

@@ -104,6 +104,8 @@ pub(super) struct Limits {
     pub tunnel: Perhaps<Time>,
     /// What is kept of the files that are asked for.
     pub cache: Cache,
+    /// What programs may complain of.
+    pub complaints: Complaints,
 }
 
 table!(
@@ -112,7 +114,7 @@ table!(
     [],
     [
         connections head content send answer persistent turn loop_lag linger drain spool half_closed
-        tunnel cache
+        tunnel cache complaints
     ]
 );
 
@@ -225,6 +227,17 @@ table!(
     [files open bytes file missing watched]
 );
 
+/// `limits.complaints`
+#[derive(Debug, Default)]
+pub(super) struct Complaints {
+    /// Lines of one exchange.
+    pub lines: Perhaps<Count>,
+    /// Their bytes.
+    pub bytes: Perhaps<Size>,
+}
+
+table!(Complaints, "a table like { lines = 1000, bytes = \"64KiB\" }", [], [lines bytes]);
+
 /// `[log]`
 #[derive(Debug, Default)]
 pub(super) struct Log {
@@ -232,14 +245,16 @@ pub(super) struct Log {
     pub access: AccessLog,
     /// What the server has to say of itself.
     pub error: ErrorLog,
+    /// Bytes of each that may wait to be written.
+    pub queue: Perhaps<Size>,
 }
 
-table!(Log, "a table: [log]", [], [access error]);
+table!(Log, "a table: [log]", [], [access error queue]);
 
 /// `log.access`
 #[derive(Debug, Default)]
 pub(super) struct AccessLog {
-    /// `stdout`, `stderr`, `none` or a path
+    /// `stdout`, `stderr`, `none`, `syslog` or a path
     pub to: Perhaps<String>,
     /// `combined`, `common` or `json`
     pub format: Perhaps<String>,
@@ -250,13 +265,20 @@ table!(AccessLog, "a table like { to = \"stdout\", format = \"combined\" }", [],
 /// `log.error`
 #[derive(Debug, Default)]
 pub(super) struct ErrorLog {
-    /// `stderr`
+    /// As for the access log.
     pub to: Perhaps<String>,
     /// `error`, `warn`, `info`, `debug`, `trace` or `off`
     pub level: Perhaps<String>,
+    /// `text` or `json`
+    pub format: Perhaps<String>,
 }
 
-table!(ErrorLog, "a table like { to = \"stderr\", level = \"info\" }", [], [to level]);
+table!(
+    ErrorLog,
+    "a table like { to = \"stderr\", level = \"info\", format = \"text\" }",
+    [],
+    [to level format]
+);
 
 /// `[[site]]`
 #[derive(Debug, Default)]

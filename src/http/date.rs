@@ -1,5 +1,5 @@
 //! Dates (RFC 9110 §5.6.7): read in the three forms there are, written in one of them and in the
-//! two forms of the logs. Always UTC, always whole seconds. What time it is, is not known here.
+//! forms of the logs. Always UTC, always whole seconds. What time it is, is not known here.
 
 use std::io::Write as _;
 use std::time::{Duration, UNIX_EPOCH};
@@ -94,6 +94,19 @@ impl Stamp {
         iso[8..10].copy_from_slice(self.day());
         iso[11..19].copy_from_slice(self.time());
         iso
+    }
+
+    /// As in RFC 3164 §4.1.2: `Oct 10 13:55:36`, `Nov  6 08:49:37`.
+    #[must_use]
+    pub fn syslog(&self) -> [u8; 15] {
+        let mut syslog = *b"Mmm dd hh:mm:ss";
+        syslog[..3].copy_from_slice(self.month());
+        syslog[4..6].copy_from_slice(self.day());
+        if syslog[4] == b'0' {
+            syslog[4] = b' ';
+        }
+        syslog[7..].copy_from_slice(self.time());
+        syslog
     }
 
     fn day(&self) -> &[u8] {
@@ -239,6 +252,8 @@ mod tests {
         assert_eq!(text(stamp.http()), "Tue, 10 Oct 2000 13:55:36 GMT");
         assert_eq!(text(&stamp.clf()), "10/Oct/2000:13:55:36 +0000");
         assert_eq!(text(&stamp.iso()), "2000-10-10T13:55:36Z");
+        assert_eq!(text(&stamp.syslog()), "Oct 10 13:55:36");
+        assert_eq!(text(&Stamp::new(784_111_777).syslog()), "Nov  6 08:49:37");
     }
 
     #[test]

@@ -3,20 +3,18 @@
 //!
 //! Nothing that a client sends can forge a line or reach a terminal: control bytes, quotes,
 //! backslashes and bytes beyond ASCII are escaped. What cannot be written (a full disk) is counted
-//! and dropped.
+//! and dropped; how it is written is not known here, but in `outlet`.
 
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr};
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use super::outlet::{LogTarget, Outlet};
 use super::timers::Millis;
 use crate::http::date::Stamp;
 use crate::http::status::Status;
 
-/// Bytes of lines that are not held back any longer. A pipe takes four times as much, so that its
-/// reader may be a little late.
+/// Bytes of lines that are not held back any longer.
 const GATHERED: usize = 16 << 10;
 
 /// What time there is for each write, on an average. Where turns are shorter, their lines are held
@@ -27,19 +25,17 @@ const PACE: Duration = Duration::from_millis(10);
 /// How much of that may be taken in advance: a burst of a hundred turns is written as it comes.
 const ADVANCE: Duration = Duration::from_secs(1);
 
-/// Where the access log goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum LogTarget {
-    /// Nowhere: no lines are made.
-    #[default]
-    None,
-    /// The standard output.
-    Stdout,
-    /// The standard error.
-    Stderr,
-    /// Appended to this file.
-    File(PathBuf),
-}
+/// Bytes of lines that may wait to be written, unless something else is said.
+pub const QUEUE: usize = 1 << 20;
+
+/// How long the parts of a line may be that a client chooses, as they are written. So no line has
+/// more than 4095 bytes: what is behind them, GoAccess takes for another one.
+const LINE: usize = 2000;
+const REFERER: usize = 800;
+const USER_AGENT: usize = 500;
+const HOST: usize = 128;
+const USER: usize = 100;
+const WHY: usize = 200;
 
 /// What a line looks like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,12 +50,20 @@ pub enum LogFormat {
 }
 
 /// What to log, and where.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessLogOptions {
     /// Where to.
     pub to: LogTarget,
     /// In which form.
     pub format: LogFormat,
+    /// Bytes of lines that may wait to be written.
+    pub queue: usize,
+}
+
+impl Default for AccessLogOptions {
+    fn default() -> Self {
+        AccessLogOptions { to: LogTarget::None, format: LogFormat::Combined, queue: QUEUE }
+    }
 }
 
 /// One exchange, as far as it is known when its answer begins.
@@ -96,18 +100,10 @@ pub struct Draft {
 #[derive(Debug)]
 pub struct AccessLog {
     format: LogFormat,
-    output: Option<Output>,
+    outlet: Option<Outlet>,
     lines: Vec<u8>,
     /// Until then all time for writes is taken, some of it in advance.
     taken_until: Millis,
-    lost: u64,
-}
-
-#[derive(Debug)]
-enum Output {
-    Stdout(io::Stdout),
-    Stderr(io::Stderr),
-    File(File),
 }
 
 impl AccessLog {
@@ -116,25 +112,37 @@ impl AccessLog {
     /// # Errors
     /// Where the file cannot be opened for appending.
     pub fn open(options: &AccessLogOptions) -> io::Result<Self> {
-        let output = match &options.to {
-            LogTarget::None => None,
-            LogTarget::Stdout => Some(Output::Stdout(io::stdout())),
-            LogTarget::Stderr => Some(Output::Stderr(io::stderr())),
-            LogTarget::File(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path);
-                Some(Output::File(file.map_err(|error| {
-                    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
-                })?))
-            }
-        };
-        let room = if output.is_some() { 2 * GATHERED } else { 0 };
-        let (format, lines) = (options.format, Vec::with_capacity(room));
-        Ok(AccessLog { format, output, lines, taken_until: Millis(0), lost: 0 })
+        let AccessLogOptions { to, format, queue } = options;
+        let outlet = Outlet::open(to, "access log", *queue)?;
+        let room = if outlet.is_some() { 2 * GATHERED } else { 0 };
+        let (format, lines) = (*format, Vec::with_capacity(room));
+        Ok(AccessLog { format, outlet, lines, taken_until: Millis(0) })
+    }
+
+    /// Lines that were lost since the log was opened.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.outlet.as_ref().map_or(0, Outlet::lost)
+    }
+
+    /// Waits until all lines are written; for a second at most.
+    pub fn flush(&mut self) {
+        self.write();
+        self.outlet.as_ref().map(Outlet::flush);
+    }
+
+    /// Opens the log's file anew, for it may have been renamed. No line is lost.
+    ///
+    /// # Errors
+    /// Where it cannot be opened; then the log goes on where it was.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        self.write();
+        self.outlet.as_ref().map_or(Ok(()), Outlet::reopen)
     }
 
     /// Adds the line of an exchange that is over: `bytes` of content were sent.
     pub fn add(&mut self, entry: &Entry<'_>, time: &Stamp, bytes: u64) {
-        if self.output.is_none() {
+        if self.outlet.is_none() {
             return;
         }
         before_bytes(&mut self.lines, self.format, entry, time);
@@ -147,13 +155,13 @@ impl AccessLog {
     /// Whether anything is logged at all.
     #[must_use]
     pub fn is_on(&self) -> bool {
-        self.output.is_some()
+        self.outlet.is_some()
     }
 
     /// Prepares the line of an exchange that goes on; `None` where nothing is logged.
     #[must_use]
     pub fn draft(&self, entry: &Entry<'_>, time: &Stamp) -> Option<Draft> {
-        self.output.as_ref()?;
+        self.outlet.as_ref()?;
         let mut text = Vec::with_capacity(256);
         before_bytes(&mut text, self.format, entry, time);
         let gap = text.len();
@@ -195,34 +203,19 @@ impl AccessLog {
         }
     }
 
-    /// Writes what has been gathered. What cannot be written is lost, and counted.
+    /// Gives away what has been gathered, to be written.
     pub fn write(&mut self) {
-        if self.lines.is_empty() {
-            return;
-        }
-        let result = match &mut self.output {
-            None => Ok(()),
-            Some(Output::Stdout(output)) => {
-                output.write_all(&self.lines).and_then(|()| output.flush())
-            }
-            Some(Output::Stderr(output)) => output.write_all(&self.lines),
-            Some(Output::File(file)) => file.write_all(&self.lines),
-        };
-        match result {
-            Ok(()) if self.lost > 0 => {
-                log::warn!("the access log is written again; {} lines were lost", self.lost);
-                self.lost = 0;
-            }
-            Ok(()) => {}
-            Err(error) => {
-                if self.lost == 0 {
-                    log::error!("cannot write the access log, its lines are lost: {error}");
-                }
-                self.lost += memchr::memchr_iter(b'\n', &self.lines).count() as u64;
-            }
+        if let (Some(outlet), false) = (&self.outlet, self.lines.is_empty()) {
+            outlet.give(&self.lines);
         }
         self.lines.clear();
         self.lines.shrink_to(2 * GATHERED);
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        self.write();
     }
 }
 
@@ -233,16 +226,19 @@ fn before_bytes(out: &mut Vec<u8>, format: LogFormat, entry: &Entry<'_>, time: &
             write_client(out, entry.client);
             match entry.user {
                 // A space would look like the next column.
-                Some(user) => user.split(' ').enumerate().for_each(|(at, part)| {
-                    out.extend_from_slice(if at > 0 { b"\\x20" } else { b" - " });
-                    escape(out, part.as_bytes());
-                }),
+                Some(user) => {
+                    let user = &user.as_bytes()[..user.len().min(USER)];
+                    for (at, part) in user.split(|&byte| byte == b' ').enumerate() {
+                        out.extend_from_slice(if at > 0 { b"\\x20" } else { b" - " });
+                        escape(out, part, 4 * USER);
+                    }
+                }
                 None => out.extend_from_slice(b" - -"),
             }
             let mut moment = *b" [DD/Mon/YYYY:hh:mm:ss +0000] \"";
             moment[2..28].copy_from_slice(&time.clf());
             out.extend_from_slice(&moment);
-            escape(out, if entry.line.is_empty() { b"-" } else { entry.line });
+            escape(out, if entry.line.is_empty() { b"-" } else { entry.line }, LINE);
             out.extend_from_slice(b"\" ");
             out.extend_from_slice(itoa::Buffer::new().format(entry.status.code()).as_bytes());
             out.push(b' ');
@@ -253,11 +249,11 @@ fn before_bytes(out: &mut Vec<u8>, format: LogFormat, entry: &Entry<'_>, time: &
             out.extend_from_slice(b"\",\"client\":\"");
             write_client(out, entry.client);
             out.extend_from_slice(b"\",\"user\":");
-            json(out, entry.user.map(str::as_bytes));
+            json(out, entry.user.map(str::as_bytes), USER);
             out.extend_from_slice(b",\"host\":");
-            json(out, Some(entry.host.as_bytes()));
+            json(out, Some(entry.host.as_bytes()), HOST);
             out.extend_from_slice(b",\"request\":");
-            json(out, Some(entry.line));
+            json(out, Some(entry.line).filter(|line| !line.is_empty()), LINE);
             out.extend_from_slice(b",\"status\":");
             out.extend_from_slice(itoa::Buffer::new().format(entry.status.code()).as_bytes());
             out.extend_from_slice(b",\"bytes\":");
@@ -270,21 +266,21 @@ fn after_bytes(out: &mut Vec<u8>, format: LogFormat, entry: &Entry<'_>) {
     match format {
         LogFormat::Common => {}
         LogFormat::Combined => {
-            for value in [entry.referer, entry.user_agent] {
+            for (value, most) in [(entry.referer, REFERER), (entry.user_agent, USER_AGENT)] {
                 let Some(value) = value else {
                     out.extend_from_slice(b" \"-\"");
                     continue;
                 };
                 out.extend_from_slice(b" \"");
-                escape(out, value);
+                escape(out, value, most);
                 out.push(b'"');
             }
         }
         LogFormat::Json => {
             out.extend_from_slice(b",\"referer\":");
-            json(out, entry.referer);
+            json(out, entry.referer, REFERER);
             out.extend_from_slice(b",\"user_agent\":");
-            json(out, entry.user_agent);
+            json(out, entry.user_agent, USER_AGENT);
         }
     }
 }
@@ -295,7 +291,7 @@ fn end_line(out: &mut Vec<u8>, format: LogFormat, why: Option<&str>) {
         LogFormat::Json => {
             if why.is_some() {
                 out.extend_from_slice(b",\"why\":");
-                json(out, why.map(str::as_bytes));
+                json(out, why.map(str::as_bytes), WHY);
             }
             out.push(b'}');
         }
@@ -303,11 +299,12 @@ fn end_line(out: &mut Vec<u8>, format: LogFormat, why: Option<&str>) {
     out.push(b'\n');
 }
 
+/// Who has no address, over a Unix-domain socket, is `::`, which says just that (RFC 4291 §2.5.2):
+/// programs that read logs want an address.
 fn write_client(out: &mut Vec<u8>, client: Option<IpAddr>) {
-    match client {
-        Some(IpAddr::V4(address)) => write_ipv4(out, address),
-        Some(IpAddr::V6(address)) => write!(out, "{address}").expect("a vector takes all bytes"),
-        None => out.extend_from_slice(b"unix:"),
+    match client.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) {
+        IpAddr::V4(address) => write_ipv4(out, address),
+        IpAddr::V6(address) => write!(out, "{address}").expect("a vector takes all bytes"),
     }
 }
 
@@ -326,159 +323,59 @@ fn write_ipv4(out: &mut Vec<u8>, address: Ipv4Addr) {
     out.extend_from_slice(&text[..length - 1]);
 }
 
-/// Appends `text`; what is no printable ASCII, a quote or a backslash becomes `\xHH`.
-fn escape(out: &mut Vec<u8>, text: &[u8]) {
+/// Appends `text`; what is no printable ASCII, a quote or a backslash becomes `\xHH`. Behind `most`
+/// bytes it is cut.
+fn escape(out: &mut Vec<u8>, text: &[u8], most: usize) {
     let is_special = |byte: &u8| {
         let is_unprintable = u8::from(!matches!(byte, b' '..=b'~'));
         is_unprintable | u8::from(*byte == b'"') | u8::from(*byte == b'\\')
     };
     // Without a way out in the middle the compiler makes it many bytes at once.
-    if text.iter().fold(0, |any, byte| any | is_special(byte)) == 0 {
+    let is_plain = text.iter().fold(0, |any, byte| any | is_special(byte)) == 0;
+    if is_plain && text.len() <= most {
         out.extend_from_slice(text);
         return;
     }
+    let end = out.len() + most;
     for byte in text {
-        if is_special(byte) == 0 {
-            out.push(*byte);
-        } else {
+        let is_special = is_special(byte) != 0;
+        if out.len() + if is_special { 4 } else { 1 } > end {
+            out.extend_from_slice(b"...");
+            return;
+        }
+        if is_special {
             write!(out, "\\x{byte:02X}").expect("a vector takes all bytes");
+        } else {
+            out.push(*byte);
         }
     }
 }
 
-/// Appends `text` as a JSON string, or `null`. What is no UTF-8 becomes U+FFFD.
-fn json(out: &mut Vec<u8>, text: Option<&[u8]>) {
-    let text = text.map(String::from_utf8_lossy);
+/// Appends `text` as a JSON string that is cut behind `most` bytes, or `null`. What is no UTF-8
+/// becomes U+FFFD, and so does NUL, where programs in C would see the end.
+fn json(out: &mut Vec<u8>, text: Option<&[u8]>, most: usize) {
+    let Some(text) = text else { return out.extend_from_slice(b"null") };
+    let start = out.len();
+    let mut piece = &text[..text.len().min(most)];
+    json_string(out, piece);
+    if out.len() - start > most + 2 {
+        out.truncate(start);
+        piece = &text[..most / 6]; // None becomes more than six bytes.
+        json_string(out, piece);
+    }
+    if piece.len() < text.len() {
+        out.pop();
+        out.extend_from_slice(b"...\"");
+    }
+}
+
+fn json_string(out: &mut Vec<u8>, text: &[u8]) {
+    let mut text = String::from_utf8_lossy(text);
+    if text.contains('\0') {
+        text = text.replace('\0', "\u{fffd}").into();
+    }
     serde_json::to_writer(out, &text).expect("a vector takes all bytes");
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn line(format: LogFormat, entry: &Entry<'_>) -> String {
-        let path = std::env::temp_dir().join(format!(
-            "oneloop-log-{}-{:?}",
-            std::process::id(),
-            std::thread::current().id()
-        ));
-        let options = AccessLogOptions { to: LogTarget::File(path.clone()), format };
-        let mut log = AccessLog::open(&options).unwrap();
-        let time = Stamp::new(971_211_336);
-        log.add(entry, &time, 5);
-        let draft = log.draft(entry, &time).unwrap();
-        log.add_draft(&draft, 5, None);
-        log.write();
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        let (first, second) = text.split_once('\n').unwrap();
-        assert_eq!(format!("{first}\n"), second, "a draft makes another line");
-        first.to_owned()
-    }
-
-    fn entry() -> Entry<'static> {
-        Entry {
-            client: Some(IpAddr::from([127, 0, 0, 1])),
-            user: Some("fr\"an k"),
-            line: b"GET /\"\\\x1b[0m\xff HTTP/1.0",
-            host: "a",
-            status: Status::OK,
-            referer: None,
-            user_agent: Some(b"x\"\x07"),
-            why: None,
-        }
-    }
-
-    #[test]
-    fn hostile_bytes_are_escaped_in_every_form() {
-        let common = concat!(
-            r"127.0.0.1 - fr\x22an\x20k [10/Oct/2000:20:55:36 +0000] ",
-            r#""GET /\x22\x5C\x1B[0m\xFF HTTP/1.0" 200 5"#
-        );
-        assert_eq!(line(LogFormat::Common, &entry()), common);
-        assert_eq!(line(LogFormat::Combined, &entry()), format!("{common} \"-\" \"x\\x22\\x07\""));
-        let json: serde_json::Value =
-            serde_json::from_str(&line(LogFormat::Json, &entry())).unwrap();
-        assert_eq!(json["request"], "GET /\"\\\u{1b}[0m\u{fffd} HTTP/1.0");
-        assert_eq!(json["bytes"], 5);
-        assert_eq!(json["referer"], serde_json::Value::Null);
-        assert_eq!(json["time"], "2000-10-10T20:55:36Z");
-    }
-
-    #[test]
-    fn addresses_are_written_as_the_standard_library_does() {
-        let mut random = fastrand::Rng::with_seed(5);
-        let octet = |random: &mut fastrand::Rng| [0, 9, 10, 99, 100, 255, random.u8(..)];
-        for _ in 0..2000 {
-            let address = Ipv4Addr::from([(); 4].map(|()| octet(&mut random)[random.usize(..7)]));
-            let mut out = Vec::new();
-            write_client(&mut out, Some(address.into()));
-            assert_eq!(out, address.to_string().as_bytes());
-        }
-    }
-
-    #[test]
-    fn every_byte_is_escaped_wherever_it_stands() {
-        for byte in 0..=u8::MAX {
-            for at in 0..40 {
-                let mut text = vec![b'a'; 40];
-                text[at] = byte;
-                let mut out = Vec::new();
-                escape(&mut out, &text);
-                let escaped = match byte {
-                    b'"' | b'\\' | ..=0x1f | 0x7f.. => format!("\\x{byte:02X}"),
-                    _ => char::from(byte).to_string(),
-                };
-                let expected = format!("{}{escaped}{}", "a".repeat(at), "a".repeat(39 - at));
-                assert_eq!(out, expected.as_bytes());
-            }
-        }
-    }
-
-    #[test]
-    fn lines_are_written_as_they_come_unless_they_come_very_often() {
-        let path = std::env::temp_dir().join(format!("oneloop-held-{}", std::process::id()));
-        let to = LogTarget::File(path.clone());
-        let mut log = AccessLog::open(&AccessLogOptions { to, format: LogFormat::Common }).unwrap();
-        let written = || std::fs::read_to_string(&path).unwrap().lines().count();
-        let start = Millis(1_000_000);
-        let mut add = |at: Millis| {
-            log.add(&entry(), &Stamp::new(0), 0);
-            log.write_if_due(at);
-            (written(), log.due())
-        };
-        assert_eq!(add(start), (1, None), "nothing to wake up for");
-        for turn in 2..=101 {
-            assert_eq!(add(start), (turn, None));
-        }
-        for at in [start, start + PACE / 2] {
-            assert_eq!(add(at), (101, Some(start + PACE)));
-        }
-        assert_eq!(add(start + PACE), (104, None));
-        assert_eq!(add(start + PACE), (104, Some(start + PACE * 2)));
-        let later = start + Duration::from_secs(10);
-        assert_eq!((add(later), add(later)), ((106, None), (107, None)));
-        // More than a little is not held back.
-        log.taken_until = Millis::NEVER;
-        let entry = Entry { line: &[b'x'; 1000], ..entry() };
-        (0..100).for_each(|_| log.add(&entry, &Stamp::new(0), 0));
-        assert!(written() > 180 && log.lines.len() < GATHERED, "{} lines", written());
-        assert_eq!(log.lines.capacity(), 2 * GATHERED);
-        std::fs::remove_file(&path).unwrap();
-    }
-
-    #[test]
-    fn a_full_disk_loses_lines_and_nothing_else() {
-        let options = AccessLogOptions {
-            to: LogTarget::File(PathBuf::from("/dev/full")),
-            format: LogFormat::Common,
-        };
-        let mut log = AccessLog::open(&options).unwrap();
-        for _ in 0..3 {
-            log.add(&entry(), &Stamp::new(0), 0);
-        }
-        log.write();
-        assert_eq!(log.lost, 3);
-        assert!(log.lines.is_empty());
-    }
-}
+mod tests;

@@ -1,31 +1,34 @@
 //! What a program complains of on its standard error: line by line into the diagnostic log, and no
 //! more than a log can take. How it gets here is not known here.
 
+use super::limits::Limits;
 use super::relay::name;
 use crate::site::program::Plan;
 
 /// Bytes without a line end that are logged as one line.
 const LINE: usize = 4 << 10;
 
-/// Lines that one exchange may add to the log.
-const MAX_LINES: u32 = 1_000;
-
-/// Bytes that one exchange may add to the log.
-const MAX_BYTES: usize = 64 << 10;
-
 /// The complaints of one exchange.
 #[derive(Debug, Default)]
 pub(super) struct Complaints {
     /// The line that is not whole yet.
     begun: Vec<u8>,
+    /// Lines that may still be logged.
     lines: u32,
+    /// And bytes.
     bytes: usize,
 }
 
 impl Complaints {
+    /// As many as `limits` allow.
+    pub(super) fn new(limits: &Limits) -> Self {
+        let (lines, bytes) = (limits.complaints_lines, limits.complaints_bytes);
+        Complaints { begun: Vec::new(), lines, bytes }
+    }
+
     /// Whether all that comes now is left out.
     pub(super) fn is_full(&self) -> bool {
-        self.lines >= MAX_LINES || self.bytes >= MAX_BYTES
+        self.lines == 0 || self.bytes == 0
     }
 
     /// Takes more of what the program with this plan complains of.
@@ -55,8 +58,8 @@ impl Complaints {
         if !line.is_empty() {
             log::warn!("{} says: {line}", name(plan));
         }
-        self.lines += 1;
-        self.bytes += self.begun.len();
+        self.lines = self.lines.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(self.begun.len());
         self.begun.clear();
         if self.is_full() {
             self.begun = Vec::new();

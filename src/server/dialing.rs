@@ -235,7 +235,9 @@ impl<N: Net> Server<N> {
         let mut output = Vec::with_capacity(spool.head().len() + ADDED);
         let is_coming = connection.is_in_content();
         let (codec, upload) = begin(plan, &call, address.as_ref(), is_coming, &mut output);
-        let mut gateway = Gateway { upload, ..Gateway::new(client, codec, output, now) };
+        let complaints = Complaints::new(&self.limits);
+        let mut gateway =
+            Gateway { upload, complaints, ..Gateway::new(client, codec, output, now) };
         if let Kind::Cgi(cgi) = &plan.program.kind {
             let input = spool
                 .as_file()

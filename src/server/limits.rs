@@ -58,6 +58,10 @@ pub struct Limits {
     pub half_closed: Duration,
     /// How long a connection that has changed its protocol may be silent.
     pub tunnel_timeout: Duration,
+    /// Lines that programs may complain of in one exchange, as far as they are logged.
+    pub complaints_lines: u32,
+    /// Their bytes.
+    pub complaints_bytes: usize,
 }
 
 impl Default for Limits {
@@ -84,6 +88,8 @@ impl Default for Limits {
             spool_total: 1 << 30,
             half_closed: Duration::from_secs(2),
             tunnel_timeout: Duration::from_hours(1),
+            complaints_lines: 1_000,
+            complaints_bytes: 64 << 10,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod client;
 mod complaints;
 mod conversation;
 mod desk;
+pub mod diagnostic_log;
 mod dialing;
 mod exchange;
 mod gateway;
@@ -20,6 +21,7 @@ pub mod limited;
 pub mod limits;
 pub mod listener;
 pub mod net;
+pub mod outlet;
 pub mod peers;
 mod process;
 mod relay;
@@ -220,6 +222,7 @@ impl<N: Net> Server<N> {
         while !self.is_over() {
             self.turn()?;
         }
+        self.log.flush();
         Ok(())
     }
 
@@ -457,7 +460,6 @@ impl<N: Net> Drop for Server<N> {
         for id in all {
             self.close(id);
         }
-        self.log.write();
     }
 }
 

@@ -11,9 +11,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::access_log::{AccessLog, AccessLogOptions, LogFormat, LogTarget};
+use super::access_log::{AccessLog, AccessLogOptions, LogFormat};
 use super::listener::Address;
 use super::net::{Net, Ready, Wake};
+use super::outlet::LogTarget;
 use super::peers::PeerId;
 use super::timers::Millis;
 use super::{Limits, Server};
@@ -207,6 +208,12 @@ fn allocations(requests: usize, log: &AccessLogOptions) -> u64 {
     counted.count_total
 }
 
+/// Lines are made, and thrown away.
+fn logging(format: LogFormat) -> AccessLogOptions {
+    let to = LogTarget::File("/dev/null".into());
+    AccessLogOptions { to, format, ..AccessLogOptions::default() }
+}
+
 #[test]
 fn a_request_for_a_small_file_allocates_nothing() {
     let silent = AccessLogOptions::default();
@@ -254,15 +261,14 @@ fn who_cannot_be_watched_leaves_its_seat_to_the_next() {
 #[test]
 fn a_line_of_the_access_log_allocates_nothing() {
     for format in [LogFormat::Common, LogFormat::Combined, LogFormat::Json] {
-        let log = AccessLogOptions { to: LogTarget::File("/dev/null".into()), format };
+        let log = logging(format);
         assert_eq!(allocations(1, &log), 0, "{format:?}");
     }
 }
 
 #[test]
 fn the_loop_wakes_up_for_lines_that_are_held_back() {
-    let to = LogTarget::File("/dev/null".into());
-    let log = AccessLogOptions { to, ..AccessLogOptions::default() };
+    let log = logging(LogFormat::Combined);
     let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
     let mut server = server(net, Router::new(), &log);
     let mut naps = || {

@@ -2,6 +2,7 @@
 //! to itself.
 
 use super::{World, is_alive};
+use crate::support::folder::Folder;
 use crate::support::running::wait_until;
 
 /// Lines and bytes of one script's complaints that may be logged, and a few words around them.
@@ -53,6 +54,16 @@ fn of_many_complaints_the_first_are_logged_and_then_that_there_are_more() {
     wait_until("there is room", || world.connect().get("/cgi/answer.sh?complain").status == 200);
     world.daemon.says("says: one");
     world.assert_well();
+}
+
+#[test]
+fn how_much_of_them_is_logged_can_be_said() {
+    let limits = "[limits]\ncomplaints = { lines = 1, bytes = \"1KiB\" }\n";
+    let world = World::within(Folder::new(), limits, &routes("5s"));
+    assert_eq!(world.connect().get("/cgi/answer.sh?complain").status, 200);
+    world.daemon.says("says: one");
+    let more = world.daemon.says("answer.sh says ");
+    assert_eq!(more, "more than is logged of one exchange");
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn it_listens_on_ipv4_ipv6_and_a_path_at_once() {
     assert_eq!(world.connect().get("/file.txt").text(), "0123456789");
     assert!(world.daemon.says("127.0.0.1 - - [").contains(" 200 10"));
     assert!(ask(UnixStream::connect(&socket).unwrap()).ends_with("\r\n\r\n0123456789"));
-    assert!(world.daemon.says("unix: - - [").contains(" 200 10"));
+    assert!(world.daemon.says(":: - - [").contains(" 200 10"));
     world.daemon.signal("TERM");
     assert_eq!(world.daemon.wait(), Some(0));
     assert!(!socket.exists(), "the socket's path is in the way of the next one");

@@ -20,6 +20,7 @@ pub(crate) enum Kind {
     Fairness,
     Relay,
     Freshness,
+    Logs,
 }
 
 /// One bug, as a change of one place.

@@ -82,7 +82,7 @@ a.toml:2:1: unknown key `per-ip`
   2 | per-ip = { connections = 64 }
     | ^^^^^^
       known here: connections, head, content, send, answer, persistent, turn,
-      loop-lag, linger, drain, spool, half-closed, tunnel, cache
+      loop-lag, linger, drain, spool, half-closed, tunnel, cache, complaints
 ====
 [limits]
 head = "16KiB"
@@ -204,11 +204,11 @@ a.toml:2:10: expected a table like { to = "stdout", format = "combined" }, found
     |          ^^^^^^^^
 ====
 [log]
-access = { to = "syslog" }
+access = { to = "sylog" }
 ----
-a.toml:2:17: `syslog` is not a place for the access log
-  2 | access = { to = "syslog" }
-    |                 ^^^^^^^^ it can be stdout, stderr, none, /path/of/a/file
+a.toml:2:17: `sylog` is not a place for the access log
+  2 | access = { to = "sylog" }
+    |                 ^^^^^^^ did you mean `syslog`?
 ====
 [log]
 access = { to = "/no/such/log" }
@@ -222,7 +222,8 @@ access = { to = "/dev/" }
 ----
 a.toml:2:17: `/dev/` is not a place for the access log
   2 | access = { to = "/dev/" }
-    |                 ^^^^^^^ it can be stdout, stderr, none, /path/of/a/file
+    |                 ^^^^^^^
+      it can be stdout, stderr, none, syslog, /path/of/a/file
 ====
 [log]
 access = { form = "json" }
@@ -246,11 +247,32 @@ a.toml:2:19: `warning` is not a level
     |                   ^^^^^^^^^ did you mean `warn`?
 ====
 [log]
-error = { to = "/var/log/error.log" }
+error = { to = "/no/such/error.log" }
 ----
-a.toml:2:16: `/var/log/error.log` is not a place for the error log
-  2 | error = { to = "/var/log/error.log" }
-    |                ^^^^^^^^^^^^^^^^^^^^ it can be stderr
+a.toml:2:16: there is no directory /no/such
+  2 | error = { to = "/no/such/error.log" }
+    |                ^^^^^^^^^^^^^^^^^^^^
+====
+[log]
+error = { to = "syslog:" }
+----
+a.toml:2:16: `syslog:` is not a place for the error log
+  2 | error = { to = "syslog:" }
+    |                ^^^^^^^^^ did you mean `syslog`?
+====
+[log]
+error = { format = "xml" }
+----
+a.toml:2:20: `xml` is not a form of the error log
+  2 | error = { format = "xml" }
+    |                    ^^^^^ it can be text, json
+====
+[log]
+queue = "0B"
+----
+a.toml:2:9: with a limit of 0 nothing could be served
+  2 | queue = "0B"
+    |         ^^^^
 ====
 [media-types]
 "a/b" = "text/plain"

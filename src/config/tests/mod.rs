@@ -15,7 +15,9 @@ use super::*;
 use crate::http::negotiation::Coding;
 use crate::http::status::Status;
 use crate::server::Limits;
-use crate::server::access_log::{AccessLogOptions, LogFormat, LogTarget};
+use crate::server::access_log::{AccessLogOptions, LogFormat};
+use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
+use crate::server::outlet::LogTarget;
 use crate::site::Symlinks;
 
 fn read(text: &str) -> Result<Config, String> {
@@ -39,9 +41,9 @@ fn what_is_left_out_has_its_default() {
     let config = read("[[site]]\nroot = \"/\"").unwrap();
     assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
     assert_eq!(config.limits, Limits::default());
-    let log = AccessLogOptions { to: LogTarget::Stdout, format: LogFormat::Combined };
+    let log = AccessLogOptions { to: LogTarget::Stdout, ..AccessLogOptions::default() };
     assert_eq!(config.access_log, log);
-    assert_eq!(config.error_level, LevelFilter::Info);
+    assert_eq!(config.diagnostic_log, DiagnosticLogOptions::default());
     let [site] = &config.sites[..] else { panic!("there is one site") };
     assert_eq!(
         (site.root.as_deref(), &site.index[..]),
@@ -68,9 +70,11 @@ cache = { files = 16, open = 17, bytes = "18B", file = "17B", missing = 21, watc
 spool = { memory = "0B", total = "19B" }
 half-closed = "0s"
 tunnel = "20s"
+complaints = { lines = 23, bytes = "24B" }
 [log]
 access = { to = "/dev/null", format = "json" }
-error = { to = "stderr", level = "debug" }
+error = { to = "syslog:log/socket", level = "debug", format = "json" }
+queue = "25KiB"
 [media-types]
 ".WASM" = "application/wasm"
 [[site]]
@@ -125,13 +129,19 @@ fn every_option_is_heard() {
         spool_total: 19,
         half_closed: Duration::ZERO,
         tunnel_timeout: Duration::from_secs(20),
+        complaints_lines: 23,
+        complaints_bytes: 24,
     };
     assert_eq!(config.limits, limits);
     let cache = config.cache;
     assert_eq!((cache.entries, cache.descriptors, cache.content_bytes), (16, 17, 18));
     assert_eq!((cache.file_bytes, cache.absences, cache.directories), (17, 21, 22));
-    let log = AccessLogOptions { to: LogTarget::File("/dev/null".into()), format: LogFormat::Json };
-    assert_eq!((config.access_log, config.error_level), (log, LevelFilter::Debug));
+    let queue = 25 << 10;
+    let to = LogTarget::File("/dev/null".into());
+    assert_eq!(config.access_log, AccessLogOptions { to, format: LogFormat::Json, queue });
+    let (level, format) = (LevelFilter::Debug, MessageFormat::Json);
+    let to = LogTarget::Syslog("/log/socket".into());
+    assert_eq!(config.diagnostic_log, DiagnosticLogOptions { to, level, format, queue });
     assert_eq!(config.media_types["wasm"], "application/wasm");
     let site = &config.sites[0];
     assert_eq!(site.hosts, ["a.example", "*.a.example", "[::1]"]);
@@ -152,7 +162,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 30)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 32)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {
