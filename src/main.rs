@@ -11,7 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use log::LevelFilter;
 use oneloop::config::command_line::{Command, CommandLine, Serve};
 use oneloop::config::{self, Config, generate, question};
-use oneloop::daemon::{self, Ended};
+use oneloop::daemon::inherit::Inherited;
+use oneloop::daemon::{self, Ended, Life};
 use oneloop::http::date::Stamp;
 use oneloop::server::{Address, Server, limited};
 use oneloop::site::SiteError;
@@ -45,6 +46,7 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
         None => Config::quick(line)?,
     };
     start_diagnostic_log(line, config.error_level);
+    let mut inherited = Inherited::take()?;
     let options = config.options();
     let needed = options.limits.connections as u64;
     if let Some(descriptors) = daemon::raise_descriptor_limit().filter(|&most| most < needed) {
@@ -57,10 +59,12 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
     for warning in site.warnings() {
         log::warn!("{warning}");
     }
-    let mut server = Server::new(&options, site)?;
+    let mut server = Server::with_sockets(&options, site, &mut inherited.sockets)?;
     daemon::heed_signals(&mut server)?;
+    let upgrade_limit = options.limits.upgrade_start;
+    let daemon = Life::new(inherited, config.pid_file.as_deref(), upgrade_limit)?;
     announce(line, &server.local_addresses())?;
-    match daemon::run(&mut server)? {
+    match daemon::run(&mut server, daemon)? {
         Ended::Drained => log::info!("ended"),
         Ended::Cut => log::warn!("ended before every exchange was finished"),
     }

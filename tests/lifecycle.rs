@@ -4,6 +4,7 @@ mod endings;
 mod handlers;
 mod log;
 mod shortage;
+mod upgrade;
 mod vanishing;
 
 use std::path::PathBuf;

@@ -2,6 +2,7 @@
 //! silent. What the sites mean is for `sites`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use log::LevelFilter;
 use toml::Spanned;
@@ -38,6 +39,7 @@ const MAX_FILE: usize = 1 << 20;
 pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
     Ok(Config {
         listen: listen(&said.server.listen, source)?,
+        pid_file: said.server.pid_file.as_ref().map(|said| pid_file(said, source)).transpose()?,
         limits: limits(&said.limits)?,
         cache: cache(&said.limits.cache)?,
         access_log: access_log(&said.log.access, source)?,
@@ -64,8 +66,23 @@ fn listen(said: &Several<Short<said::Listen>>, source: &Source) -> Result<Vec<Ad
     Ok(addresses)
 }
 
+fn pid_file(said: &Spanned<String>, source: &Source) -> Result<PathBuf, Fault> {
+    let text = said.get_ref();
+    if text.is_empty() || text.ends_with('/') {
+        return Err(Fault::new(said, "the name of the file is missing"));
+    }
+    let path = source.path(text);
+    match path.parent() {
+        Some(directory) if !directory.is_dir() => {
+            Err(Fault::new(said, format!("there is no directory {}", directory.display())))
+        }
+        Some(_) | None if path.is_dir() => Err(Fault::new(said, "this is a directory")),
+        Some(_) | None => Ok(path),
+    }
+}
+
 fn limits(said: &said::Limits) -> Result<Limits, Fault> {
-    let said::Limits { head, content, send, persistent, turn, spool, .. } = said;
+    let said::Limits { head, content, send, persistent, turn, spool, upgrade, .. } = said;
     let default = Limits::default();
     let limits = Limits {
         connections: limit(said.connections.as_ref(), default.connections)?,
@@ -84,6 +101,8 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
         turn_bytes: limit(turn.bytes.as_ref(), default.turn_bytes)?,
         linger_timeout: timeout(said.linger.as_ref(), default.linger_timeout)?,
         drain_timeout: said.drain.as_ref().map_or(default.drain_timeout, |time| time.get_ref().0),
+        upgrade_start: timeout(upgrade.start.as_ref(), default.upgrade_start)?,
+        upgrade_drain: timeout(upgrade.drain.as_ref(), default.upgrade_drain)?,
         loop_lag: timeout(said.loop_lag.as_ref(), default.loop_lag)?,
         spool_memory: any(spool.memory.as_ref(), default.spool_memory)?,
         spool_total: limit(spool.total.as_ref(), default.spool_total)?,

@@ -131,10 +131,22 @@ impl Bound {
     }
 }
 
+/// Who removes the path of a Unix-domain socket when nobody listens on it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathOwner {
+    /// This process, as soon as the listener goes.
+    This,
+    /// The process that this one is to succeed; this one, once that has come about.
+    Predecessor,
+    /// Neither: the service manager, or a successor.
+    Other,
+}
+
 /// A listening socket in the loop.
 #[derive(Debug)]
 pub struct Listener {
     address: Address,
+    path: PathOwner,
     /// When its last rest is over, or was.
     rests_until: Option<Millis>,
 }
@@ -143,7 +155,18 @@ impl Listener {
     /// One that listens at `address`.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Listener { address, rests_until: None }
+        Listener { address, path: PathOwner::This, rests_until: None }
+    }
+
+    /// Whose the path of its socket is.
+    #[must_use]
+    pub fn path_owner(&self) -> PathOwner {
+        self.path
+    }
+
+    /// From now on the path of its socket is this one's.
+    pub fn set_path_owner(&mut self, owner: PathOwner) {
+        self.path = owner;
     }
 
     /// Where it listens.
@@ -170,6 +193,7 @@ impl Drop for Listener {
     /// A path whose socket is gone would only be in the way.
     fn drop(&mut self) {
         if let Address::Unix(path) = &self.address
+            && self.path == PathOwner::This
             && let Err(error) = std::fs::remove_file(path)
             && error.kind() != io::ErrorKind::NotFound
         {
