@@ -4,6 +4,7 @@ mod endings;
 mod handlers;
 mod log;
 mod shortage;
+mod systemd;
 mod upgrade;
 mod vanishing;
 

@@ -125,7 +125,15 @@ fn interval(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write as _;
+    use std::net::TcpStream;
+    use std::sync::mpsc;
+
+    use super::super::{Ended, Inherited, Life, run};
     use super::*;
+    use crate::server::{Address, Options, Server};
+    use crate::site::handler::{Request, Response};
+    use crate::site::router::Router;
 
     fn manager(name: &str) -> (UnixDatagram, Manager) {
         let name = format!("oneloop-{}-{name}", std::process::id());
@@ -158,6 +166,47 @@ mod tests {
         notifier.turned(Millis(9000));
         notifier.stopping();
         assert_eq!((heard(&socket), notifier.due(Millis(0))), (None, None));
+    }
+
+    /// A handler that does not return is what the watchdog is for.
+    #[test]
+    fn a_loop_that_a_handler_stops_is_not_heard_of() {
+        let (socket, manager) = manager("stuck");
+        socket.set_nonblocking(false).unwrap();
+        let interval = Duration::from_millis(20);
+        let (release, released) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let server = std::thread::spawn(move || {
+            let stuck = move |_: &Request<'_>| {
+                released.recv().unwrap();
+                Response::text("at last")
+            };
+            let site = Router::new().get("/", stuck).build().unwrap();
+            let listen = vec!["127.0.0.1:0".parse().unwrap()];
+            let mut server = Server::new(&Options { listen, ..Options::default() }, site).unwrap();
+            tell.send((server.local_addresses().remove(0), server.stopper())).unwrap();
+            let watchdog = Some(Watchdog { interval, due: Millis::default() });
+            let mut life = Life::new(Inherited::default(), None, Duration::ZERO).unwrap();
+            life.notifier = Notifier { manager: Some(manager), watchdog };
+            run(&mut server, life).unwrap()
+        });
+        let hears = |time: Duration| {
+            socket.set_read_timeout(Some(time)).unwrap();
+            heard(&socket)
+        };
+        let long = Duration::from_secs(20);
+        assert_eq!(hears(long).as_deref(), Some("READY=1"));
+        assert_eq!(hears(long).as_deref(), Some("WATCHDOG=1"));
+        let (Address::Tcp(address), stopper) = told.recv().unwrap() else { panic!("not TCP") };
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        // It comes to the handler within one interval, and says nothing after that.
+        while hears(10 * interval).is_some() {}
+        assert_eq!(hears(10 * interval), None);
+        release.send(()).unwrap();
+        assert_eq!(hears(long).as_deref(), Some("WATCHDOG=1"));
+        stopper.stop();
+        assert_eq!(server.join().unwrap(), Ended::Drained);
     }
 
     #[test]

@@ -14,11 +14,11 @@ use crate::support::folder::Folder;
 use crate::support::running::{Daemon, wait_until};
 
 /// The process that has taken over. It is killed when this is dropped.
-struct Successor(u32);
+pub(super) struct Successor(pub(super) u32);
 
 impl Successor {
     /// Waits until `daemon` says that another process serves.
-    fn of(daemon: &Daemon) -> Successor {
+    pub(super) fn of(daemon: &Daemon) -> Successor {
         let rest = daemon.says("upgrade: process ");
         Successor(rest.split(' ').next().unwrap().parse().unwrap())
     }
@@ -35,7 +35,7 @@ impl Successor {
     }
 
     /// Ends it as a daemon is ended.
-    fn end(self) {
+    pub(super) fn end(self) {
         assert!(self.signal("TERM"));
         wait_until("the successor ends", || !self.lives());
     }
