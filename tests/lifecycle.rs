@@ -7,6 +7,7 @@ mod shortage;
 mod systemd;
 mod upgrade;
 mod vanishing;
+mod workers;
 
 use std::path::PathBuf;
 

@@ -14,7 +14,7 @@ use super::meaning::Config;
 use super::said::{self, Said, Several, Short};
 use super::sites;
 use super::source::Source;
-use super::units::Size;
+use super::units::{Count, Size};
 use crate::http::head::MAX_FIELDS;
 use crate::server::access_log::{AccessLogOptions, LogFormat, LogTarget};
 use crate::server::limits::Limits;
@@ -32,6 +32,9 @@ const MAX_HEAD: usize = 1 << 20;
 /// is served.
 const MAX_FILE: usize = 1 << 20;
 
+/// More workers than any machine has processors for.
+const MAX_WORKERS: usize = 1024;
+
 /// What `said` means. Directories and files that it names are looked at, and nothing is changed.
 ///
 /// # Errors
@@ -40,6 +43,7 @@ pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
     Ok(Config {
         listen: listen(&said.server.listen, source)?,
         pid_file: said.server.pid_file.as_ref().map(|said| pid_file(said, source)).transpose()?,
+        workers: workers(said.server.workers.as_ref())?,
         limits: limits(&said.limits)?,
         cache: cache(&said.limits.cache)?,
         access_log: access_log(&said.log.access, source)?,
@@ -78,6 +82,16 @@ fn pid_file(said: &Spanned<String>, source: &Source) -> Result<PathBuf, Fault> {
         }
         Some(_) | None if path.is_dir() => Err(Fault::new(said, "this is a directory")),
         Some(_) | None => Ok(path),
+    }
+}
+
+fn workers(said: Option<&Spanned<Count>>) -> Result<usize, Fault> {
+    let count = limit(said, 1)?;
+    match said {
+        Some(said) if count > MAX_WORKERS => {
+            Err(Fault::new(said, format!("there can be at most {MAX_WORKERS} workers")))
+        }
+        Some(_) | None => Ok(count),
     }
 }
 

@@ -18,13 +18,13 @@ use crate::site::program::{
 
 impl Display for Config {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Config { listen, pid_file, limits, cache, access_log, .. } = self;
+        let Config { listen, pid_file, workers, limits, cache, access_log, .. } = self;
         let Config { error_level, media_types, sites, .. } = self;
         writeln!(f, "[server]\nlisten = {}", list(listen))?;
         if let Some(path) = pid_file {
             writeln!(f, "pid-file = {}", quoted(&path.to_string_lossy()))?;
         }
-        writeln!(f)?;
+        writeln!(f, "workers = {workers}\n")?;
         write_limits(f, limits)?;
         let CacheLimits { entries, descriptors, content_bytes, file_bytes, absences, directories } =
             cache;

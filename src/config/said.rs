@@ -52,9 +52,11 @@ pub(super) struct Server {
     pub listen: Several<Short<Listen>>,
     /// Where the number of the process stands.
     pub pid_file: Perhaps<String>,
+    /// Processes that serve.
+    pub workers: Perhaps<Count>,
 }
 
-table!(Server, "a table: [server]", [], [listen pid_file]);
+table!(Server, "a table: [server]", [], [listen pid_file workers]);
 
 /// One entry of `listen`.
 #[derive(Debug)]

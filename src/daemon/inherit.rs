@@ -3,6 +3,7 @@
 
 use std::env;
 use std::fs::File;
+use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -10,8 +11,8 @@ use listenfd::ListenFd;
 use rustix::process::getppid;
 
 use super::passing::{Channel, Item};
-use crate::server::Address;
 use crate::server::handing_over::Passed;
+use crate::server::listener::PathOwner;
 
 /// The environment of a successor names its predecessor by this, by the number of the process. Its
 /// standard input is one end of a pair of sockets then.
@@ -30,8 +31,14 @@ pub struct Inherited {
     pub sockets: Vec<Passed>,
     /// The file that has the predecessor's number.
     pub(super) pid_file: Option<File>,
+    /// The predecessor, or the supervisor.
     pub(super) predecessor: Option<Channel>,
     is_activated: bool,
+    is_worker: bool,
+    /// The names that systemd has for the sockets.
+    names: Vec<String>,
+    /// The configuration that a worker is to serve under.
+    configuration: Option<String>,
 }
 
 impl Inherited {
@@ -46,6 +53,25 @@ impl Inherited {
                 .map_err(|what| format!("cannot take over from process {parent}: {what}"));
         }
         from_systemd()
+    }
+
+    /// Whether this process is one of several workers. It serves on all sockets that it was given,
+    /// and on no others.
+    #[must_use]
+    pub fn is_worker(&self) -> bool {
+        self.is_worker
+    }
+
+    /// The text of the configuration that a worker is to serve under.
+    pub fn take_configuration(&mut self) -> Option<String> {
+        self.configuration.take()
+    }
+
+    /// Says in the log what systemd has passed.
+    pub fn announce(&self) {
+        for (socket, name) in self.sockets.iter().zip(&self.names) {
+            log::info!("systemd has passed {name}, which listens on {}", socket.address());
+        }
     }
 
     /// What is left of the sockets when the server listens: the predecessor's are of no use any
@@ -72,10 +98,9 @@ impl Inherited {
         if let Err(error) = predecessor.send(&Item::Ready) {
             log::warn!("the process before this one has ended by itself: {error}");
         }
-        for passed in self.sockets.drain(..) {
-            if let (Address::Unix(path), true) = (passed.address(), passed.owns_path()) {
-                let _ = std::fs::remove_file(path);
-            }
+        for mut passed in self.sockets.drain(..) {
+            passed.succeed();
+            passed.remove_path();
         }
     }
 }
@@ -93,7 +118,16 @@ fn from_predecessor() -> Result<Inherited, String> {
             Ok(Some(Item::Socket(passed))) => inherited.sockets.push(passed),
             Ok(Some(Item::PidFile(file))) => inherited.pid_file = Some(file.into()),
             Ok(Some(Item::End)) => break,
-            Ok(Some(Item::Ready)) => return Err("it says what a successor says".to_owned()),
+            Ok(Some(Item::Worker)) => inherited.is_worker = true,
+            Ok(Some(Item::Configuration(file))) => {
+                let mut text = String::new();
+                let read = File::from(file).read_to_string(&mut text);
+                read.map_err(|error| format!("no configuration: {error}"))?;
+                inherited.configuration = Some(text);
+            }
+            Ok(Some(Item::Ready | Item::Order(_))) => {
+                return Err("it says what it should not".to_owned());
+            }
             Ok(None) => return Err("it has ended".to_owned()),
             Err(error) => return Err(error.to_string()),
         }
@@ -120,7 +154,7 @@ fn from_systemd() -> Result<Inherited, String> {
                 FIRST + at
             )
         })?;
-        log::info!("systemd has passed {name}, which listens on {}", socket.address());
+        inherited.names.push(name.to_owned());
         inherited.sockets.push(socket);
     }
     Ok(inherited)
@@ -135,5 +169,5 @@ fn listener(passed: &mut ListenFd, at: usize) -> Result<Passed, String> {
         },
     };
     let socket = socket.ok_or("it is there twice")?;
-    Passed::new(socket, false).map_err(|error| error.to_string())
+    Passed::new(socket, PathOwner::Other).map_err(|error| error.to_string())
 }

@@ -14,6 +14,7 @@ use rustix::net::{
 };
 
 use crate::server::handing_over::Passed;
+use crate::server::listener::PathOwner;
 
 /// One packet.
 #[derive(Debug)]
@@ -22,10 +23,27 @@ pub(super) enum Item {
     Socket(Passed),
     /// The file with the number of the process, open to be written.
     PidFile(OwnedFd),
+    /// The other is one of several workers; this one supervises them.
+    Worker,
+    /// The configuration, in a file that is nowhere.
+    Configuration(OwnedFd),
     /// There is no more to come.
     End,
     /// It serves.
     Ready,
+    /// What a worker is to do.
+    Order(Order),
+}
+
+/// What a supervisor asks of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Another one serves: end with the clients that are there.
+    Retire,
+    /// End gracefully.
+    End,
+    /// End now.
+    Cut,
 }
 
 /// One end of the pair. Packets are kept apart and in order; the end of one process is seen by the
@@ -56,8 +74,8 @@ impl Channel {
         Ok(Channel(self.0.try_clone()?))
     }
 
-    /// Whoever waits at either end waits no longer.
-    pub(super) fn shut(&self) {
+    /// Whoever waits at either end waits no longer: the pair is of no use any more.
+    pub(super) fn stop_waiting(&self) {
         // It fails only where the other end has gone.
         let _ = rustix::net::shutdown(&self.0, rustix::net::Shutdown::Both);
     }
@@ -65,9 +83,16 @@ impl Channel {
     /// Sends one packet.
     pub(super) fn send(&self, item: &Item) -> io::Result<()> {
         let (kind, descriptor): (u8, Option<BorrowedFd<'_>>) = match item {
-            Item::Socket(passed) if passed.owns_path() => (b'o', Some(passed.as_fd())),
-            Item::Socket(passed) => (b's', Some(passed.as_fd())),
+            Item::Socket(passed) => match passed.path_owner() {
+                PathOwner::This | PathOwner::Predecessor => (b'o', Some(passed.as_fd())),
+                PathOwner::Other => (b's', Some(passed.as_fd())),
+            },
             Item::PidFile(file) => (b'p', Some(file.as_fd())),
+            Item::Configuration(file) => (b'c', Some(file.as_fd())),
+            Item::Worker => (b'w', None),
+            Item::Order(Order::Retire) => (b'R', None),
+            Item::Order(Order::End) => (b'E', None),
+            Item::Order(Order::Cut) => (b'C', None),
             Item::End => (b'.', None),
             Item::Ready => (b'r', None),
         };
@@ -104,17 +129,20 @@ impl Channel {
             RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
             _ => None,
         });
-        match (kind[0], descriptor) {
-            (b'o', Some(socket)) => {
-                Passed::new(socket, true).map(|passed| Some(Item::Socket(passed)))
-            }
-            (b's', Some(socket)) => {
-                Passed::new(socket, false).map(|passed| Some(Item::Socket(passed)))
-            }
-            (b'p', Some(file)) => Ok(Some(Item::PidFile(file))),
-            (b'.', None) => Ok(Some(Item::End)),
-            (b'r', None) => Ok(Some(Item::Ready)),
-            _ => Err(io::Error::other("the other process speaks another language")),
-        }
+        let socket = |socket, owner| Passed::new(socket, owner).map(Item::Socket);
+        let item = match (kind[0], descriptor) {
+            (b'o', Some(descriptor)) => socket(descriptor, PathOwner::Predecessor)?,
+            (b's', Some(descriptor)) => socket(descriptor, PathOwner::Other)?,
+            (b'p', Some(file)) => Item::PidFile(file),
+            (b'c', Some(file)) => Item::Configuration(file),
+            (b'w', None) => Item::Worker,
+            (b'.', None) => Item::End,
+            (b'r', None) => Item::Ready,
+            (b'R', None) => Item::Order(Order::Retire),
+            (b'E', None) => Item::Order(Order::End),
+            (b'C', None) => Item::Order(Order::Cut),
+            _ => return Err(io::Error::other("the other process speaks another language")),
+        };
+        Ok(Some(item))
     }
 }

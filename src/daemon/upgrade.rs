@@ -1,7 +1,7 @@
-//! A new program in place of this one, while this one serves: it is started, given the sockets, and
-//! says when it serves. Whatever goes wrong before, this one goes on as if nothing had happened.
+//! A process that is started while this one goes on: it is given the sockets, and says when it
+//! serves. Whatever goes wrong before that, it is gone, and why is known.
 //!
-//! What the loop has to do with it, and who is told of the end, is not known here.
+//! Whether it is a successor or a worker, and what becomes of it, is not known here.
 
 use std::env;
 use std::ffi::OsString;
@@ -21,11 +21,13 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::inherit::PREDECESSOR;
 use super::passing::{Channel, Item};
-use crate::server::handing_over::Passed;
 use crate::server::net::Wake;
 
 /// How long a program that says no more may take to end by itself, in seconds. Then it is killed.
 const LAST_STEPS: i64 = 2;
+
+/// What a process runs, as it sees it itself.
+const RUNNING: &str = "/proc/self/exe";
 
 /// The program that this process runs, as it was started.
 #[derive(Clone, Debug)]
@@ -41,9 +43,14 @@ impl Program {
         Ok(Program { path: env::current_exe()?, words: env::args_os().collect() })
     }
 
+    /// What this process runs, whatever lies at the path by now.
+    pub(super) fn same(&self) -> Program {
+        Program { path: PathBuf::from(RUNNING), words: self.words.clone() }
+    }
+
     /// The file at its path, or what this process runs if there is none.
     fn file(&self) -> &Path {
-        if self.path.exists() { &self.path } else { Path::new("/proc/self/exe") }
+        if self.path.exists() { &self.path } else { Path::new(RUNNING) }
     }
 
     /// Starts it as this process was started, with `input` as its standard input. Its other streams
@@ -62,12 +69,20 @@ impl Program {
     }
 }
 
-/// The number of the process that serves, or why none does.
-pub(super) type Outcome = Result<u32, String>;
-
-/// A successor that has been started and does not serve yet. Dropped, it is killed.
+/// A process that serves, and the way to it.
 #[derive(Debug)]
-pub(super) struct Upgrade {
+pub(super) struct Born {
+    pub(super) child: Child,
+    pub(super) channel: Channel,
+}
+
+/// The process that serves, or why none does.
+pub(super) type Outcome = Result<Born, String>;
+
+/// A process that has been started and does not serve yet. Dropped, it is killed.
+#[derive(Debug)]
+pub(super) struct Start {
+    /// `None` once the outcome is known.
     thread: Option<JoinHandle<()>>,
     outcome: Receiver<Outcome>,
     channel: Channel,
@@ -75,86 +90,90 @@ pub(super) struct Upgrade {
     is_cancelled: Arc<AtomicBool>,
 }
 
-impl Upgrade {
+impl Start {
     /// Has `program` started, by a thread: whatever takes long there does not stop the loop. It
-    /// gets `sockets` and `pid_file`, and `limit` until it serves. `wake` is called when that is
-    /// decided.
+    /// gets `items`, and `limit` until it serves. `wake` is called when that is decided.
     ///
     /// # Errors
     /// Where there is no descriptor or no thread to be had.
     pub(super) fn begin(
         program: Program,
-        sockets: Vec<Passed>,
-        pid_file: Option<OwnedFd>,
+        items: Vec<Item>,
         limit: Duration,
         wake: Wake,
-    ) -> io::Result<Upgrade> {
+    ) -> io::Result<Start> {
         let (channel, other) = Channel::pair(limit)?;
         let ours = channel.try_clone()?;
         let (sender, outcome) = mpsc::channel();
         let is_cancelled = Arc::new(AtomicBool::new(false));
         let cancelled = Arc::clone(&is_cancelled);
-        let thread = std::thread::Builder::new().name("upgrade".to_owned());
+        let thread = std::thread::Builder::new().name("start".to_owned());
         let thread = thread.spawn(move || {
-            let items = sockets.into_iter().map(Item::Socket);
-            let items = items.chain(pid_file.map(Item::PidFile)).chain([Item::End]);
-            let start =
-                Start { program: &program, channel: &channel, limit, cancelled: &cancelled };
+            let work = Work { program, channel, limit, cancelled };
             // The receiver lives as long as this thread does.
-            let _ = sender.send(start.succeed(other, items));
+            let _ = sender.send(work.succeed(other, &items));
             wake();
         })?;
-        Ok(Upgrade { thread: Some(thread), outcome, channel: ours, is_cancelled })
+        Ok(Start { thread: Some(thread), outcome, channel: ours, is_cancelled })
     }
 
     /// How it has gone, once that is decided.
-    pub(super) fn outcome(&self) -> Option<Outcome> {
-        match self.outcome.try_recv() {
-            Ok(outcome) => Some(outcome),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(Err("its thread has ended".to_owned())),
-        }
+    pub(super) fn outcome(&mut self) -> Option<Outcome> {
+        let outcome = match self.outcome.try_recv() {
+            Ok(outcome) => outcome,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => Err("its thread has ended".to_owned()),
+        };
+        self.join();
+        Some(outcome)
     }
 
-    /// Has the new program killed, unless it serves already.
+    /// Has the process killed, unless it serves already.
     pub(super) fn cancel(mut self) -> Option<Outcome> {
         self.give_up();
         self.outcome()
     }
 
     fn give_up(&mut self) {
-        self.is_cancelled.store(true, Ordering::Release);
-        self.channel.shut();
+        if self.thread.is_some() {
+            self.is_cancelled.store(true, Ordering::Release);
+            self.channel.stop_waiting();
+            self.join();
+        }
+    }
+
+    fn join(&mut self) {
         if let Some(thread) = self.thread.take() {
-            // It has nothing more to wait for.
+            // It has nothing to wait for.
             let _ = thread.join();
         }
     }
 }
 
-impl Drop for Upgrade {
+impl Drop for Start {
     fn drop(&mut self) {
         self.give_up();
     }
 }
 
 /// What the thread has to do.
-struct Start<'a> {
-    program: &'a Program,
-    channel: &'a Channel,
+struct Work {
+    program: Program,
+    channel: Channel,
     limit: Duration,
-    cancelled: &'a AtomicBool,
+    cancelled: Arc<AtomicBool>,
 }
 
-impl Start<'_> {
+impl Work {
     /// Starts the program, gives it `items`, and waits for its word.
-    fn succeed(&self, other: OwnedFd, items: impl Iterator<Item = Item>) -> Outcome {
+    fn succeed(self, other: OwnedFd, items: &[Item]) -> Outcome {
         let file = self.program.file().display();
         let mut child =
             self.program.start(other).map_err(|error| format!("cannot run {file}: {error}"))?;
-        match self.exchange(items) {
-            Ok(Some(Item::Ready)) => return Ok(child.id()),
-            Ok(Some(Item::Socket(_) | Item::PidFile(_) | Item::End) | None) => {}
+        let told = items.iter().try_for_each(|item| self.channel.send(item));
+        match told.and_then(|()| self.channel.receive()) {
+            Ok(Some(Item::Ready)) => return Ok(Born { child, channel: self.channel }),
+            Ok(_) => {}
             Err(error) if error.kind() == io::ErrorKind::TimedOut => {
                 end(&mut child, 0);
                 let limit = self.limit.as_secs_f64();
@@ -163,7 +182,7 @@ impl Start<'_> {
                 ));
             }
             // It has ended before it had everything.
-            Err(error) => log::debug!("upgrade: {error}"),
+            Err(error) => log::debug!("start: {error}"),
         }
         let patience = if self.cancelled.load(Ordering::Acquire) { 0 } else { LAST_STEPS };
         match end(&mut child, patience) {
@@ -172,11 +191,6 @@ impl Start<'_> {
             )),
             None => Err(format!("{file} did not say that it serves, and was killed")),
         }
-    }
-
-    fn exchange(&self, mut items: impl Iterator<Item = Item>) -> io::Result<Option<Item>> {
-        items.try_for_each(|item| self.channel.send(&item))?;
-        self.channel.receive()
     }
 }
 

@@ -9,27 +9,26 @@ use std::os::unix::net::UnixListener;
 use rustix::net::AddressFamily;
 use rustix::net::sockopt::{socket_acceptconn, socket_domain};
 
-use super::Server;
 use super::gateways::LinkState;
 use super::listener::{Address, Bound, Listener, PathOwner};
 use super::net::Net;
 use super::peers::{Peer, PeerId};
+use super::{Server, StartError};
 
 /// A listening socket that is passed from one process to another.
 #[derive(Debug)]
 pub struct Passed {
     socket: OwnedFd,
     address: Address,
-    owns_path: bool,
+    owner: PathOwner,
 }
 
 impl Passed {
-    /// Takes `socket` for one that listens; whoever has it with `owns_path` removes the path of a
-    /// Unix-domain socket when it listens no more.
+    /// Takes `socket` for one that listens; `owner` has the path of a Unix-domain socket.
     ///
     /// # Errors
     /// Where it does not listen, or not where an [`Address`] could say.
-    pub fn new(socket: OwnedFd, owns_path: bool) -> io::Result<Self> {
+    pub fn new(socket: OwnedFd, owner: PathOwner) -> io::Result<Self> {
         if !socket_acceptconn(&socket)? {
             return Err(io::Error::other("it is no socket that listens"));
         }
@@ -42,7 +41,7 @@ impl Passed {
             }
             Bound::Unix(listener) => listener.set_nonblocking(true)?,
         }
-        Ok(Passed { address: bound.address()?, socket, owns_path })
+        Ok(Passed { address: bound.address()?, socket, owner })
     }
 
     /// Where it listens.
@@ -51,10 +50,48 @@ impl Passed {
         &self.address
     }
 
-    /// Whether whoever has it removes the path of a Unix-domain socket.
+    /// Whose the path of a Unix-domain socket is.
     #[must_use]
-    pub fn owns_path(&self) -> bool {
-        self.owns_path
+    pub fn path_owner(&self) -> PathOwner {
+        self.owner
+    }
+
+    /// The process that this one was to succeed serves no more: what was its is this one's.
+    pub fn succeed(&mut self) {
+        if self.owner == PathOwner::Predecessor {
+            self.owner = PathOwner::This;
+        }
+    }
+
+    /// The same socket once more, for another process that is told who has its path.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn try_clone(&self) -> io::Result<Self> {
+        let (address, owner) = (self.address.clone(), self.owner);
+        Ok(Passed { socket: self.socket.try_clone()?, address, owner })
+    }
+
+    /// The same, for one that has nothing to do with its path.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn lend(&self) -> io::Result<Self> {
+        Ok(Passed { owner: PathOwner::Other, ..self.try_clone()? })
+    }
+
+    /// Nobody is to listen there any more: removes the path, where it is this process's.
+    pub fn remove_path(&self) {
+        if self.owner == PathOwner::This {
+            // Which does so when it goes.
+            drop(Listener::new(self.address.clone()));
+        }
+    }
+}
+
+impl From<Passed> for OwnedFd {
+    fn from(passed: Passed) -> OwnedFd {
+        passed.socket
     }
 }
 
@@ -100,21 +137,68 @@ pub(super) fn assign(addresses: &[Address], passed: &mut Vec<Passed>) -> Vec<Opt
     assigned
 }
 
+/// Sockets at `address` for several processes: those of `passed`, taken out of them, and as many
+/// of its own, bound with SO_REUSEPORT (socket(7)), as it takes for each to have one. Where that
+/// cannot be, they share.
+///
+/// # Errors
+/// Where there is none to be had.
+pub fn bind_for_several(
+    address: &Address,
+    count: usize,
+    passed: &mut Vec<Passed>,
+) -> io::Result<Vec<Passed>> {
+    let mut sockets: Vec<Passed> =
+        assign(std::slice::from_ref(address), passed).into_iter().flatten().collect();
+    let actual = sockets.first().map_or_else(|| address.clone(), |first| first.address.clone());
+    while let Some(at) = passed.iter().position(|one| one.address == actual) {
+        sockets.push(passed.remove(at));
+    }
+    let wanted = match address {
+        Address::Tcp(_) => count,
+        // There is one at a path.
+        Address::Unix(_) => 1,
+    };
+    while sockets.len() < wanted {
+        let actual = sockets.first().map_or(address, |first| &first.address);
+        match actual.bind_beside_others() {
+            Ok(bound) => {
+                let address = bound.address()?;
+                sockets.push(Passed { socket: bound.into(), address, owner: PathOwner::This });
+            }
+            // What is there was not bound so that another one can be beside it.
+            Err(_) if !sockets.is_empty() => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(sockets)
+}
+
 impl Server {
     /// Listens at `address`: on the socket that was passed, or else on one of its own.
     pub(super) fn listen(&mut self, address: &Address, passed: Option<Passed>) -> io::Result<()> {
         let (bound, owner) = match passed {
             None => (address.bind()?, PathOwner::This),
-            Some(Passed { socket, owns_path: true, .. }) => {
-                (bound(socket)?, PathOwner::Predecessor)
-            }
-            Some(Passed { socket, owns_path: false, .. }) => (bound(socket)?, PathOwner::Other),
+            Some(Passed { socket, owner, .. }) => (bound(socket)?, owner),
         };
         let id = self.add_listener(bound.address()?);
         if let Some(listener) = self.listener_mut(id) {
             listener.set_path_owner(owner);
         }
         self.net.add_listener(bound, id)
+    }
+
+    /// Listens on what is left of `passed` where there are several sockets at one address, as
+    /// several processes have them: clients wait on each.
+    pub(super) fn listen_beside(&mut self, passed: &mut Vec<Passed>) -> Result<(), StartError> {
+        let addresses = self.local_addresses();
+        while let Some(at) = passed.iter().position(|one| addresses.contains(&one.address)) {
+            let one = passed.remove(at);
+            let address = one.address.clone();
+            self.listen(&address, Some(one))
+                .map_err(|error| StartError::Listen(address.clone(), error))?;
+        }
+        Ok(())
     }
 
     /// The sockets that this server listens on, for another process to accept on them as well.
@@ -126,8 +210,8 @@ impl Server {
         for id in self.listeners() {
             let socket = self.net.share(id)?;
             if let Some(listener) = self.listener_mut(id) {
-                let owns_path = listener.path_owner() != PathOwner::Other;
-                shared.push(Passed { socket, address: listener.address().clone(), owns_path });
+                let (address, owner) = (listener.address().clone(), listener.path_owner());
+                shared.push(Passed { socket, address, owner });
             }
         }
         Ok(shared)

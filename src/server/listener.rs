@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -79,16 +80,29 @@ impl Address {
     /// more is replaced; anything else at its path is left alone and is an error.
     pub fn bind(&self) -> io::Result<Bound> {
         match self {
-            Address::Tcp(address) => bind_tcp(*address).map(Bound::Tcp),
+            Address::Tcp(address) => bind_tcp(*address, false).map(Bound::Tcp),
+            Address::Unix(path) => bind_unix(path).map(Bound::Unix),
+        }
+    }
+
+    /// The same, but others of this user that are bound so can be there as well; the kernel gives
+    /// each connection to one of them.
+    ///
+    /// # Errors
+    /// As for [`bind`](Self::bind).
+    pub fn bind_beside_others(&self) -> io::Result<Bound> {
+        match self {
+            Address::Tcp(address) => bind_tcp(*address, true).map(Bound::Tcp),
             Address::Unix(path) => bind_unix(path).map(Bound::Unix),
         }
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, beside_others: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(beside_others)?;
     if address.is_ipv6() {
         // [::] and 0.0.0.0 are two listeners, whatever the system's default.
         socket.set_only_v6(true)?;
@@ -113,6 +127,15 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+impl From<Bound> for OwnedFd {
+    fn from(bound: Bound) -> OwnedFd {
+        match bound {
+            Bound::Tcp(listener) => listener.into(),
+            Bound::Unix(listener) => listener.into(),
+        }
+    }
 }
 
 impl Bound {

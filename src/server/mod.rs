@@ -48,6 +48,7 @@ use crate::site::Site;
 use access_log::AccessLog;
 use client::{Client, Fate, Pending, Work};
 use desk::Desk;
+pub use desk::Stopper;
 use dialing::Wish;
 use gateways::{Gateways, LinkState};
 use handing_over::Passed;
@@ -100,21 +101,6 @@ pub struct Server<N: Net = System> {
     drained_by: Option<Millis>,
 }
 
-/// Ends a server gracefully, from any thread.
-#[derive(Clone)]
-pub struct Stopper {
-    stop: Arc<AtomicBool>,
-    wake: Wake,
-}
-
-impl Stopper {
-    /// Begins the graceful end of the server: see [`Server::drain`].
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        (self.wake)();
-    }
-}
-
 impl Server {
     /// Binds all addresses and opens the log; nothing is served before [`run`](Self::run).
     ///
@@ -137,11 +123,12 @@ impl Server {
         let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
         let net = System::new().map_err(StartError::Poll)?;
         let mut server = Server::over(net, site.into(), options.limits.clone(), log);
-        let passed = handing_over::assign(&options.listen, passed);
-        for (address, passed) in options.listen.iter().zip(passed) {
+        let assigned = handing_over::assign(&options.listen, passed);
+        for (address, passed) in options.listen.iter().zip(assigned) {
             let error = |error| StartError::Listen(address.clone(), error);
             server.listen(address, passed).map_err(error)?;
         }
+        server.listen_beside(passed)?;
         Ok(server)
     }
 
@@ -232,7 +219,7 @@ impl<N: Net> Server<N> {
     /// Ends this server from another thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper { stop: Arc::clone(&self.stop), wake: self.desk.wake() }
+        Stopper::new(Arc::clone(&self.stop), self.desk.wake())
     }
 
     /// Serves until the server has been stopped and has drained.

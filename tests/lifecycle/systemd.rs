@@ -190,6 +190,32 @@ fn systemd_is_told_what_happens_in_order() {
 }
 
 #[test]
+fn a_supervisor_speaks_for_its_workers() {
+    let folder = Folder::new();
+    let path = folder.path().join("notify");
+    let manager = Manager::at(&path);
+    let prelude = format!("export NOTIFY_SOCKET='{}' WATCHDOG_USEC=100000", path.display());
+    let server = "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 2";
+    let world = World::after(&prelude, server);
+    let next = || loop {
+        let message = manager.hears();
+        if message != "WATCHDOG=1" {
+            return message;
+        }
+    };
+    assert_eq!(next(), "READY=1");
+    world.daemon.signal("HUP");
+    assert!(next().starts_with("RELOADING=1\n"));
+    assert_eq!(next(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(manager.hears(), "WATCHDOG=1");
+    }
+    world.daemon.signal("TERM");
+    assert_eq!(next(), "STOPPING=1");
+    assert_eq!(world.daemon.wait(), Some(0));
+}
+
+#[test]
 fn an_abstract_name_is_heard_as_well() {
     let name = format!("oneloop-notify-{}", std::process::id());
     let address = SocketAddr::from_abstract_name(&name).unwrap();

@@ -1,6 +1,7 @@
 //! A new program takes the place of the one that serves, and nobody notices.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -23,13 +24,13 @@ impl Successor {
         Successor(rest.split(' ').next().unwrap().parse().unwrap())
     }
 
-    fn signal(&self, name: &str) -> bool {
+    pub(super) fn signal(&self, name: &str) -> bool {
         let id = self.0.to_string();
         Command::new("kill").args(["-s", name, &id]).output().unwrap().status.success()
     }
 
     /// Whether it is there, and not only to be reaped.
-    fn lives(&self) -> bool {
+    pub(super) fn lives(&self) -> bool {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0));
         stat.is_ok_and(|stat| !stat.contains(") Z "))
     }
@@ -47,7 +48,7 @@ impl Drop for Successor {
     }
 }
 
-fn upgrade(daemon: &Daemon) -> Successor {
+pub(super) fn upgrade(daemon: &Daemon) -> Successor {
     daemon.signal("USR2");
     Successor::of(daemon)
 }
@@ -77,34 +78,71 @@ fn the_new_one_serves_new_clients_and_the_old_one_ends_with_its_own() {
     successor.end();
 }
 
+/// Clients that ask again and again, and count their answers. Each answer must be whole.
+pub(super) struct Load {
+    address: SocketAddr,
+    is_over: AtomicBool,
+    answers: AtomicU32,
+}
+
+impl Load {
+    pub(super) const CLIENTS: u32 = 24;
+
+    /// Keeps `address` busy while `work` is done.
+    pub(super) fn during(address: SocketAddr, work: impl FnOnce(&Load)) {
+        let load = Load { address, is_over: AtomicBool::new(false), answers: AtomicU32::new(0) };
+        std::thread::scope(|scope| {
+            let load = &load;
+            for number in 0..Load::CLIENTS {
+                scope.spawn(move || load.ask(number));
+            }
+            let over = Over(&load.is_over);
+            work(load);
+            drop(over);
+        });
+    }
+
+    fn ask(&self, number: u32) {
+        // Some persist, some do not.
+        let fields = [("Connection", "close")];
+        let fields = if number.is_multiple_of(4) { &fields[..] } else { &[] };
+        while !self.is_over.load(Ordering::Acquire) {
+            let mut client = Client::connect(self.address);
+            let mut ends = false;
+            while !ends && !self.is_over.load(Ordering::Acquire) {
+                let answer = client.request("GET", "/file.txt", fields, b"");
+                assert_eq!((answer.status, answer.text()), (200, "0123456789"));
+                ends = answer.field("Connection") == Some("close");
+                self.answers.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until all clients have been answered some times more.
+    pub(super) fn goes_on(&self) {
+        let before = self.answers.load(Ordering::Relaxed);
+        wait_until("all are answered", || {
+            self.answers.load(Ordering::Relaxed) > before + 4 * Load::CLIENTS
+        });
+    }
+}
+
+/// Ends the load, also where the test fails.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 #[test]
 fn ten_upgrades_under_load_lose_no_request() {
-    const CLIENTS: u32 = 24;
     let world = World::start("[limits]\npersistent = { idle = \"2s\" }");
-    let address = world.daemon.address;
-    let (is_over, answers) = (AtomicBool::new(false), AtomicU32::new(0));
     let mut last: Option<Successor> = None;
-    std::thread::scope(|scope| {
-        for number in 0..CLIENTS {
-            let (is_over, answers) = (&is_over, &answers);
-            scope.spawn(move || {
-                while !is_over.load(Ordering::Acquire) {
-                    let mut client = Client::connect(address);
-                    // Some persist, some do not.
-                    let fields = [("Connection", "close")];
-                    let fields = if number % 4 == 0 { &fields[..] } else { &[] };
-                    let mut ends = false;
-                    while !ends && !is_over.load(Ordering::Acquire) {
-                        let answer = client.request("GET", "/file.txt", fields, b"");
-                        assert_eq!((answer.status, answer.text()), (200, "0123456789"));
-                        ends = answer.field("Connection") == Some("close");
-                        answers.fetch_add(1, Ordering::Relaxed);
-                    }
-                }
-            });
-        }
+    Load::during(world.daemon.address, |load| {
         for _ in 0..10 {
-            let before = answers.load(Ordering::Relaxed);
+            load.goes_on();
             let next = match &last {
                 None => upgrade(&world.daemon),
                 Some(last) => {
@@ -113,14 +151,11 @@ fn ten_upgrades_under_load_lose_no_request() {
                 }
             };
             // Each is asked by all before its own time is over.
-            wait_until("all are answered", || {
-                answers.load(Ordering::Relaxed) > before + 4 * CLIENTS
-            });
+            load.goes_on();
             if let Some(before) = last.replace(next) {
                 wait_until("the one before ends", || !before.lives());
             }
         }
-        is_over.store(true, Ordering::Release);
     });
     assert_eq!(world.daemon.wait(), Some(0), "the first of them");
     last.unwrap().end();

@@ -66,14 +66,14 @@ user = "www-data"
 ----
 a.toml:2:1: unknown key `user`
   2 | user = "www-data"
-    | ^^^^ known here: listen, pid-file
+    | ^^^^ known here: listen, pid-file, workers
 ====
 [server]
-workers = 2
+workers = 1025
 ----
-a.toml:2:1: unknown key `workers`
-  2 | workers = 2
-    | ^^^^^^^ known here: listen, pid-file
+a.toml:2:11: there can be at most 1024 workers
+  2 | workers = 1025
+    |           ^^^^
 ====
 [server]
 pid-file = "/run/"

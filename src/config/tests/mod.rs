@@ -55,6 +55,7 @@ const EVERYTHING: &str = r#"
 [server]
 listen = ["127.0.0.1:0", { addr = "[::1]:0" }, "unix:run.sock"]
 pid-file = "run.pid"
+workers = 25
 [limits]
 connections = 1
 head = { bytes = "1KiB", fields = 2, timeout = "3s" }
@@ -107,6 +108,7 @@ fn every_option_is_heard() {
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:0", "[::1]:0", "unix:/run.sock"]);
     assert_eq!(config.pid_file.as_deref(), Some(Path::new("/run.pid")));
+    assert_eq!(config.workers, 25);
     let limits = Limits {
         connections: 1,
         head_bytes: 1024,
@@ -158,7 +160,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 32)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 33)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {
