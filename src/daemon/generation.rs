@@ -45,6 +45,8 @@ enum State {
     Serving {
         born: Born,
         since: Millis,
+        /// When its loop was last heard of.
+        heard: Millis,
     },
     /// It has died at once, and is started again then.
     Waiting(Millis),
@@ -181,7 +183,7 @@ impl Generation {
             match &mut worker.state {
                 State::Starting(start) => {
                     if let Some(born) = start.outcome() {
-                        worker.state = State::Serving { born: born?, since: now };
+                        worker.state = State::Serving { born: born?, since: now, heard: now };
                     }
                 }
                 State::Serving { born, .. } => {
@@ -195,20 +197,37 @@ impl Generation {
         Ok(self.workers.iter().all(|worker| matches!(worker.state, State::Serving { .. })))
     }
 
-    /// Has those that have died started again.
-    pub(super) fn tend(&mut self, now: Millis, program: &Program, wake: &Wake) {
+    /// Has those that have died started again, and those killed whose loop has not been heard of
+    /// for longer than `patience`.
+    pub(super) fn tend(
+        &mut self,
+        now: Millis,
+        patience: Option<Duration>,
+        program: &Program,
+        wake: &Wake,
+    ) {
         for seat in 0..self.workers.len() {
             let worker = &mut self.workers[seat];
             match &mut worker.state {
                 State::Starting(start) => match start.outcome() {
                     Some(Ok(born)) => {
                         log::info!("worker {} is process {}", seat + 1, born.child.id());
-                        worker.state = State::Serving { born, since: now };
+                        worker.state = State::Serving { born, since: now, heard: now };
                     }
                     Some(Err(why)) => worker.failed(seat, now, &why),
                     None => {}
                 },
-                State::Serving { born, since } => {
+                State::Serving { born, since, heard } => {
+                    while let Ok(Some(Item::Alive)) = born.channel.receive_now() {
+                        *heard = now;
+                    }
+                    if patience.is_some_and(|patience| now.since(*heard) > patience) {
+                        let process = born.child.id();
+                        log::error!("worker {}: process {process} is stuck: killed", seat + 1);
+                        // Its end is seen as any other.
+                        let _ = born.child.kill();
+                        *heard = now;
+                    }
                     if let Ok(Some(status)) = born.child.try_wait() {
                         let why = ended(born.child.id(), status);
                         if now.since(*since) >= STEADY {

@@ -125,7 +125,7 @@ fn from_predecessor() -> Result<Inherited, String> {
                 read.map_err(|error| format!("no configuration: {error}"))?;
                 inherited.configuration = Some(text);
             }
-            Ok(Some(Item::Ready | Item::Order(_))) => {
+            Ok(Some(Item::Ready | Item::Alive | Item::Order(_))) => {
                 return Err("it says what it should not".to_owned());
             }
             Ok(None) => return Err("it has ended".to_owned()),
@@ -139,7 +139,8 @@ fn from_predecessor() -> Result<Inherited, String> {
 fn from_systemd() -> Result<Inherited, String> {
     let mut inherited = Inherited { is_activated: true, ..Inherited::default() };
     // They are meant for the process of this number, and not for what it starts.
-    if env::var("LISTEN_PID").is_ok_and(|number| number != std::process::id().to_string()) {
+    let own = std::process::id().to_string();
+    if env::var("LISTEN_PID").is_ok_and(|number| !number.is_empty() && number != own) {
         return Ok(inherited);
     }
     let names = env::var("LISTEN_FDNAMES").unwrap_or_default();

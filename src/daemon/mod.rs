@@ -119,8 +119,10 @@ impl Life {
     /// The server serves from now on: whoever waits for that is told.
     fn begin(&mut self, server: &mut Server) -> io::Result<()> {
         if self.inherited.is_worker() {
-            let supervisor = self.inherited.predecessor.take();
-            self.orders = supervisor.map(|it| Orders::heed(it, server.waker())).transpose()?;
+            if let Some(supervisor) = self.inherited.predecessor.take() {
+                self.notifier = Notifier::of_worker(supervisor.try_clone()?);
+                self.orders = Some(Orders::heed(supervisor, server.waker())?);
+            }
         } else if self.inherited.predecessor.is_some() {
             server.succeed();
             // It tells the service manager of this one.

@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
+use super::passing::{Channel, Item};
 use crate::server::timers::Millis;
 
-/// The way to the service manager.
+/// The way to the service manager; a worker's is the one to its supervisor.
 #[derive(Debug, Default)]
 pub struct Notifier {
     manager: Option<Manager>,
+    supervisor: Option<Channel>,
     watchdog: Option<Watchdog>,
 }
 
@@ -51,7 +53,19 @@ impl Notifier {
         let interval = env::var("WATCHDOG_USEC").ok().and_then(|text| interval(&text));
         let watchdog = interval.filter(|_| is_meant && manager.is_some());
         let watchdog = watchdog.map(|interval| Watchdog { interval, due: Millis::default() });
-        Notifier { manager, watchdog }
+        Notifier { manager, supervisor: None, watchdog }
+    }
+
+    /// That of a worker: where the supervisor has a watchdog, it is one for the worker.
+    pub(super) fn of_worker(supervisor: Channel) -> Notifier {
+        let interval = env::var("WATCHDOG_USEC").ok().and_then(|text| interval(&text));
+        let watchdog = interval.map(|interval| Watchdog { interval, due: Millis::default() });
+        Notifier { manager: None, supervisor: Some(supervisor), watchdog }
+    }
+
+    /// How long a loop may stand still, where there is a watchdog.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.watchdog.as_ref().map(|watchdog| 2 * watchdog.interval)
     }
 
     /// The server serves, under a configuration that is whole.
@@ -90,6 +104,10 @@ impl Notifier {
         {
             watchdog.due = now + watchdog.interval;
             self.tell("WATCHDOG=1");
+            if let Some(supervisor) = &self.supervisor {
+                // One that has not heard the last ones yet knows enough.
+                let _ = supervisor.send_now(&Item::Alive);
+            }
         }
     }
 
@@ -154,7 +172,7 @@ mod tests {
         let (socket, manager) = manager("watchdog");
         let interval = interval("3000000");
         let watchdog = interval.map(|interval| Watchdog { interval, due: Millis(0) });
-        let mut notifier = Notifier { manager: Some(manager), watchdog };
+        let mut notifier = Notifier { manager: Some(manager), supervisor: None, watchdog };
         assert_eq!(notifier.due(Millis(0)), Some(Duration::ZERO));
         for now in (0..6000).step_by(100) {
             notifier.turned(Millis(now));
@@ -187,7 +205,7 @@ mod tests {
             tell.send((server.local_addresses().remove(0), server.stopper())).unwrap();
             let watchdog = Some(Watchdog { interval, due: Millis::default() });
             let mut life = Life::new(Inherited::default(), None, Duration::ZERO).unwrap();
-            life.notifier = Notifier { manager: Some(manager), watchdog };
+            life.notifier = Notifier { manager: Some(manager), supervisor: None, watchdog };
             run(&mut server, life).unwrap()
         });
         let hears = |time: Duration| {
@@ -212,7 +230,7 @@ mod tests {
     #[test]
     fn a_manager_that_does_not_listen_does_not_stop_anybody() {
         let (socket, manager) = manager("full");
-        let notifier = Notifier { manager: Some(manager), watchdog: None };
+        let notifier = Notifier { manager: Some(manager), supervisor: None, watchdog: None };
         for _ in 0..1000 {
             notifier.ready();
         }

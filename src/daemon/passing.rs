@@ -31,6 +31,8 @@ pub(super) enum Item {
     End,
     /// It serves.
     Ready,
+    /// Its loop turns.
+    Alive,
     /// What a worker is to do.
     Order(Order),
 }
@@ -82,6 +84,15 @@ impl Channel {
 
     /// Sends one packet.
     pub(super) fn send(&self, item: &Item) -> io::Result<()> {
+        self.send_by(item, SendFlags::NOSIGNAL)
+    }
+
+    /// The same, but where the other process has not heard enough yet, this fails.
+    pub(super) fn send_now(&self, item: &Item) -> io::Result<()> {
+        self.send_by(item, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+    }
+
+    fn send_by(&self, item: &Item, flags: SendFlags) -> io::Result<()> {
         let (kind, descriptor): (u8, Option<BorrowedFd<'_>>) = match item {
             Item::Socket(passed) => match passed.path_owner() {
                 PathOwner::This | PathOwner::Predecessor => (b'o', Some(passed.as_fd())),
@@ -95,6 +106,7 @@ impl Channel {
             Item::Order(Order::Cut) => (b'C', None),
             Item::End => (b'.', None),
             Item::Ready => (b'r', None),
+            Item::Alive => (b'a', None),
         };
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -105,17 +117,25 @@ impl Channel {
         let kind = [kind];
         let parts = [IoSlice::new(&kind)];
         // A call with a time limit is not resumed after a signal (signal(7)).
-        retry_on_intr(|| sendmsg(&self.0, &parts, &mut control, SendFlags::NOSIGNAL))?;
+        retry_on_intr(|| sendmsg(&self.0, &parts, &mut control, flags))?;
         Ok(())
     }
 
     /// Receives one packet; `None` when the other process has ended, or has closed its end.
     pub(super) fn receive(&self) -> io::Result<Option<Item>> {
+        self.receive_by(RecvFlags::CMSG_CLOEXEC)
+    }
+
+    /// The same, but where there is none yet, it is late.
+    pub(super) fn receive_now(&self) -> io::Result<Option<Item>> {
+        self.receive_by(RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT)
+    }
+
+    fn receive_by(&self, flags: RecvFlags) -> io::Result<Option<Item>> {
         let mut kind = [0];
         let mut space = [MaybeUninit::uninit(); SPACE];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut parts = [IoSliceMut::new(&mut kind)];
-        let flags = RecvFlags::CMSG_CLOEXEC;
         let received = match retry_on_intr(|| recvmsg(&self.0, &mut parts, &mut control, flags)) {
             Ok(received) => received,
             Err(Errno::CONNRESET) => return Ok(None),
@@ -138,6 +158,7 @@ impl Channel {
             (b'w', None) => Item::Worker,
             (b'.', None) => Item::End,
             (b'r', None) => Item::Ready,
+            (b'a', None) => Item::Alive,
             (b'R', None) => Item::Order(Order::Retire),
             (b'E', None) => Item::Order(Order::End),
             (b'C', None) => Item::Order(Order::Cut),

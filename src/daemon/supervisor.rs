@@ -68,6 +68,8 @@ pub struct Supervisor<'a> {
     next: Option<Generation>,
     /// Workers that retire or end.
     old: Crew,
+    /// How long workers may take to end.
+    drain: Duration,
     upgrade: Option<Start>,
     is_succeeded: bool,
     /// It ends; then all workers are killed.
@@ -102,6 +104,7 @@ impl<'a> Supervisor<'a> {
             current: None,
             next: Some(first),
             old: Crew::default(),
+            drain: Duration::ZERO,
             upgrade: None,
             is_succeeded: false,
             ends_by: None,
@@ -125,7 +128,8 @@ impl<'a> Supervisor<'a> {
             }
             self.look_at_next(now)?;
             if let Some(current) = &mut self.current {
-                current.tend(now, &self.program, &self.net.waker());
+                let patience = self.notifier.patience();
+                current.tend(now, patience, &self.program, &self.net.waker());
             }
             self.look_at_upgrade();
             self.old.bury();
@@ -162,12 +166,11 @@ impl<'a> Supervisor<'a> {
             self.succeeded_by(born.child.id());
         }
         self.notifier.stopping();
-        let drain = self.current.as_ref().map_or(Duration::ZERO, |current| current.plan.drain);
         for generation in self.next.take().into_iter().chain(self.current.take()) {
             self.old.add(generation.dissolve(&[]));
         }
         self.old.order(Order::End);
-        self.ends_by = Some(now + drain + GRACE);
+        self.ends_by = Some(now + self.drain + GRACE);
     }
 
     /// Begins a generation of workers under the configuration as it is now.
@@ -239,6 +242,7 @@ impl<'a> Supervisor<'a> {
             }
         }
         next.succeed();
+        self.drain = next.plan.drain;
         let addresses = next.addresses();
         if let Some(last) = self.current.replace(next) {
             let mut retired = last.dissolve(&addresses);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::net::TcpListener;
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::Command;
 
 use super::endings::ask;
@@ -209,4 +209,26 @@ fn workers_end_with_a_supervisor_that_is_killed() {
     world.daemon.signal("KILL");
     assert_eq!(world.daemon.wait(), None);
     wait_until("they end", || !workers.iter().any(|worker| lives(*worker)));
+}
+
+#[test]
+fn one_that_is_stuck_is_replaced() {
+    let folder = Folder::new();
+    let path = folder.path().join("notify");
+    let _manager = UnixDatagram::bind(&path).unwrap();
+    let prelude = format!("export NOTIFY_SOCKET='{}' WATCHDOG_USEC=1000000", path.display());
+    let world = World::after(&prelude, TWO);
+    let supervisor = world.daemon.child.id();
+    let before = workers(supervisor, 2);
+    kill(before[0], "STOP");
+    world.daemon.says(&format!("process {} is stuck", before[0]));
+    wait_until("there is another one", || {
+        let now = children(supervisor);
+        now.len() == 2 && !now.contains(&before[0])
+    });
+    // And the other one was heard of all the time.
+    assert!(children(supervisor).contains(&before[1]));
+    for _ in 0..20 {
+        assert_eq!(world.connect().get("/file.txt").text(), "0123456789");
+    }
 }
