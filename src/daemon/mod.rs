@@ -253,8 +253,10 @@ pub fn run(server: &mut Server, mut life: Life) -> io::Result<Ended> {
             }
             life.heed(signal, server);
         }
-        life.look_at_upgrade(server);
-        if life.obey(server) {
+        if life.upgrade.is_some() {
+            life.look_at_upgrade(server);
+        }
+        if life.orders.is_some() && life.obey(server) {
             return Ok(Ended::Cut);
         }
         if server.is_over() {

@@ -282,7 +282,10 @@ impl<N: Net> Server<N> {
     /// As for [`turn`](Self::turn).
     pub fn turn_within(&mut self, most: Option<Duration>) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
-        let timeout = self.timeout(self.now).into_iter().chain(most).min();
+        let timeout = match (self.timeout(self.now), most) {
+            (Some(timeout), Some(most)) => Some(timeout.min(most)),
+            (timeout, most) => timeout.or(most),
+        };
         let waited = self.net.wait(&mut ready, timeout);
         let now = self.net.now();
         self.moment += 1;
