@@ -11,11 +11,13 @@ use std::process::ExitCode;
 use log::LevelFilter;
 use oneloop::config::command_line::{Command, CommandLine, Serve};
 use oneloop::config::{self, Config, generate, question};
-use oneloop::daemon::{self, Ended};
+use oneloop::daemon::inherit::Inherited;
+use oneloop::daemon::supervisor::{Configuration, Plan, Supervisor};
+use oneloop::daemon::{self, Ended, Life};
 use oneloop::server::diagnostic_log::{DiagnosticLog, DiagnosticLogOptions, Environment};
 use oneloop::server::{Address, Server, limited};
-use oneloop::site::SiteError;
 use oneloop::site::rule::Place;
+use oneloop::site::{Site, SiteError};
 
 fn main() -> ExitCode {
     // Started by itself, to limit a script: no command line of a person.
@@ -41,11 +43,18 @@ fn main() -> ExitCode {
 }
 
 fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
-    let config = match &line.config {
-        Some(file) => Config::read(file)?,
-        None => Config::quick(line)?,
+    let mut inherited = Inherited::take()?;
+    let text = match (&line.config, inherited.take_configuration()) {
+        (Some(_), Some(text)) => Some(text),
+        (Some(file), None) => Some(config::text(file)?),
+        (None, _) => None,
+    };
+    let config = match (&line.config, &text) {
+        (Some(file), Some(text)) => Config::from_text(file, text.clone())?,
+        (_, _) => Config::quick(line)?,
     };
     start_diagnostic_log(line, &config.diagnostic_log)?;
+    inherited.announce();
     let options = config.options();
     let needed = options.limits.connections as u64;
     if let Some(descriptors) = daemon::raise_descriptor_limit().filter(|&most| most < needed) {
@@ -54,18 +63,77 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
              (`ulimit -Hn`, or LimitNOFILE= in a systemd unit), or lower limits.connections"
         );
     }
-    let site = config.site()?;
-    for warning in site.warnings() {
-        log::warn!("{warning}");
-    }
-    let mut server = Server::new(&options, site)?;
-    daemon::heed_signals(&mut server)?;
-    announce(line, &server.local_addresses())?;
-    match daemon::run(&mut server)? {
+    let ended = match (&line.config, text) {
+        (Some(file), Some(text)) if config.workers > 1 && !inherited.is_worker() => {
+            let supervised = Supervised { line, file };
+            Supervisor::new(&supervised, plan(&config, text)?, inherited)?.run()?
+        }
+        (_, _) => run(line, &config, inherited)?,
+    };
+    match ended {
         Ended::Drained => log::info!("ended"),
         Ended::Cut => log::warn!("ended before every exchange was finished"),
     }
     Ok(())
+}
+
+/// Serves in this process: all alone, or as one of several workers.
+fn run(line: &Serve, config: &Config, mut inherited: Inherited) -> Result<Ended, Box<dyn Error>> {
+    let mut options = config.options();
+    let is_worker = inherited.is_worker();
+    let site = config.site()?;
+    if is_worker {
+        let addresses = inherited.sockets.iter().map(|socket| socket.address().clone());
+        options.listen = addresses.collect();
+    } else {
+        warn_in_log(&site);
+    }
+    let mut server = Server::with_sockets(&options, site, &mut inherited.sockets)?;
+    daemon::heed_signals(&mut server, &inherited)?;
+    let upgrade_limit = options.limits.upgrade_start;
+    let daemon = Life::new(inherited, config.pid_file.as_deref(), upgrade_limit)?;
+    if !is_worker {
+        announce(line, &server.local_addresses())?;
+    }
+    Ok(daemon::run(&mut server, daemon)?)
+}
+
+/// What the supervisor of workers asks of the configuration.
+struct Supervised<'a> {
+    line: &'a Serve,
+    file: &'a Path,
+}
+
+/// What `config`, which is what `text` means, asks of the supervisor.
+fn plan(config: &Config, text: String) -> Result<Plan, Box<dyn Error>> {
+    warn_in_log(&config.site()?);
+    Ok(Plan {
+        listen: config.listen.clone(),
+        workers: config.workers,
+        pid_file: config.pid_file.clone(),
+        start: config.limits.upgrade_start,
+        drain: config.limits.drain_timeout,
+        text,
+    })
+}
+
+impl Configuration for Supervised<'_> {
+    fn read(&self) -> Result<Plan, Box<dyn Error>> {
+        let text = config::text(self.file)?;
+        plan(&Config::from_text(self.file, text.clone())?, text)
+    }
+
+    fn serves(&self, addresses: &[Address]) {
+        if let Err(error) = announce(self.line, addresses) {
+            log::warn!("cannot say where it listens: {error}");
+        }
+    }
+}
+
+fn warn_in_log(site: &Site) {
+    for warning in site.warnings() {
+        log::warn!("{warning}");
+    }
 }
 
 fn check(file: &Path, print: bool) -> Result<(), Box<dyn Error>> {

@@ -6,7 +6,10 @@ mod log;
 mod lost_lines;
 mod messages;
 mod shortage;
+mod systemd;
+mod upgrade;
 mod vanishing;
+mod workers;
 
 use std::path::PathBuf;
 

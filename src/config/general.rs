@@ -2,6 +2,7 @@
 //! silent. What the sites mean is for `sites`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use toml::Spanned;
 
@@ -12,7 +13,7 @@ use super::meaning::Config;
 use super::said::{self, Said, Several, Short};
 use super::sites;
 use super::source::Source;
-use super::units::Size;
+use super::units::{Count, Size};
 use crate::http::head::MAX_FIELDS;
 use crate::server::access_log::{AccessLogOptions, LogFormat, QUEUE};
 use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
@@ -32,6 +33,9 @@ const MAX_HEAD: usize = 1 << 20;
 /// is served.
 const MAX_FILE: usize = 1 << 20;
 
+/// More workers than any machine has processors for.
+const MAX_WORKERS: usize = 1024;
+
 /// What `said` means. Directories and files that it names are looked at, and nothing is changed.
 ///
 /// # Errors
@@ -39,6 +43,8 @@ const MAX_FILE: usize = 1 << 20;
 pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
     Ok(Config {
         listen: listen(&said.server.listen, source)?,
+        pid_file: said.server.pid_file.as_ref().map(|said| pid_file(said, source)).transpose()?,
+        workers: workers(said.server.workers.as_ref())?,
         limits: limits(&said.limits)?,
         cache: cache(&said.limits.cache)?,
         access_log: access_log(&said.log, source)?,
@@ -65,8 +71,34 @@ fn listen(said: &Several<Short<said::Listen>>, source: &Source) -> Result<Vec<Ad
     Ok(addresses)
 }
 
+fn pid_file(said: &Spanned<String>, source: &Source) -> Result<PathBuf, Fault> {
+    let text = said.get_ref();
+    if text.is_empty() || text.ends_with('/') {
+        return Err(Fault::new(said, "the name of the file is missing"));
+    }
+    let path = source.path(text);
+    match path.parent() {
+        Some(directory) if !directory.is_dir() => {
+            Err(Fault::new(said, format!("there is no directory {}", directory.display())))
+        }
+        Some(_) | None if path.is_dir() => Err(Fault::new(said, "this is a directory")),
+        Some(_) | None => Ok(path),
+    }
+}
+
+fn workers(said: Option<&Spanned<Count>>) -> Result<usize, Fault> {
+    let count = limit(said, 1)?;
+    match said {
+        Some(said) if count > MAX_WORKERS => {
+            Err(Fault::new(said, format!("there can be at most {MAX_WORKERS} workers")))
+        }
+        Some(_) | None => Ok(count),
+    }
+}
+
 fn limits(said: &said::Limits) -> Result<Limits, Fault> {
     let said::Limits { head, content, send, persistent, turn, spool, complaints, .. } = said;
+    let upgrade = &said.upgrade;
     let default = Limits::default();
     let limits = Limits {
         connections: limit(said.connections.as_ref(), default.connections)?,
@@ -85,6 +117,8 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
         turn_bytes: limit(turn.bytes.as_ref(), default.turn_bytes)?,
         linger_timeout: timeout(said.linger.as_ref(), default.linger_timeout)?,
         drain_timeout: said.drain.as_ref().map_or(default.drain_timeout, |time| time.get_ref().0),
+        upgrade_start: timeout(upgrade.start.as_ref(), default.upgrade_start)?,
+        upgrade_drain: timeout(upgrade.drain.as_ref(), default.upgrade_drain)?,
         loop_lag: timeout(said.loop_lag.as_ref(), default.loop_lag)?,
         spool_memory: any(spool.memory.as_ref(), default.spool_memory)?,
         spool_total: limit(spool.total.as_ref(), default.spool_total)?,

@@ -21,6 +21,10 @@ use crate::site::rule::Place;
 pub struct Config {
     /// Where to listen; at least one address, none twice.
     pub listen: Vec<Address>,
+    /// Where the number of the process stands while it serves; absolute.
+    pub pid_file: Option<PathBuf>,
+    /// Processes that serve, each one loop.
+    pub workers: usize,
     /// The limits of everything that could otherwise grow or wait without end.
     pub limits: Limits,
     /// What is kept of the files that are asked for.

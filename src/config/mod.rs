@@ -39,13 +39,29 @@ pub use error::{ConfigError, Position};
 pub use meaning::Config;
 use source::Source;
 
+/// The text of the file at `path`.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn text(path: &Path) -> Result<String, ConfigError> {
+    source::read(path)
+}
+
 impl Config {
     /// What the file at `path` means.
     ///
     /// # Errors
     /// When it cannot be read, or something in it has no meaning.
     pub fn read(path: &Path) -> Result<Config, ConfigError> {
-        Config::from_source(&Source::read(path)?)
+        Config::from_text(path, text(path)?)
+    }
+
+    /// What `text` would mean, were it the file at `path`.
+    ///
+    /// # Errors
+    /// When something in it has no meaning.
+    pub fn from_text(path: &Path, text: String) -> Result<Config, ConfigError> {
+        Config::from_source(&Source::of_file(path, text)?)
     }
 
     /// What the flags of quick mode mean. Relative paths begin in the working directory.

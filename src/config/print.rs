@@ -20,8 +20,13 @@ use crate::site::program::{
 
 impl Display for Config {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Config { listen, limits, cache, access_log, diagnostic_log, media_types, sites } = self;
-        writeln!(f, "[server]\nlisten = {}\n", list(listen))?;
+        let Config { listen, pid_file, workers, limits, cache, access_log, .. } = self;
+        let Config { diagnostic_log, media_types, sites, .. } = self;
+        writeln!(f, "[server]\nlisten = {}", list(listen))?;
+        if let Some(path) = pid_file {
+            writeln!(f, "pid-file = {}", quoted(&path.to_string_lossy()))?;
+        }
+        writeln!(f, "workers = {workers}\n")?;
         write_limits(f, limits)?;
         let CacheLimits { entries, descriptors, content_bytes, file_bytes, absences, directories } =
             cache;
@@ -98,6 +103,8 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         turn_bytes,
         linger_timeout,
         drain_timeout,
+        upgrade_start,
+        upgrade_drain,
         loop_lag,
         spool_memory,
         spool_total,
@@ -129,6 +136,8 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
     writeln!(f, "turn = {{ requests = {turn_requests}, bytes = \"{bytes}\" }}")?;
     writeln!(f, "linger = \"{}\"", Time(*linger_timeout))?;
     writeln!(f, "drain = \"{}\"", Time(*drain_timeout))?;
+    let (start, end) = (Time(*upgrade_start), Time(*upgrade_drain));
+    writeln!(f, "upgrade = {{ start = \"{start}\", drain = \"{end}\" }}")?;
     let (memory, total) = (size(*spool_memory), Size(*spool_total));
     writeln!(f, "spool = {{ memory = \"{memory}\", total = \"{total}\" }}")?;
     writeln!(f, "half-closed = \"{}\"", Time(*half_closed))?;

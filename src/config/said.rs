@@ -50,9 +50,13 @@ table!(Said, "a configuration", [], [server limits log media_types site]);
 pub(super) struct Server {
     /// Addresses, each a string or `{ addr = "…" }`.
     pub listen: Several<Short<Listen>>,
+    /// Where the number of the process stands.
+    pub pid_file: Perhaps<String>,
+    /// Processes that serve.
+    pub workers: Perhaps<Count>,
 }
 
-table!(Server, "a table: [server]", [], [listen]);
+table!(Server, "a table: [server]", [], [listen pid_file workers]);
 
 /// One entry of `listen`.
 #[derive(Debug)]
@@ -96,6 +100,8 @@ pub(super) struct Limits {
     pub linger: Perhaps<Time>,
     /// How long a graceful end waits for exchanges under way.
     pub drain: Perhaps<Time>,
+    /// A new program in place of this one.
+    pub upgrade: Upgrade,
     /// Content of requests that waits for a program.
     pub spool: Spool,
     /// How long a program goes on for a client that may be gone.
@@ -113,8 +119,8 @@ table!(
     "a table: [limits]",
     [],
     [
-        connections head content send answer persistent turn loop_lag linger drain spool half_closed
-        tunnel cache complaints
+        connections head content send answer persistent turn loop_lag linger drain upgrade spool
+        half_closed tunnel cache complaints
     ]
 );
 
@@ -191,6 +197,17 @@ pub(super) struct Turn {
 }
 
 table!(Turn, "a table like { requests = 64, bytes = \"256KiB\" }", [], [requests bytes]);
+
+/// `limits.upgrade`
+#[derive(Debug, Default)]
+pub(super) struct Upgrade {
+    /// How long the new program may take until it serves.
+    pub start: Perhaps<Time>,
+    /// How long the old one goes on for its clients.
+    pub drain: Perhaps<Time>,
+}
+
+table!(Upgrade, "a table like { start = \"30s\", drain = \"10min\" }", [], [start drain]);
 
 /// `limits.spool`
 #[derive(Debug, Default)]

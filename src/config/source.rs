@@ -28,32 +28,39 @@ pub(super) struct Source {
     directory: PathBuf,
 }
 
+/// The text of the file at `path`.
+///
+/// # Errors
+/// When it cannot be read, or is not UTF-8.
+pub(super) fn read(path: &Path) -> Result<String, ConfigError> {
+    let metadata = fs::metadata(path).map_err(|error| cannot(path, &error.to_string()))?;
+    if metadata.is_dir() {
+        return Err(cannot(path, "it is a directory"));
+    }
+    if metadata.len() > MAX_BYTES {
+        return Err(cannot(path, "it is too large to be a configuration"));
+    }
+    let bytes = fs::read(path).map_err(|error| cannot(path, &error.to_string()))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = String::from_utf8_lossy(&error.as_bytes()[..good]).split('\n').count();
+        cannot(path, &format!("line {line} is not UTF-8"))
+    })
+}
+
+fn cannot(path: &Path, why: &str) -> ConfigError {
+    let what = format!("cannot read {}: {why}", path.display());
+    ConfigError { place: None, what, help: None }
+}
+
 impl Source {
-    /// Reads the file at `path`. Relative paths in it begin where the file is, so that it means the
-    /// same wherever the server is started.
+    /// The file at `path`, which holds `text`. Relative paths in it begin where the file is, so
+    /// that it means the same wherever the server is started.
     ///
     /// # Errors
-    /// When it cannot be read, or is not UTF-8.
-    pub(super) fn read(path: &Path) -> Result<Source, ConfigError> {
-        let cannot = |why: String| ConfigError {
-            place: None,
-            what: format!("cannot read {}: {why}", path.display()),
-            help: None,
-        };
-        let metadata = fs::metadata(path).map_err(|error| cannot(error.to_string()))?;
-        if metadata.is_dir() {
-            return Err(cannot("it is a directory".to_owned()));
-        }
-        if metadata.len() > MAX_BYTES {
-            return Err(cannot("it is too large to be a configuration".to_owned()));
-        }
-        let bytes = fs::read(path).map_err(|error| cannot(error.to_string()))?;
-        let text = String::from_utf8(bytes).map_err(|error| {
-            let good = error.utf8_error().valid_up_to();
-            let line = String::from_utf8_lossy(&error.as_bytes()[..good]).split('\n').count();
-            cannot(format!("line {line} is not UTF-8"))
-        })?;
-        let whole = std::path::absolute(path).map_err(|error| cannot(error.to_string()))?;
+    /// When there is no working directory for `path` to begin in.
+    pub(super) fn of_file(path: &Path, text: String) -> Result<Source, ConfigError> {
+        let whole = std::path::absolute(path).map_err(|error| cannot(path, &error.to_string()))?;
         let directory = whole.parent().unwrap_or(Path::new("/")).to_owned();
         Ok(Source::text(&path.display().to_string(), text, directory))
     }

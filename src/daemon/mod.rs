@@ -1,11 +1,29 @@
-//! Floor 3, being a daemon: what the process may have, and what signals ask of the loop.
+//! Floor 3, being a daemon: what the process may have, and what signals and the service manager ask
+//! of the loop.
+
+mod generation;
+pub mod inherit;
+pub mod notify;
+mod passing;
+mod pid_file;
+pub mod supervisor;
+mod upgrade;
+mod worker;
 
 use std::io;
+use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
 
 use crate::server::Server;
+use inherit::Inherited;
+use notify::Notifier;
+use passing::{Item, Order};
+use pid_file::PidFile;
+use upgrade::{Program, Start};
+use worker::Orders;
 
 /// How a server's life ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,31 +45,219 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     if result.is_ok() { limit.maximum } else { limit.current }
 }
 
-/// From now on SIGTERM and SIGINT are for [`run`] to act on. Until then they end the process at
-/// once and leave a Unix-domain socket lying about, so nobody should be told of the server before.
+/// From now on SIGTERM, SIGINT and SIGUSR2 are for [`run`] to act on. Until then they end the
+/// process at once and leave a Unix-domain socket lying about, so nobody should be told of the
+/// server before.
 ///
 /// # Errors
 /// Those of [`Server::watch_signals`].
-pub fn heed_signals(server: &mut Server) -> io::Result<()> {
-    server.watch_signals(&[SIGTERM, SIGINT])
+pub fn heed_signals(server: &mut Server, inherited: &Inherited) -> io::Result<()> {
+    // SIGHUP is for the supervisor; a terminal sends it to all.
+    let more: &[i32] = if inherited.is_worker() { &[SIGHUP] } else { &[] };
+    server.watch_signals(&[&[SIGTERM, SIGINT, SIGUSR2], more].concat())
+}
+
+/// What a daemon is beside its loop.
+#[derive(Debug)]
+pub struct Life {
+    program: Program,
+    notifier: Notifier,
+    pid_file: Option<PidFile>,
+    inherited: Inherited,
+    upgrade: Option<Start>,
+    /// What the supervisor asks of this process, if it is a worker.
+    orders: Option<Orders>,
+    /// How long a new program may take until it serves.
+    upgrade_limit: Duration,
+    stage: Stage,
+}
+
+/// How far a daemon has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    /// Another process serves in its place.
+    Succeeded,
+    /// A signal has asked for its end.
+    Ending,
+}
+
+impl Life {
+    /// Writes the number of the process to `pid_file`. `inherited` is what the server has left of
+    /// what it was given.
+    ///
+    /// # Errors
+    /// Where something is wrong with that, or the file cannot be written; and what to do.
+    pub fn new(
+        inherited: Inherited,
+        pid_file: Option<&Path>,
+        upgrade_limit: Duration,
+    ) -> Result<Life, String> {
+        inherited.settle()?;
+        let program =
+            Program::this().map_err(|error| format!("cannot tell what is running: {error}"))?;
+        // The service manager has to do with the supervisor alone.
+        let notifier =
+            if inherited.is_worker() { Notifier::default() } else { Notifier::from_environment() };
+        let pid_file = pid_file.filter(|_| !inherited.is_worker());
+        let mut life = Life {
+            program,
+            notifier,
+            pid_file: None,
+            inherited,
+            upgrade: None,
+            orders: None,
+            upgrade_limit,
+            stage: Stage::Serving,
+        };
+        if let Some(path) = pid_file {
+            life.pid_file = Some(PidFile::create(path, life.inherited.pid_file.take())?);
+        }
+        Ok(life)
+    }
+
+    /// The server serves from now on: whoever waits for that is told.
+    fn begin(&mut self, server: &mut Server) -> io::Result<()> {
+        if self.inherited.is_worker() {
+            if let Some(supervisor) = self.inherited.predecessor.take() {
+                self.notifier = Notifier::of_worker(supervisor.try_clone()?);
+                self.orders = Some(Orders::heed(supervisor, server.waker())?);
+            }
+        } else if self.inherited.predecessor.is_some() {
+            server.succeed();
+            // It tells the service manager of this one.
+            self.inherited.serves();
+        } else {
+            self.notifier.ready();
+        }
+        Ok(())
+    }
+
+    /// Does what the supervisor asks. Returns whether that is to end now.
+    fn obey(&mut self, server: &mut Server) -> bool {
+        while let Some(order) = self.orders.as_ref().and_then(Orders::next) {
+            match order {
+                Order::Retire => {
+                    server.retire();
+                    self.stage = Stage::Succeeded;
+                }
+                Order::End => {
+                    server.drain();
+                    self.stage = Stage::Ending;
+                }
+                Order::Cut => return true,
+            }
+        }
+        false
+    }
+
+    fn heed(&mut self, signal: i32, server: &mut Server) {
+        match signal {
+            SIGUSR2 => return self.begin_upgrade(server),
+            SIGHUP => return,
+            _ => {}
+        }
+        log::info!("ending: finishing what is under way; a second signal ends it now");
+        // A successor that does not serve yet is not needed either.
+        if let Some(Ok(born)) = self.upgrade.take().and_then(Start::cancel) {
+            self.succeeded_by(born.child.id(), server);
+        }
+        self.notifier.stopping();
+        server.drain();
+        self.stage = Stage::Ending;
+    }
+
+    /// Starts the program anew, to take the place of this process.
+    fn begin_upgrade(&mut self, server: &mut Server) {
+        if self.orders.is_some() {
+            return log::warn!("no upgrade of a single worker: ask its supervisor for it");
+        }
+        let (is_ending, is_succeeded) =
+            (self.stage == Stage::Ending, self.stage == Stage::Succeeded);
+        if !may_upgrade(is_ending, is_succeeded, self.upgrade.is_some()) {
+            return;
+        }
+        log::info!("upgrade: starting the new program");
+        self.notifier.reloading();
+        match self.start_successor(server) {
+            Ok(upgrade) => self.upgrade = Some(upgrade),
+            Err(error) => self.upgrade_failed(&error.to_string()),
+        }
+    }
+
+    fn start_successor(&self, server: &mut Server) -> io::Result<Start> {
+        let sockets = server.share_listeners()?.into_iter().map(Item::Socket);
+        let pid_file = self.pid_file.as_ref().map(PidFile::share).transpose()?;
+        let items = sockets.chain(pid_file.map(Item::PidFile)).chain([Item::End]).collect();
+        Start::begin(self.program.clone(), items, self.upgrade_limit, server.waker())
+    }
+
+    /// Looks whether a successor serves by now.
+    fn look_at_upgrade(&mut self, server: &mut Server) {
+        match self.upgrade.as_mut().and_then(Start::outcome) {
+            Some(Ok(born)) => self.succeeded_by(born.child.id(), server),
+            Some(Err(why)) => self.upgrade_failed(&why),
+            None => {}
+        }
+    }
+
+    fn succeeded_by(&mut self, process: u32, server: &mut Server) {
+        log::info!("upgrade: process {process} serves; this one ends with its clients");
+        self.upgrade = None;
+        self.notifier.succeeded_by(process);
+        server.retire();
+        self.stage = Stage::Succeeded;
+    }
+
+    fn upgrade_failed(&mut self, why: &str) {
+        log::error!("no upgrade, this server goes on: {why}");
+        self.upgrade = None;
+        self.notifier.ready();
+        if let Some(Err(error)) = self.pid_file.as_ref().map(PidFile::write) {
+            log::warn!("cannot write the pid file: {error}");
+        }
+    }
+}
+
+/// Whether a successor can be started now. Where it cannot, the log says why.
+fn may_upgrade(is_ending: bool, is_succeeded: bool, is_busy: bool) -> bool {
+    let why_not = if is_ending {
+        "this server is about to end"
+    } else if is_succeeded {
+        "the process that serves now is another one"
+    } else if is_busy {
+        "another change is under way"
+    } else if std::process::id() == 1 {
+        "a container ends with its first process: start another container instead"
+    } else {
+        return true;
+    };
+    log::warn!("no upgrade: {why_not}");
+    false
 }
 
 /// Runs `server` until SIGTERM or SIGINT ends it. The first begins its graceful end
-/// ([`Server::drain`]); a second one ends it now.
+/// ([`Server::drain`]); a second one ends it now. SIGUSR2 has the program started anew, to go on in
+/// its place ([`Server::retire`]).
 ///
 /// # Errors
 /// Those of [`Server::turn`].
-pub fn run(server: &mut Server) -> io::Result<Ended> {
-    let mut is_ending = false;
+pub fn run(server: &mut Server, mut life: Life) -> io::Result<Ended> {
+    life.begin(server)?;
     loop {
-        server.turn()?;
-        while server.next_signal().is_some() {
-            if is_ending {
+        server.turn_within(life.notifier.due(server.now()))?;
+        life.notifier.turned(server.now());
+        while let Some(signal) = server.next_signal() {
+            if matches!(signal, SIGTERM | SIGINT) && life.stage == Stage::Ending {
                 return Ok(Ended::Cut);
             }
-            log::info!("ending: finishing what is under way; a second signal ends it now");
-            server.drain();
-            is_ending = true;
+            life.heed(signal, server);
+        }
+        if life.upgrade.is_some() {
+            life.look_at_upgrade(server);
+        }
+        if life.orders.is_some() && life.obey(server) {
+            return Ok(Ended::Cut);
         }
         if server.is_over() {
             return Ok(if server.clients() == 0 { Ended::Drained } else { Ended::Cut });

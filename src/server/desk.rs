@@ -1,5 +1,7 @@
-//! Where other threads leave word for the loop: whose answer is ready.
+//! Where other threads leave word for the loop: whose answer is ready, and that it is to end.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
 use super::net::Wake;
@@ -41,5 +43,24 @@ impl Desk {
     /// What wakes the loop.
     pub(super) fn wake(&self) -> Wake {
         Wake::clone(&self.wake)
+    }
+}
+
+/// Ends a server gracefully, from any thread.
+#[derive(Clone)]
+pub struct Stopper {
+    stop: Arc<AtomicBool>,
+    wake: Wake,
+}
+
+impl Stopper {
+    pub(super) fn new(stop: Arc<AtomicBool>, wake: Wake) -> Self {
+        Stopper { stop, wake }
+    }
+
+    /// Begins the graceful end of the server: see [`Server::drain`](super::Server::drain).
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Release);
+        (self.wake)();
     }
 }

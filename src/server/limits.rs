@@ -47,6 +47,10 @@ pub struct Limits {
     pub linger_timeout: Duration,
     /// How long a graceful end waits for exchanges under way.
     pub drain_timeout: Duration,
+    /// How long a new program may take from its start until it serves in place of this one.
+    pub upgrade_start: Duration,
+    /// How long this one then goes on for the clients that it has.
+    pub upgrade_drain: Duration,
     /// A turn of the loop that takes longer is logged.
     pub loop_lag: Duration,
     /// Bytes of one request's content that stay in memory until a program can have it; more goes
@@ -83,6 +87,8 @@ impl Default for Limits {
             turn_bytes: 256 << 10,
             linger_timeout: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(10),
+            upgrade_start: Duration::from_secs(30),
+            upgrade_drain: Duration::from_mins(10),
             loop_lag: Duration::from_millis(50),
             spool_memory: 64 << 10,
             spool_total: 1 << 30,

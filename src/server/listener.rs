@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileTypeExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -79,16 +80,29 @@ impl Address {
     /// more is replaced; anything else at its path is left alone and is an error.
     pub fn bind(&self) -> io::Result<Bound> {
         match self {
-            Address::Tcp(address) => bind_tcp(*address).map(Bound::Tcp),
+            Address::Tcp(address) => bind_tcp(*address, false).map(Bound::Tcp),
+            Address::Unix(path) => bind_unix(path).map(Bound::Unix),
+        }
+    }
+
+    /// The same, but others of this user that are bound so can be there as well; the kernel gives
+    /// each connection to one of them.
+    ///
+    /// # Errors
+    /// As for [`bind`](Self::bind).
+    pub fn bind_beside_others(&self) -> io::Result<Bound> {
+        match self {
+            Address::Tcp(address) => bind_tcp(*address, true).map(Bound::Tcp),
             Address::Unix(path) => bind_unix(path).map(Bound::Unix),
         }
     }
 }
 
-fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+fn bind_tcp(address: SocketAddr, beside_others: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // A restarted server must not wait for the old connections' TIME_WAIT.
     socket.set_reuse_address(true)?;
+    socket.set_reuse_port(beside_others)?;
     if address.is_ipv6() {
         // [::] and 0.0.0.0 are two listeners, whatever the system's default.
         socket.set_only_v6(true)?;
@@ -115,6 +129,15 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
+impl From<Bound> for OwnedFd {
+    fn from(bound: Bound) -> OwnedFd {
+        match bound {
+            Bound::Tcp(listener) => listener.into(),
+            Bound::Unix(listener) => listener.into(),
+        }
+    }
+}
+
 impl Bound {
     /// Where it really listens: the port is known now.
     ///
@@ -131,10 +154,22 @@ impl Bound {
     }
 }
 
+/// Who removes the path of a Unix-domain socket when nobody listens on it any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathOwner {
+    /// This process, as soon as the listener goes.
+    This,
+    /// The process that this one is to succeed; this one, once that has come about.
+    Predecessor,
+    /// Neither: the service manager, or a successor.
+    Other,
+}
+
 /// A listening socket in the loop.
 #[derive(Debug)]
 pub struct Listener {
     address: Address,
+    path: PathOwner,
     /// When its last rest is over, or was.
     rests_until: Option<Millis>,
 }
@@ -143,7 +178,18 @@ impl Listener {
     /// One that listens at `address`.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Listener { address, rests_until: None }
+        Listener { address, path: PathOwner::This, rests_until: None }
+    }
+
+    /// Whose the path of its socket is.
+    #[must_use]
+    pub fn path_owner(&self) -> PathOwner {
+        self.path
+    }
+
+    /// From now on the path of its socket is this one's.
+    pub fn set_path_owner(&mut self, owner: PathOwner) {
+        self.path = owner;
     }
 
     /// Where it listens.
@@ -170,6 +216,7 @@ impl Drop for Listener {
     /// A path whose socket is gone would only be in the way.
     fn drop(&mut self) {
         if let Address::Unix(path) = &self.address
+            && self.path == PathOwner::This
             && let Err(error) = std::fs::remove_file(path)
             && error.kind() != io::ErrorKind::NotFound
         {

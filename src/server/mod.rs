@@ -15,6 +15,7 @@ mod dialing;
 mod exchange;
 mod gateway;
 pub mod gateways;
+pub mod handing_over;
 mod health;
 mod kept;
 pub mod limited;
@@ -49,8 +50,10 @@ use crate::site::Site;
 use access_log::AccessLog;
 use client::{Client, Fate, Pending, Work};
 use desk::Desk;
+pub use desk::Stopper;
 use dialing::Wish;
 use gateways::{Gateways, LinkState};
+use handing_over::Passed;
 pub use limits::Limits;
 pub use listener::Address;
 use listener::Listener;
@@ -100,40 +103,35 @@ pub struct Server<N: Net = System> {
     drained_by: Option<Millis>,
 }
 
-/// Ends a server gracefully, from any thread.
-#[derive(Clone)]
-pub struct Stopper {
-    stop: Arc<AtomicBool>,
-    wake: Wake,
-}
-
-impl Stopper {
-    /// Begins the graceful end of the server: see [`Server::drain`].
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Release);
-        (self.wake)();
-    }
-}
-
 impl Server {
     /// Binds all addresses and opens the log; nothing is served before [`run`](Self::run).
     ///
     /// # Errors
     /// Where one of them cannot be had.
     pub fn new(options: &Options, site: impl Into<Site>) -> Result<Self, StartError> {
+        Server::with_sockets(options, site, &mut Vec::new())
+    }
+
+    /// The same, but where one of `passed` listens at an address already, it is taken out of them
+    /// and nothing is bound.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_sockets(
+        options: &Options,
+        site: impl Into<Site>,
+        passed: &mut Vec<Passed>,
+    ) -> Result<Self, StartError> {
         let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
         let net = System::new().map_err(StartError::Poll)?;
         let mut server = Server::over(net, site.into(), options.limits.clone(), log);
-        for address in &options.listen {
-            server.listen(address).map_err(|error| StartError::Listen(address.clone(), error))?;
+        let assigned = handing_over::assign(&options.listen, passed);
+        for (address, passed) in options.listen.iter().zip(assigned) {
+            let error = |error| StartError::Listen(address.clone(), error);
+            server.listen(address, passed).map_err(error)?;
         }
+        server.listen_beside(passed)?;
         Ok(server)
-    }
-
-    fn listen(&mut self, address: &Address) -> io::Result<()> {
-        let bound = address.bind()?;
-        let id = self.add_listener(bound.address()?);
-        self.net.add_listener(bound, id)
     }
 
     /// From now on these signals come in by [`next_signal`](Self::next_signal).
@@ -208,10 +206,22 @@ impl<N: Net> Server<N> {
         listeners.into_iter().map(|(_, listener)| listener.address().clone()).collect()
     }
 
+    /// The time when the last turn ended.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// Ends a wait of the loop, from another thread.
+    #[must_use]
+    pub fn waker(&self) -> Wake {
+        self.desk.wake()
+    }
+
     /// Ends this server from another thread.
     #[must_use]
     pub fn stopper(&self) -> Stopper {
-        Stopper { stop: Arc::clone(&self.stop), wake: self.desk.wake() }
+        Stopper::new(Arc::clone(&self.stop), self.desk.wake())
     }
 
     /// Serves until the server has been stopped and has drained.
@@ -229,11 +239,12 @@ impl<N: Net> Server<N> {
     /// Begins the graceful end: no new connections, idle clients are let go, exchanges under way
     /// are finished and their connections closed; [`Limits::drain_timeout`] is the most it takes.
     pub fn drain(&mut self) {
-        if self.drained_by.is_some() {
+        let by = self.net.now() + self.limits.drain_timeout;
+        // Retired, it may have longer.
+        if self.drained_by.is_some_and(|before| before <= by) {
             return;
         }
-        let now = self.net.now();
-        self.drained_by = Some(now + self.limits.drain_timeout);
+        self.drained_by = Some(by);
         let all: Vec<PeerId> = self.peers.iter().map(|(id, _)| id).collect();
         for id in all {
             match self.peers.get_mut(id) {
@@ -265,8 +276,20 @@ impl<N: Net> Server<N> {
     /// # Errors
     /// Only if the poll itself is broken; what happens to a single client never ends the loop.
     pub fn turn(&mut self) -> io::Result<()> {
+        self.turn_within(None)
+    }
+
+    /// The same, but waits no longer than `most`, where that is said.
+    ///
+    /// # Errors
+    /// As for [`turn`](Self::turn).
+    pub fn turn_within(&mut self, most: Option<Duration>) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
-        let waited = self.net.wait(&mut ready, self.timeout(self.now));
+        let timeout = match (self.timeout(self.now), most) {
+            (Some(timeout), Some(most)) => Some(timeout.min(most)),
+            (timeout, most) => timeout.or(most),
+        };
+        let waited = self.net.wait(&mut ready, timeout);
         let now = self.net.now();
         self.moment += 1;
         self.look_at_clock();

@@ -27,6 +27,8 @@ pub enum StartError {
     AccessLog(io::Error),
     /// The system has no epoll to give.
     Poll(io::Error),
+    /// A worker could not be started.
+    Worker(io::Error),
 }
 
 impl fmt::Display for StartError {
@@ -53,6 +55,7 @@ impl fmt::Display for StartError {
             }
             StartError::AccessLog(error) => write!(f, "cannot open the access log: {error}"),
             StartError::Poll(error) => write!(f, "cannot set up epoll: {error}"),
+            StartError::Worker(error) => write!(f, "cannot start a worker: {error}"),
         }
     }
 }

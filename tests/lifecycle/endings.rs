@@ -106,7 +106,7 @@ fn signals_are_heeded_before_it_says_where_it_listens() {
 }
 
 /// One request over any kind of stream.
-fn ask(mut stream: impl Read + Write) -> String {
+pub(super) fn ask(mut stream: impl Read + Write) -> String {
     stream.write_all(b"GET /file.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();

@@ -66,14 +66,35 @@ user = "www-data"
 ----
 a.toml:2:1: unknown key `user`
   2 | user = "www-data"
-    | ^^^^ known here: listen
+    | ^^^^ known here: listen, pid-file, workers
 ====
 [server]
-workers = 2
+workers = 1025
 ----
-a.toml:2:1: unknown key `workers`
-  2 | workers = 2
-    | ^^^^^^^ known here: listen
+a.toml:2:11: there can be at most 1024 workers
+  2 | workers = 1025
+    |           ^^^^
+====
+[server]
+pid-file = "/run/"
+----
+a.toml:2:12: the name of the file is missing
+  2 | pid-file = "/run/"
+    |            ^^^^^^^
+====
+[server]
+pid-file = "/nowhere/oneloop.pid"
+----
+a.toml:2:12: there is no directory /nowhere
+  2 | pid-file = "/nowhere/oneloop.pid"
+    |            ^^^^^^^^^^^^^^^^^^^^^^
+====
+[server]
+pid-file = "/tmp"
+----
+a.toml:2:12: this is a directory
+  2 | pid-file = "/tmp"
+    |            ^^^^^^
 ====
 [limits]
 per-ip = { connections = 64 }
@@ -82,7 +103,8 @@ a.toml:2:1: unknown key `per-ip`
   2 | per-ip = { connections = 64 }
     | ^^^^^^
       known here: connections, head, content, send, answer, persistent, turn,
-      loop-lag, linger, drain, spool, half-closed, tunnel, cache, complaints
+      loop-lag, linger, drain, upgrade, spool, half-closed, tunnel, cache,
+      complaints
 ====
 [limits]
 head = "16KiB"

@@ -5,6 +5,7 @@ mod bad_settings;
 mod programs;
 
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use log::LevelFilter;
@@ -55,6 +56,8 @@ fn what_is_left_out_has_its_default() {
 const EVERYTHING: &str = r#"
 [server]
 listen = ["127.0.0.1:0", { addr = "[::1]:0" }, "unix:run.sock"]
+pid-file = "run.pid"
+workers = 25
 [limits]
 connections = 1
 head = { bytes = "1KiB", fields = 2, timeout = "3s" }
@@ -65,6 +68,7 @@ persistent = { idle = "9s", requests = 10 }
 turn = { requests = 11, bytes = "12B" }
 linger = "13s"
 drain = "0s"
+upgrade = { start = "23s", drain = "24s" }
 loop-lag = "15ms"
 cache = { files = 16, open = 17, bytes = "18B", file = "17B", missing = 21, watched = 22 }
 spool = { memory = "0B", total = "19B" }
@@ -107,6 +111,8 @@ fn every_option_is_heard() {
     let config = read(EVERYTHING).unwrap();
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:0", "[::1]:0", "unix:/run.sock"]);
+    assert_eq!(config.pid_file.as_deref(), Some(Path::new("/run.pid")));
+    assert_eq!(config.workers, 25);
     let limits = Limits {
         connections: 1,
         head_bytes: 1024,
@@ -124,6 +130,8 @@ fn every_option_is_heard() {
         turn_bytes: 12,
         linger_timeout: Duration::from_secs(13),
         drain_timeout: Duration::ZERO,
+        upgrade_start: Duration::from_secs(23),
+        upgrade_drain: Duration::from_secs(24),
         loop_lag: Duration::from_millis(15),
         spool_memory: 0,
         spool_total: 19,
@@ -162,7 +170,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 32)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 35)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {
@@ -295,7 +303,12 @@ fn the_file_of_all_options_has_all_options_and_their_defaults() {
     source(&in_use).parse().unwrap();
     let general = in_use.split("[media-types]").next().unwrap();
     let general = read(&format!("{general}\n[[site]]\nroot = \"/\"")).unwrap();
-    assert_eq!(without_places(general), without_places(read("[[site]]\nroot = \"/\"").unwrap()));
+    let defaults = Config {
+        // By default there is none.
+        pid_file: Some("/run/oneloop.pid".into()),
+        ..read("[[site]]\nroot = \"/\"").unwrap()
+    };
+    assert_eq!(without_places(general), without_places(defaults));
     for table in [
         "x = 1",
         "[server]\nx = 1",
@@ -308,6 +321,7 @@ fn the_file_of_all_options_has_all_options_and_their_defaults() {
         "[limits]\nturn.x = 1",
         "[limits]\ncache.x = 1",
         "[limits]\nspool.x = 1",
+        "[limits]\nupgrade.x = 1",
         "[log]\nx = 1",
         "[log]\naccess.x = 1",
         "[log]\nerror.x = 1",

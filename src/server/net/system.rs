@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token, Waker};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -87,6 +89,14 @@ impl System {
         self.add(peer, socket, Interest::READABLE)
     }
 
+    /// The socket that `listener` accepts on once more, closed on exec.
+    ///
+    /// # Errors
+    /// Those of fcntl(2).
+    pub fn share(&mut self, listener: PeerId) -> io::Result<OwnedFd> {
+        self.socket(listener)?.descriptor()?.try_clone_to_owned()
+    }
+
     /// From now on these signals come in as [`PeerId::SIGNAL`] and do nothing else.
     ///
     /// # Errors
@@ -138,6 +148,11 @@ impl System {
     pub(super) fn find(&mut self, peer: PeerId) -> Option<&mut Socket> {
         let slot = self.slots.get_mut(peer.key as usize)?.as_mut()?;
         (slot.generation == peer.generation).then_some(&mut slot.socket)
+    }
+
+    fn unwatch(&mut self, source: &mut impl Source) {
+        // It fails only where it was not watched.
+        let _ = self.poll.registry().deregister(source);
     }
 
     fn take(&mut self, peer: PeerId) -> Option<Socket> {
@@ -256,17 +271,18 @@ impl Net for System {
     }
 
     fn close(&mut self, peer: PeerId) {
-        // Closing a descriptor takes it out of the epoll (epoll(7), question 6).
+        // Closing a descriptor takes it out of the epoll (epoll(7), question 6), unless another
+        // process has it, too.
         match self.take(peer) {
+            Some(Socket::TcpListener(mut listener)) => self.unwatch(&mut listener),
+            Some(Socket::UnixListener(mut listener)) => self.unwatch(&mut listener),
             Some(Socket::Process(talking)) => self.let_die(talking.into_process(), true),
             Some(Socket::Connecting(mut connecting)) => {
                 connecting.give_up();
                 self.note_failures(&connecting);
             }
             Some(
-                Socket::TcpListener(_)
-                | Socket::UnixListener(_)
-                | Socket::Tcp(_)
+                Socket::Tcp(_)
                 | Socket::Unix(_)
                 // Once it runs, nobody is here for it, and it is killed.
                 | Socket::Starting { .. }
