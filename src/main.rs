@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use log::LevelFilter;
 use oneloop::config::command_line::{Command, CommandLine, Serve};
@@ -14,8 +14,8 @@ use oneloop::config::{self, Config, generate, question};
 use oneloop::daemon::{self, Ended};
 use oneloop::http::date::Stamp;
 use oneloop::server::{Address, Server, limited};
-use oneloop::site::SiteError;
 use oneloop::site::rule::Place;
+use oneloop::site::{Site, SiteError};
 
 fn main() -> ExitCode {
     // Started by itself, to limit a script: no command line of a person.
@@ -40,13 +40,24 @@ fn main() -> ExitCode {
 }
 
 fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
-    let config = match &line.config {
+    let mut config = match &line.config {
         Some(file) => Config::read(file)?,
         None => Config::quick(line)?,
     };
     start_diagnostic_log(line, config.error_level);
-    let options = config.options();
-    let needed = options.limits.connections as u64;
+    let mut server = Server::new(&config.options(), site_of(&config)?)?;
+    daemon::heed_signals(&mut server)?;
+    announce(line, &server.local_addresses())?;
+    match daemon::run(&mut server, |server| reload(line, &mut config, server))? {
+        Ended::Drained => log::info!("ended"),
+        Ended::Cut => log::warn!("ended before every exchange was finished"),
+    }
+    Ok(())
+}
+
+/// What answers, and warnings of what may not be meant so.
+fn site_of(config: &Config) -> Result<Site, Box<dyn Error>> {
+    let needed = config.limits.connections as u64;
     if let Some(descriptors) = daemon::raise_descriptor_limit().filter(|&most| most < needed) {
         log::warn!(
             "{needed} connections are allowed, and only {descriptors} descriptors: raise the limit \
@@ -57,14 +68,45 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
     for warning in site.warnings() {
         log::warn!("{warning}");
     }
-    let mut server = Server::new(&options, site)?;
-    daemon::heed_signals(&mut server)?;
-    announce(line, &server.local_addresses())?;
-    match daemon::run(&mut server)? {
-        Ended::Drained => log::info!("ended"),
-        Ended::Cut => log::warn!("ended before every exchange was finished"),
+    Ok(site)
+}
+
+/// Reads the configuration again and has the server go by it: by all of it, or by nothing of it.
+/// Files that it names are opened anew, so the server is reloaded where it reads the same, too.
+fn reload(line: &Serve, config: &mut Config, server: &mut Server) {
+    let Some(file) = &line.config else {
+        log::warn!("there is nothing to read again: it was started without a configuration file");
+        return;
+    };
+    let begin = Instant::now();
+    let read = || -> Result<(Config, Site), Box<dyn Error>> {
+        let new = Config::read(file)?;
+        let site = site_of(&new)?;
+        Ok((new, site))
+    };
+    let taken_up = read().and_then(|(new, site)| {
+        server.reload(&new.options(), site)?;
+        Ok(new)
+    });
+    let new = match taken_up {
+        Ok(new) => new,
+        Err(error) => {
+            log::error!("nothing is changed, for the new configuration cannot be used\n{error}");
+            return;
+        }
+    };
+    let difference = config.difference(&new);
+    let took = begin.elapsed().as_secs_f64() * 1000.0;
+    let name = file.display();
+    if difference.is_empty() {
+        log::info!("reloaded {name} in {took:.1} ms: it says the same");
+    } else {
+        log::info!("reloaded {name} in {took:.1} ms:\n{}", difference.join("\n"));
     }
-    Ok(())
+    if config.error_level != new.error_level {
+        log::warn!("the level of this log is another one from the next start on, not before");
+    }
+    *config = new;
 }
 
 fn check(file: &Path, print: bool) -> Result<(), Box<dyn Error>> {

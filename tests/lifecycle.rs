@@ -3,6 +3,7 @@
 mod endings;
 mod handlers;
 mod log;
+mod reload;
 mod shortage;
 mod vanishing;
 

@@ -15,7 +15,7 @@ use super::timers::Millis;
 
 /// Connections the kernel keeps for us until they are accepted. Linux cuts it to
 /// /proc/sys/net/core/somaxconn.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// How long a listener rests when no connection can be taken in.
 pub const REST: Duration = Duration::from_millis(100);
@@ -135,6 +135,8 @@ impl Bound {
 #[derive(Debug)]
 pub struct Listener {
     address: Address,
+    /// What was asked for: with port 0, that is another address.
+    asked: Address,
     /// When its last rest is over, or was.
     rests_until: Option<Millis>,
 }
@@ -143,7 +145,20 @@ impl Listener {
     /// One that listens at `address`.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Listener { address, rests_until: None }
+        Listener { asked: address.clone(), address, rests_until: None }
+    }
+
+    /// The same, for somebody who has asked for this address.
+    #[must_use]
+    pub fn asked(mut self, asked: Address) -> Self {
+        self.asked = asked;
+        self
+    }
+
+    /// Whether it is what somebody wants who asks for `address`.
+    #[must_use]
+    pub fn is_at(&self, address: &Address) -> bool {
+        self.asked == *address || self.address == *address
     }
 
     /// Where it listens.

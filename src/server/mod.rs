@@ -23,6 +23,7 @@ pub mod net;
 pub mod peers;
 mod process;
 mod relay;
+mod reload;
 mod resolver;
 mod sending;
 mod serving;
@@ -31,6 +32,7 @@ mod sim;
 pub mod spawner;
 mod spool;
 mod start;
+mod terms;
 #[cfg(test)]
 mod tests;
 pub mod timers;
@@ -38,6 +40,7 @@ pub mod timers;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -57,6 +60,7 @@ use peers::{Peer, PeerId, Peers};
 use serving::{Cx, GATHERED, Occasion, serve};
 use spool::Budget;
 pub use start::{Options, StartError};
+use terms::Terms;
 use timers::{Millis, Timers};
 
 /// Bytes of the receive buffer, and at least twice what a head may have.
@@ -71,8 +75,8 @@ pub struct Server<N: Net = System> {
     queue: VecDeque<PeerId>,
     /// Who was taken in during this turn.
     newcomers: Vec<PeerId>,
-    site: Site,
-    limits: Limits,
+    /// What holds for exchanges that begin.
+    terms: Rc<Terms>,
     log: AccessLog,
     desk: Desk,
     ready: Vec<Ready>,
@@ -122,16 +126,8 @@ impl Server {
         let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
         let net = System::new().map_err(StartError::Poll)?;
         let mut server = Server::over(net, site.into(), options.limits.clone(), log);
-        for address in &options.listen {
-            server.listen(address).map_err(|error| StartError::Listen(address.clone(), error))?;
-        }
+        server.listen_at(&options.listen)?;
         Ok(server)
-    }
-
-    fn listen(&mut self, address: &Address) -> io::Result<()> {
-        let bound = address.bind()?;
-        let id = self.add_listener(bound.address()?);
-        self.net.add_listener(bound, id)
     }
 
     /// From now on these signals come in by [`next_signal`](Self::next_signal).
@@ -156,10 +152,9 @@ impl Server {
 impl<N: Net> Server<N> {
     /// A server over another network than the system's, for tests and measurements. It listens
     /// nowhere yet.
-    pub fn over(net: N, site: Site, mut limits: Limits, log: AccessLog) -> Self {
-        // Whoever has no share of a turn would yield for ever.
-        limits.turn_requests = limits.turn_requests.max(1);
-        limits.turn_bytes = limits.turn_bytes.max(1);
+    pub fn over(net: N, site: Site, limits: Limits, log: AccessLog) -> Self {
+        let terms = Rc::new(Terms::new(site, limits));
+        let limits = &terms.limits;
         let stamp = Stamp::new(net.unix_time());
         let desk = Desk::new(net.waker());
         let mut server = Server {
@@ -167,7 +162,6 @@ impl<N: Net> Server<N> {
             timers: Timers::default(),
             queue: VecDeque::new(),
             newcomers: Vec::new(),
-            site,
             log,
             desk,
             ready: Vec::new(),
@@ -186,10 +180,10 @@ impl<N: Net> Server<N> {
             stop: Arc::default(),
             signalled: false,
             drained_by: None,
-            limits,
+            terms,
             net,
         };
-        server.watch_health();
+        server.take_up_programs();
         server
     }
 
@@ -223,22 +217,27 @@ impl<N: Net> Server<N> {
         Ok(())
     }
 
-    /// Begins the graceful end: no new connections, idle clients are let go, exchanges under way
-    /// are finished and their connections closed; [`Limits::drain_timeout`] is the most it takes.
+    /// Begins the graceful end: no new connections, idle clients are let go in the next turn unless
+    /// they have said something by then, exchanges under way are finished and their connections
+    /// closed; [`Limits::drain_timeout`] is the most it takes.
     pub fn drain(&mut self) {
         if self.drained_by.is_some() {
             return;
         }
         let now = self.net.now();
-        self.drained_by = Some(now + self.limits.drain_timeout);
+        self.drained_by = Some(now + self.terms.limits.drain_timeout);
         let all: Vec<PeerId> = self.peers.iter().map(|(id, _)| id).collect();
         for id in all {
             match self.peers.get_mut(id) {
-                Some(Peer::Client(client)) if !client.is_idle() => {
-                    client.connection.close_after_answer();
+                // Its next request may be here already: it is looked for once more.
+                Some(Peer::Client(client)) if client.is_idle() => {
+                    client.ready.readable = true;
+                    self.enqueue(id);
                 }
+                Some(Peer::Client(client)) => client.connection.close_after_answer(),
                 Some(Peer::Gateway(link)) if !matches!(link.state, LinkState::Idle) => {}
-                Some(Peer::Client(_) | Peer::Listener(_) | Peer::Gateway(_)) => self.close(id),
+                Some(Peer::Listener(_)) => self.close_listener(id),
+                Some(Peer::Gateway(_)) => self.close(id),
                 None => {}
             }
         }
@@ -298,7 +297,7 @@ impl<N: Net> Server<N> {
         self.shrink();
         self.now = self.net.now();
         let took = self.now.since(now);
-        if took > self.limits.loop_lag {
+        if took > self.terms.limits.loop_lag {
             log::warn!("one turn of the loop took {} ms", took.as_millis());
         }
         Ok(())
@@ -314,7 +313,7 @@ impl<N: Net> Server<N> {
     }
 
     fn timeout(&self, now: Millis) -> Option<Duration> {
-        if !self.queue.is_empty() || !self.untold.is_empty() {
+        if !(self.queue.is_empty() && self.untold.is_empty() && self.newcomers.is_empty()) {
             return Some(Duration::ZERO);
         }
         let timers = self.timers.timeout(now);
@@ -400,10 +399,11 @@ impl<N: Net> Server<N> {
 
     fn serve_client(&mut self, id: PeerId, now: Millis, occasion: Occasion) -> Fate {
         let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return Fate::Wait };
+        let own = client.work.as_mut().and_then(|work| work.terms.take());
         let mut cx = Cx {
             net: &mut self.net,
-            site: &self.site,
-            limits: &self.limits,
+            terms: own.as_ref().unwrap_or(&self.terms),
+            current: &self.terms,
             log: &mut self.log,
             desk: &self.desk,
             rx: &mut self.rx,
@@ -419,7 +419,9 @@ impl<N: Net> Server<N> {
         };
         let (fate, due) = serve(id, client, &mut cx, &mut self.blank, occasion);
         self.timers.set(id.key, due);
-        fate
+        // Where the server ends, nobody waits for what an idle client may say.
+        let is_let_go = self.drained_by.is_some() && fate == Fate::Wait && client.is_idle();
+        if is_let_go { Fate::Close } else { fate }
     }
 
     fn close(&mut self, id: PeerId) {
