@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::net::IpAddr;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use log::LevelFilter;
 use oneloop::config::command_line::{Command, CommandLine, Serve};
@@ -49,11 +50,11 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
         (Some(file), None) => Some(config::text(file)?),
         (None, _) => None,
     };
-    let config = match (&line.config, &text) {
+    let mut config = match (&line.config, &text) {
         (Some(file), Some(text)) => Config::from_text(file, text.clone())?,
         (_, _) => Config::quick(line)?,
     };
-    start_diagnostic_log(line, &config.diagnostic_log)?;
+    let log = start_diagnostic_log(line, &config.diagnostic_log)?;
     inherited.announce();
     let options = config.options();
     let needed = options.limits.connections as u64;
@@ -66,9 +67,9 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
     let ended = match (&line.config, text) {
         (Some(file), Some(text)) if config.workers > 1 && !inherited.is_worker() => {
             let supervised = Supervised { line, file };
-            Supervisor::new(&supervised, plan(&config, text)?, inherited)?.run()?
+            Supervisor::new(&supervised, plan(&config, text)?, inherited)?.run(log)?
         }
-        (_, _) => run(line, &config, inherited)?,
+        (_, _) => run(line, &mut config, inherited, log)?,
     };
     match ended {
         Ended::Drained => log::info!("ended"),
@@ -78,7 +79,12 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
 }
 
 /// Serves in this process: all alone, or as one of several workers.
-fn run(line: &Serve, config: &Config, mut inherited: Inherited) -> Result<Ended, Box<dyn Error>> {
+fn run(
+    line: &Serve,
+    config: &mut Config,
+    mut inherited: Inherited,
+    log: &DiagnosticLog,
+) -> Result<Ended, Box<dyn Error>> {
     let mut options = config.options();
     let is_worker = inherited.is_worker();
     let site = config.site()?;
@@ -89,13 +95,54 @@ fn run(line: &Serve, config: &Config, mut inherited: Inherited) -> Result<Ended,
         warn_in_log(&site);
     }
     let mut server = Server::with_sockets(&options, site, &mut inherited.sockets)?;
-    daemon::heed_signals(&mut server, &inherited)?;
+    daemon::heed_signals(&mut server)?;
     let upgrade_limit = options.limits.upgrade_start;
     let daemon = Life::new(inherited, config.pid_file.as_deref(), upgrade_limit)?;
     if !is_worker {
         announce(line, &server.local_addresses())?;
     }
-    Ok(daemon::run(&mut server, daemon)?)
+    Ok(daemon::run(&mut server, daemon, log, |server| reload(line, config, server))?)
+}
+
+/// Reads the configuration again and has the server go by it: by all of it, or by nothing of it.
+/// Files that it names are opened anew, so the server is reloaded where it reads the same, too.
+fn reload(line: &Serve, config: &mut Config, server: &mut Server) {
+    let Some(file) = &line.config else {
+        log::warn!("there is nothing to read again: it was started without a configuration file");
+        return;
+    };
+    let begin = Instant::now();
+    let mut read = || -> Result<Config, Box<dyn Error>> {
+        let new = Config::read(file)?;
+        let site = new.site()?;
+        warn_in_log(&site);
+        server.reload(&new.options(), site)?;
+        Ok(new)
+    };
+    let new = match read() {
+        Ok(new) => new,
+        Err(error) => {
+            log::error!("nothing is changed, for the new configuration cannot be used\n{error}");
+            return;
+        }
+    };
+    let difference = config.difference(&new);
+    let took = begin.elapsed().as_secs_f64() * 1000.0;
+    let name = file.display();
+    if difference.is_empty() {
+        log::info!("reloaded {name} in {took:.1} ms: it says the same");
+    } else {
+        log::info!("reloaded {name} in {took:.1} ms:\n{}", difference.join("\n"));
+    }
+    if config.diagnostic_log != new.diagnostic_log {
+        log::warn!("log.error holds from the next start on, or the next upgrade (SIGUSR2)");
+    }
+    if (config.workers, &config.pid_file) != (new.workers, &new.pid_file) {
+        log::warn!(
+            "workers and pid-file hold from the next start on, or the next upgrade (SIGUSR2)"
+        );
+    }
+    *config = new;
 }
 
 /// What the supervisor of workers asks of the configuration.

@@ -5,6 +5,7 @@ mod handlers;
 mod log;
 mod lost_lines;
 mod messages;
+mod reload;
 mod shortage;
 mod systemd;
 mod upgrade;

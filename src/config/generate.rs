@@ -94,6 +94,11 @@ is an error. Relative paths begin where the file is.
 : SIGTERM, SIGINT
 Accept no more connections, finish the answers under way within limits.drain, then end. A second
 signal ends at once.
+: SIGHUP
+Read the configuration file again. Exchanges under way end as they began, the next go by the new
+configuration. One that cannot be used changes nothing, and the log says why.
+: SIGUSR1
+Open the access log anew, which may have been renamed.
 # ENVIRONMENT
 : ONELOOP_*
 Each option has a variable of its own name in capitals: --no-listing is ONELOOP_NO_LISTING, the
@@ -170,7 +175,7 @@ mod tests {
             let name = format!("\\-\\-{}", long.replace('-', "\\-"));
             assert!(page.contains(&name), "{name} is not in\n{page}");
         }
-        for word in ["SIGTERM", "RUST_LOG", "oneloop explain", "EXIT STATUS"] {
+        for word in ["SIGTERM", "SIGHUP", "SIGUSR1", "RUST_LOG", "oneloop explain", "EXIT STATUS"] {
             assert!(page.contains(word), "{word}");
         }
     }

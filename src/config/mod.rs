@@ -13,6 +13,7 @@ mod amounts;
 mod announce;
 mod build;
 pub mod command_line;
+mod difference;
 mod error;
 mod forms;
 mod general;

@@ -264,6 +264,16 @@ impl Generation {
         Crew(self.workers.into_iter().filter_map(Worker::born).collect())
     }
 
+    /// Asks something of all that serve.
+    pub(super) fn order(&self, order: Order) {
+        for worker in &self.workers {
+            if let State::Serving { born, .. } = &worker.state {
+                // One that cannot be told has ended.
+                let _ = born.channel.send(&Item::Order(order));
+            }
+        }
+    }
+
     /// The process that had the sockets before serves no more.
     pub(super) fn succeed(&mut self) {
         self.sockets.iter_mut().for_each(Passed::succeed);

@@ -15,9 +15,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::server::Server;
+use crate::server::diagnostic_log::DiagnosticLog;
 use inherit::Inherited;
 use notify::Notifier;
 use passing::{Item, Order};
@@ -45,16 +46,14 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     if result.is_ok() { limit.maximum } else { limit.current }
 }
 
-/// From now on SIGTERM, SIGINT and SIGUSR2 are for [`run`] to act on. Until then they end the
-/// process at once and leave a Unix-domain socket lying about, so nobody should be told of the
-/// server before.
+/// From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are for [`run`] to act on. Until then
+/// they end the process at once and leave a Unix-domain socket lying about, so nobody should be
+/// told of the server before.
 ///
 /// # Errors
 /// Those of [`Server::watch_signals`].
-pub fn heed_signals(server: &mut Server, inherited: &Inherited) -> io::Result<()> {
-    // SIGHUP is for the supervisor; a terminal sends it to all.
-    let more: &[i32] = if inherited.is_worker() { &[SIGHUP] } else { &[] };
-    server.watch_signals(&[&[SIGTERM, SIGINT, SIGUSR2], more].concat())
+pub fn heed_signals(server: &mut Server) -> io::Result<()> {
+    server.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
 }
 
 /// What a daemon is beside its loop.
@@ -134,7 +133,7 @@ impl Life {
     }
 
     /// Does what the supervisor asks. Returns whether that is to end now.
-    fn obey(&mut self, server: &mut Server) -> bool {
+    fn obey(&mut self, server: &mut Server, log: &DiagnosticLog) -> bool {
         while let Some(order) = self.orders.as_ref().and_then(Orders::next) {
             match order {
                 Order::Retire => {
@@ -145,18 +144,15 @@ impl Life {
                     server.drain();
                     self.stage = Stage::Ending;
                 }
+                Order::Reopen => reopen_logs(server, log),
                 Order::Cut => return true,
             }
         }
         false
     }
 
-    fn heed(&mut self, signal: i32, server: &mut Server) {
-        match signal {
-            SIGUSR2 => return self.begin_upgrade(server),
-            SIGHUP => return,
-            _ => {}
-        }
+    /// Begins the graceful end.
+    fn end(&mut self, server: &mut Server) {
         log::info!("ending: finishing what is under way; a second signal ends it now");
         // A successor that does not serve yet is not needed either.
         if let Some(Ok(born)) = self.upgrade.take().and_then(Start::cancel) {
@@ -165,6 +161,19 @@ impl Life {
         self.notifier.stopping();
         server.drain();
         self.stage = Stage::Ending;
+    }
+
+    /// Has the configuration read again, if this server is to go on.
+    fn reload(&mut self, reload: impl FnOnce()) {
+        match self.stage {
+            Stage::Ending => log::info!("ending: the configuration is not read again"),
+            Stage::Succeeded => log::warn!("no reload: the process that serves now is another one"),
+            Stage::Serving => {
+                self.notifier.reloading();
+                reload();
+                self.notifier.ready();
+            }
+        }
     }
 
     /// Starts the program anew, to take the place of this process.
@@ -237,30 +246,56 @@ fn may_upgrade(is_ending: bool, is_succeeded: bool, is_busy: bool) -> bool {
 }
 
 /// Runs `server` until SIGTERM or SIGINT ends it. The first begins its graceful end
-/// ([`Server::drain`]); a second one ends it now. SIGUSR2 has the program started anew, to go on in
-/// its place ([`Server::retire`]).
+/// ([`Server::drain`]); a second one ends it now. SIGUSR1 reopens the logs, `log` among them.
+/// SIGUSR2 has the program started anew, to go on in its place ([`Server::retire`]). At SIGHUP,
+/// `reload` is called: it knows what the server is to go by, and says what has become of it.
+/// However many of them come in during one turn, it is called once.
 ///
 /// # Errors
 /// Those of [`Server::turn`].
-pub fn run(server: &mut Server, mut life: Life) -> io::Result<Ended> {
+pub fn run(
+    server: &mut Server,
+    mut life: Life,
+    log: &DiagnosticLog,
+    mut reload: impl FnMut(&mut Server),
+) -> io::Result<Ended> {
     life.begin(server)?;
     loop {
         server.turn_within(life.notifier.due(server.now()))?;
         life.notifier.turned(server.now());
+        let mut is_stale = false;
         while let Some(signal) = server.next_signal() {
-            if matches!(signal, SIGTERM | SIGINT) && life.stage == Stage::Ending {
-                return Ok(Ended::Cut);
+            match signal {
+                SIGHUP => is_stale = true,
+                SIGUSR1 => reopen_logs(server, log),
+                SIGUSR2 => life.begin_upgrade(server),
+                _ if life.stage == Stage::Ending => return Ok(Ended::Cut),
+                _ => life.end(server),
             }
-            life.heed(signal, server);
+        }
+        // That of a worker is for its supervisor; a terminal sends it to all.
+        if is_stale && life.orders.is_none() {
+            life.reload(|| reload(server));
         }
         if life.upgrade.is_some() {
             life.look_at_upgrade(server);
         }
-        if life.orders.is_some() && life.obey(server) {
+        if life.orders.is_some() && life.obey(server, log) {
             return Ok(Ended::Cut);
         }
         if server.is_over() {
             return Ok(if server.clients() == 0 { Ended::Drained } else { Ended::Cut });
         }
     }
+}
+
+/// Opens the files of the logs anew, for they may have been renamed.
+fn reopen_logs(server: &mut Server, log: &DiagnosticLog) {
+    let reopened = [("access log", server.reopen_logs()), ("error log", log.reopen())];
+    for (name, reopened) in reopened {
+        if let Err(error) = reopened {
+            log::error!("cannot reopen the {name}, which goes on as it was: {error}");
+        }
+    }
+    log::info!("the logs are reopened");
 }

@@ -143,6 +143,8 @@ fn interval(text: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use crate::server::diagnostic_log::{DiagnosticLog, DiagnosticLogOptions, Environment};
+    use crate::server::outlet::LogTarget;
     use std::io::Write as _;
     use std::net::TcpStream;
     use std::sync::mpsc;
@@ -206,7 +208,10 @@ mod tests {
             let watchdog = Some(Watchdog { interval, due: Millis::default() });
             let mut life = Life::new(Inherited::default(), None, Duration::ZERO).unwrap();
             life.notifier = Notifier { manager: Some(manager), supervisor: None, watchdog };
-            run(&mut server, life).unwrap()
+            let to = LogTarget::None;
+            let options = DiagnosticLogOptions { to, ..DiagnosticLogOptions::default() };
+            let log = DiagnosticLog::open(&options, &Environment::default()).unwrap();
+            run(&mut server, life, &log, |_| ()).unwrap()
         });
         let hears = |time: Duration| {
             socket.set_read_timeout(Some(time)).unwrap();

@@ -46,6 +46,8 @@ pub(super) enum Order {
     End,
     /// End now.
     Cut,
+    /// Open the files of the logs anew.
+    Reopen,
 }
 
 /// One end of the pair. Packets are kept apart and in order; the end of one process is seen by the
@@ -104,6 +106,7 @@ impl Channel {
             Item::Order(Order::Retire) => (b'R', None),
             Item::Order(Order::End) => (b'E', None),
             Item::Order(Order::Cut) => (b'C', None),
+            Item::Order(Order::Reopen) => (b'L', None),
             Item::End => (b'.', None),
             Item::Ready => (b'r', None),
             Item::Alive => (b'a', None),
@@ -162,6 +165,7 @@ impl Channel {
             (b'R', None) => Item::Order(Order::Retire),
             (b'E', None) => Item::Order(Order::End),
             (b'C', None) => Item::Order(Order::Cut),
+            (b'L', None) => Item::Order(Order::Reopen),
             _ => return Err(io::Error::other("the other process speaks another language")),
         };
         Ok(Some(item))

@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR2};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::generation::{Crew, Generation};
 use super::inherit::Inherited;
@@ -19,6 +19,7 @@ use super::pid_file::PidFile;
 use super::upgrade::{Program, Start};
 use super::{Ended, may_upgrade};
 use crate::server::Address;
+use crate::server::diagnostic_log::DiagnosticLog;
 use crate::server::net::{Net as _, Ready, System};
 use crate::server::timers::Millis;
 
@@ -87,7 +88,7 @@ impl<'a> Supervisor<'a> {
         mut inherited: Inherited,
     ) -> Result<Self, Box<dyn Error>> {
         let mut net = System::new()?;
-        net.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGUSR2, SIGCHLD])?;
+        net.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD])?;
         let program = Program::this()?;
         let first = Generation::begin(plan, &mut inherited.sockets, &program, &net.waker())?;
         if let Err(error) = inherited.settle() {
@@ -115,7 +116,7 @@ impl<'a> Supervisor<'a> {
     ///
     /// # Errors
     /// Where the first workers do not come to serve.
-    pub fn run(mut self) -> Result<Ended, Box<dyn Error>> {
+    pub fn run(mut self, log: &DiagnosticLog) -> Result<Ended, Box<dyn Error>> {
         let mut ready: Vec<Ready> = Vec::new();
         loop {
             let now = self.net.now();
@@ -124,7 +125,7 @@ impl<'a> Supervisor<'a> {
             let now = self.net.now();
             self.notifier.turned(now);
             while let Some(signal) = self.net.next_signal() {
-                self.heed(signal, now);
+                self.heed(signal, now, log);
             }
             self.look_at_next(now)?;
             if let Some(current) = &mut self.current {
@@ -149,14 +150,25 @@ impl<'a> Supervisor<'a> {
         self.notifier.due(now).into_iter().chain(restart).chain(end).min()
     }
 
-    fn heed(&mut self, signal: i32, now: Millis) {
+    fn heed(&mut self, signal: i32, now: Millis, log: &DiagnosticLog) {
         match signal {
             // What has become of whom, each turn finds out.
             SIGCHLD => {}
             SIGHUP => self.reload(),
+            SIGUSR1 => self.reopen_logs(log),
             SIGUSR2 => self.begin_upgrade(),
             _ if self.ends_by.is_some() => self.old.order(Order::Cut),
             _ => self.end(now),
+        }
+    }
+
+    /// Opens the files of the logs anew, for they may have been renamed: its own and the workers'.
+    fn reopen_logs(&self, log: &DiagnosticLog) {
+        if let Err(error) = log.reopen() {
+            log::error!("cannot reopen the error log, which goes on as it was: {error}");
+        }
+        for generation in self.current.iter().chain(&self.next) {
+            generation.order(Order::Reopen);
         }
     }
 

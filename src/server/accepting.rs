@@ -22,7 +22,7 @@ impl<N: Net> Server<N> {
     /// where that does not help, the listener rests, so that the loop does not spin.
     pub(super) fn accept(&mut self, listener: PeerId, now: Millis) -> Fate {
         for _ in 0..ACCEPTS {
-            if self.peers.clients() >= self.limits.connections {
+            if self.peers.clients() >= self.terms.limits.connections {
                 if !self.net.has_visitor(listener) {
                     return Fate::Wait;
                 }
@@ -62,9 +62,9 @@ impl<N: Net> Server<N> {
         Fate::Wait
     }
 
-    fn admit(&mut self, address: Option<SocketAddr>, now: Millis) {
+    pub(super) fn admit(&mut self, address: Option<SocketAddr>, now: Millis) {
         let id = self.peers.insert(Peer::Client(Client::new(address, now)));
-        self.timers.set(id.key, now + self.limits.head_timeout);
+        self.timers.set(id.key, now + self.terms.limits.head_timeout);
         self.newcomers.push(id);
     }
 

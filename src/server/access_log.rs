@@ -92,6 +92,8 @@ pub struct Entry<'a> {
 /// all.
 #[derive(Debug)]
 pub struct Draft {
+    /// The log may have another one by then.
+    format: LogFormat,
     text: Vec<u8>,
     gap: usize,
 }
@@ -99,7 +101,7 @@ pub struct Draft {
 /// The log.
 #[derive(Debug)]
 pub struct AccessLog {
-    format: LogFormat,
+    options: AccessLogOptions,
     outlet: Option<Outlet>,
     lines: Vec<u8>,
     /// Until then all time for writes is taken, some of it in advance.
@@ -112,11 +114,16 @@ impl AccessLog {
     /// # Errors
     /// Where the file cannot be opened for appending.
     pub fn open(options: &AccessLogOptions) -> io::Result<Self> {
-        let AccessLogOptions { to, format, queue } = options;
-        let outlet = Outlet::open(to, "access log", *queue)?;
+        let outlet = Outlet::open(&options.to, "access log", options.queue)?;
         let room = if outlet.is_some() { 2 * GATHERED } else { 0 };
-        let (format, lines) = (*format, Vec::with_capacity(room));
-        Ok(AccessLog { format, outlet, lines, taken_until: Millis(0) })
+        let (options, lines) = (options.clone(), Vec::with_capacity(room));
+        Ok(AccessLog { options, outlet, lines, taken_until: Millis(0) })
+    }
+
+    /// What was asked for.
+    #[must_use]
+    pub fn options(&self) -> &AccessLogOptions {
+        &self.options
     }
 
     /// Lines that were lost since the log was opened.
@@ -145,10 +152,10 @@ impl AccessLog {
         if self.outlet.is_none() {
             return;
         }
-        before_bytes(&mut self.lines, self.format, entry, time);
+        before_bytes(&mut self.lines, self.options.format, entry, time);
         self.add_bytes(bytes);
-        after_bytes(&mut self.lines, self.format, entry);
-        end_line(&mut self.lines, self.format, entry.why);
+        after_bytes(&mut self.lines, self.options.format, entry);
+        end_line(&mut self.lines, self.options.format, entry.why);
         self.write_if_many();
     }
 
@@ -163,10 +170,10 @@ impl AccessLog {
     pub fn draft(&self, entry: &Entry<'_>, time: &Stamp) -> Option<Draft> {
         self.outlet.as_ref()?;
         let mut text = Vec::with_capacity(256);
-        before_bytes(&mut text, self.format, entry, time);
+        before_bytes(&mut text, self.options.format, entry, time);
         let gap = text.len();
-        after_bytes(&mut text, self.format, entry);
-        Some(Draft { text, gap })
+        after_bytes(&mut text, self.options.format, entry);
+        Some(Draft { format: self.options.format, text, gap })
     }
 
     /// Adds the line of an exchange that is over now; `why` its answer was cut, if it was.
@@ -175,7 +182,7 @@ impl AccessLog {
         self.lines.extend_from_slice(before);
         self.add_bytes(bytes);
         self.lines.extend_from_slice(after);
-        end_line(&mut self.lines, self.format, why);
+        end_line(&mut self.lines, draft.format, why);
         self.write_if_many();
     }
 

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::time::Duration;
 
 use super::access_log::Draft;
@@ -13,6 +14,7 @@ use super::kept::Kept;
 use super::limits::Limits;
 use super::net::Ready;
 use super::spool::Spool;
+use super::terms::Terms;
 use super::timers::Millis;
 use crate::http::connection::Connection;
 use crate::site::Reply;
@@ -62,6 +64,8 @@ pub(super) struct Work {
     pub(super) output: Kept,
     pub(super) sent: usize,
     pub(super) exchange: Exchange,
+    /// What holds for the exchange. `None` while it is served, and where none has begun.
+    pub(super) terms: Option<Rc<Terms>>,
 }
 
 impl Work {
@@ -197,6 +201,12 @@ impl Client {
     /// Whether nothing is under way: no request, no answer, no last words.
     pub(super) fn is_idle(&self) -> bool {
         self.work.is_none() && self.clock.phase != Phase::Linger
+    }
+
+    /// What holds for its exchange, or else for the next one: the `current` terms.
+    pub(super) fn terms(&self, current: &Rc<Terms>) -> Rc<Terms> {
+        let own = self.work.as_ref().and_then(|work| work.terms.as_ref());
+        Rc::clone(own.unwrap_or(current))
     }
 
     /// Whether it is between requests: then it can be let go without anything being lost, and the

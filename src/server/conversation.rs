@@ -169,7 +169,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Upload::Streamed => {
                 let mut space = HeadSpace::new();
                 let input = &rx[window.clone()];
-                let limits = self.cx.limits.http();
+                let limits = self.cx.terms.limits.http();
                 let (used, received) = self
                     .client
                     .connection

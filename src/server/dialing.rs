@@ -175,6 +175,7 @@ impl<N: Net> Server<N> {
     pub(super) fn tell_kept(&mut self, now: Millis) {
         while let Some(id) = self.untold.pop_front() {
             let Some(client) = self.peers.client_mut(id) else { continue };
+            let terms = client.terms(&self.terms);
             let Some(relay) = relay_in(&mut client.work) else { continue };
             let Some(gateway) = relay.gateway().filter(|gateway| gateway.is_untold()) else {
                 continue;
@@ -189,7 +190,7 @@ impl<N: Net> Server<N> {
                 self.grant_wishes(now);
             } else if gateway.is_told() && client.clock.phase == Phase::Gateway {
                 // There is nothing to be done for its client but to wait.
-                let due = relay.due(&self.limits);
+                let due = relay.due(&terms.limits);
                 client.clock.relay(due);
                 self.timers.set(id.key, due);
             } else {
@@ -201,19 +202,20 @@ impl<N: Net> Server<N> {
     /// Makes up what is said to the program first.
     fn prepare(
         &mut self,
-        client: PeerId,
+        id: PeerId,
         address: Option<Endpoint>,
         now: Millis,
     ) -> Result<(Opening, Gateway), Failure> {
-        let limits = self.limits.http();
-        let Some(Client { address: from, server, connection, work: Some(work), .. }) =
-            self.peers.client_mut(client)
-        else {
-            return Err(Failure::bad("its client has gone"));
+        let gone = || Failure::bad("its client has gone");
+        let client = self.peers.client_mut(id).ok_or_else(gone)?;
+        let terms = client.terms(&self.terms);
+        let limits = terms.limits.http();
+        let Client { address: from, server, connection, work: Some(work), .. } = client else {
+            return Err(gone());
         };
         let (Pending::Gateway(relay), Some(spool)) = (&work.exchange.pending, &work.exchange.spool)
         else {
-            return Err(Failure::bad("its client has gone"));
+            return Err(gone());
         };
         let plan = &*relay.plan;
         let mut space = HeadSpace::new();
@@ -221,7 +223,7 @@ impl<N: Net> Server<N> {
             .expect("a head that was parsed can be parsed again");
         // An origin is not told of it, and to ask is a system call: it is asked once.
         if server.is_none() && !matches!(plan.program.kind, Kind::Proxy(_)) {
-            *server = self.net.local_address(client).map(Box::new);
+            *server = self.net.local_address(id).map(Box::new);
         }
         let call = Call {
             head: &head,
@@ -235,9 +237,8 @@ impl<N: Net> Server<N> {
         let mut output = Vec::with_capacity(spool.head().len() + ADDED);
         let is_coming = connection.is_in_content();
         let (codec, upload) = begin(plan, &call, address.as_ref(), is_coming, &mut output);
-        let complaints = Complaints::new(&self.limits);
-        let mut gateway =
-            Gateway { upload, complaints, ..Gateway::new(client, codec, output, now) };
+        let complaints = Complaints::new(&terms.limits);
+        let mut gateway = Gateway { upload, complaints, ..Gateway::new(id, codec, output, now) };
         if let Kind::Cgi(cgi) = &plan.program.kind {
             let input = spool
                 .as_file()

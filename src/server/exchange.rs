@@ -60,6 +60,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Turn::Close => return Step::Over,
             Turn::Next => {
                 self.exchange.clear();
+                self.cx.terms = self.cx.current;
                 self.answered += 1;
                 let is_dry = window.start == window.end && !self.is_spent();
                 return if is_dry { Step::NeedsInput } else { Step::Moved };
@@ -74,7 +75,8 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         let mut space = HeadSpace::new();
         let input = &rx[window.clone()];
-        let received = self.client.connection.receive(input, &mut space, &self.cx.limits.http());
+        let received =
+            self.client.connection.receive(input, &mut space, &self.cx.terms.limits.http());
         match received {
             Err(refusal) => {
                 self.refuse(refusal, first_line(input));
@@ -97,7 +99,9 @@ impl<N: Net> Serving<'_, '_, N> {
                     *self.cx.moment += 1;
                 }
                 self.client.requests += 1;
-                if self.cx.draining || self.client.requests >= self.cx.limits.persistent_requests {
+                if self.cx.draining
+                    || self.client.requests >= self.cx.terms.limits.persistent_requests
+                {
                     self.client.connection.close_after_answer();
                 }
                 self.answer(&head, bytes, None, false);
@@ -141,16 +145,16 @@ impl<N: Net> Serving<'_, '_, N> {
     ) {
         let inquiry = Inquiry { again, ..self.inquiry(head, content) };
         // A bug in a handler ends its own exchange and no other.
-        let answer = catch_unwind(AssertUnwindSafe(|| self.cx.site.answer(&inquiry)));
-        match answer.unwrap_or_else(|_| Answer::Reply(self.cx.site.refuse(PANICKED))) {
+        let answer = catch_unwind(AssertUnwindSafe(|| self.cx.terms.site.answer(&inquiry)));
+        match answer.unwrap_or_else(|_| Answer::Reply(self.cx.terms.site.refuse(PANICKED))) {
             Answer::Reply(reply) => self.answer_now(reply, head, bytes),
             Answer::Content { limit } => {
                 if matches!(head.length, Some(Length::Known(length)) if length > limit) {
-                    let reply = self.cx.site.refuse(too_large());
+                    let reply = self.cx.terms.site.refuse(too_large());
                     return self.begin(reply, Asked::Head(head));
                 }
                 if content.is_some() {
-                    let reply = self.cx.site.refuse(PANICKED);
+                    let reply = self.cx.terms.site.refuse(PANICKED);
                     return self.begin(reply, Asked::Head(head));
                 }
                 self.exchange.spool = Some(Spool::new(bytes, limit, self.cx.budget));
@@ -197,7 +201,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 self.answer_spooled();
             }
             Ok(Some(Settled::Reply(reply))) => self.reply_spooled(reply),
-            Err(_) => self.reply_spooled(self.cx.site.refuse(PANICKED)),
+            Err(_) => self.reply_spooled(self.cx.terms.site.refuse(PANICKED)),
         }
         Step::Moved
     }
@@ -209,7 +213,7 @@ impl<N: Net> Serving<'_, '_, N> {
             return self.begin_spooled(*reply, &spool);
         }
         let mut space = HeadSpace::new();
-        let head = Head::parse(spool.head(), &mut space, &self.cx.limits.http())
+        let head = Head::parse(spool.head(), &mut space, &self.cx.terms.limits.http())
             .expect("a head that was parsed can be parsed again");
         // Content that is still to come is asked for by the answer, if it wants any.
         let content = (!self.client.connection.is_in_content()).then_some(spool.content());
@@ -234,7 +238,7 @@ impl<N: Net> Serving<'_, '_, N> {
 
     fn begin_spooled(&mut self, reply: Reply, spool: &Spool) {
         let mut space = HeadSpace::new();
-        let head = Head::parse(spool.head(), &mut space, &self.cx.limits.http())
+        let head = Head::parse(spool.head(), &mut space, &self.cx.terms.limits.http())
             .expect("a head that was parsed can be parsed again");
         self.begin(reply, Asked::Head(&head));
     }
@@ -245,7 +249,7 @@ impl<N: Net> Serving<'_, '_, N> {
             return self.refuse_spooled(refusal);
         }
         log::debug!("refused {:?}: {}", self.client.address, refusal.why);
-        let reply = self.cx.site.refuse(refusal);
+        let reply = self.cx.terms.site.refuse(refusal);
         self.exchange.why = Some(refusal.why.into());
         self.begin(reply, Asked::Line(line));
     }
@@ -257,7 +261,7 @@ impl<N: Net> Serving<'_, '_, N> {
         let reply = match &pending {
             Pending::Gateway(relay) => self.refused(&relay.plan, refusal),
             Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => {
-                self.cx.site.refuse(refusal)
+                self.cx.terms.site.refuse(refusal)
             }
         };
         self.exchange.pending = pending;
@@ -272,7 +276,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Phase::Later => {
                 let why = "the answer took too long to make";
                 let refusal = Refusal { status: Status::SERVICE_UNAVAILABLE, why };
-                self.reply_spooled(self.cx.site.refuse(refusal));
+                self.reply_spooled(self.cx.terms.site.refuse(refusal));
                 return Step::Moved;
             }
             Phase::Gateway => return self.relay_is_late(),

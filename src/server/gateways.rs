@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
 
+use slab::Slab;
+
 use super::complaints::Complaints;
 use super::health::Monitor;
 use super::peers::PeerId;
@@ -66,16 +68,18 @@ impl Seat {
     }
 }
 
-/// All programs that were ever asked for.
+/// All programs that may be asked for, and former ones that somebody still has to do with.
 #[derive(Debug, Default)]
 pub(super) struct Gateways {
-    programs: Vec<Standing>,
+    programs: Slab<Standing>,
 }
 
 /// How one program stands.
 #[derive(Debug)]
 struct Standing {
     program: Rc<Program>,
+    /// Exchanges that begin have nothing to do with it: it goes with the last one that has.
+    is_former: bool,
     /// One for each endpoint; one alone for a program that is started here.
     endpoints: Vec<Occupancy>,
     /// Clients, the first in line first.
@@ -98,6 +102,25 @@ struct Occupancy {
 }
 
 impl Gateways {
+    /// From now on these are the programs; exchanges under way may still have others, which keep no
+    /// connections for a next one. Returns those that were kept, to be closed.
+    pub(super) fn renew<'p>(
+        &mut self,
+        programs: impl Iterator<Item = &'p Rc<Program>>,
+    ) -> Vec<PeerId> {
+        let mut kept = Vec::new();
+        for (_, standing) in &mut self.programs {
+            standing.is_former = true;
+            kept.extend(standing.endpoints.iter_mut().flat_map(|at| at.idle.drain(..)));
+        }
+        for program in programs {
+            let number = self.number(program);
+            self.programs[number].is_former = false;
+        }
+        self.programs.retain(|_, standing| standing.is_needed());
+        kept
+    }
+
     /// Puts `client` in line for a gateway to `program`: in which line. One that has had its turn
     /// already and found nobody there is put at the front. `None` where the line is too long.
     pub(super) fn line_up(
@@ -114,6 +137,7 @@ impl Gateways {
         } else if standing.waiting.len() < program.queue || standing.choose(&[], now).is_some() {
             standing.waiting.push_back(client);
         } else {
+            self.let_go(number);
             return None;
         }
         Some(Line(number))
@@ -121,7 +145,7 @@ impl Gateways {
 
     /// Who is the first in line.
     pub(super) fn first(&self, line: Line) -> Option<PeerId> {
-        self.programs[line.0].waiting.front().copied()
+        self.programs.get(line.0)?.waiting.front().copied()
     }
 
     /// Gives the first in line a seat, and an idle connection if there is one and it need not be
@@ -145,27 +169,39 @@ impl Gateways {
     }
 
     fn number(&mut self, program: &Rc<Program>) -> usize {
-        let known = |standing: &Standing| Rc::ptr_eq(&standing.program, program);
-        self.programs.iter().position(known).unwrap_or_else(|| {
-            let count = program.kind.upstream().map_or(1, |upstream| upstream.to.len());
-            self.programs.push(Standing {
-                program: Rc::clone(program),
-                endpoints: vec![Occupancy::default(); count],
-                waiting: VecDeque::new(),
-                next: 0,
-            });
-            self.programs.len() - 1
+        let mut all = self.programs.iter();
+        let known = all.find(|(_, standing)| Rc::ptr_eq(&standing.program, program));
+        if let Some((number, _)) = known {
+            return number;
+        }
+        let count = program.kind.upstream().map_or(1, |upstream| upstream.to.len());
+        self.programs.insert(Standing {
+            program: Rc::clone(program),
+            // Those that are not are all here.
+            is_former: true,
+            endpoints: vec![Occupancy::default(); count],
+            waiting: VecDeque::new(),
+            next: 0,
         })
+    }
+
+    /// Forgets a former program with which nobody has to do any more.
+    fn let_go(&mut self, number: usize) {
+        if self.programs.get(number).is_some_and(|standing| !standing.is_needed()) {
+            self.programs.remove(number);
+        }
     }
 
     /// Gives a seat up; its gateway is gone.
     pub(super) fn leave(&mut self, seat: Seat) {
         self.endpoint(seat).active -= 1;
+        self.let_go(seat.program);
     }
 
     /// Gives a seat up whose connection may be kept. Returns whether it is.
     pub(super) fn keep(&mut self, seat: Seat, connection: PeerId) -> bool {
-        let upstream = self.programs[seat.program].program.kind.upstream();
+        let Standing { program, is_former, .. } = &self.programs[seat.program];
+        let upstream = program.kind.upstream().filter(|_| !is_former);
         let most = upstream.map_or(0, |upstream| upstream.persistent);
         let endpoint = self.endpoint(seat);
         let is_kept = endpoint.idle.len() < most;
@@ -176,16 +212,20 @@ impl Gateways {
         is_kept
     }
 
-    /// An idle connection has gone.
+    /// An idle connection has gone, and perhaps its program before it.
     pub(super) fn forget(&mut self, seat: Seat, connection: PeerId) {
-        self.endpoint(seat).idle.retain(|&known| known != connection);
+        let standing = self.programs.get_mut(seat.program);
+        if let Some(at) = standing.and_then(|standing| standing.endpoints.get_mut(seat.endpoint)) {
+            at.idle.retain(|&known| known != connection);
+        }
     }
 
     /// A client does not want a gateway any more.
     pub(super) fn give_up(&mut self, client: PeerId) {
-        for standing in &mut self.programs {
+        self.programs.retain(|_, standing| {
             standing.waiting.retain(|&waiting| waiting != client);
-        }
+            standing.is_needed()
+        });
     }
 
     /// The endpoint could not be reached: others are preferred for a while.
@@ -228,12 +268,13 @@ impl Gateways {
         self.programs[seat.program].program.timeout
     }
 
-    /// Whether nobody has or wants anything.
+    /// Whether nobody has or wants anything, and former programs are forgotten.
     #[cfg(test)]
     pub(super) fn is_at_rest(&self) -> bool {
-        self.programs.iter().all(|standing| {
+        self.programs.iter().all(|(_, standing)| {
             let is_free = |at: &Occupancy| at.active == 0 && at.idle.is_empty();
-            standing.waiting.is_empty() && standing.endpoints.iter().all(is_free)
+            let is_at_rest = standing.waiting.is_empty() && standing.endpoints.iter().all(is_free);
+            is_at_rest && !standing.is_former
         })
     }
 
@@ -243,6 +284,12 @@ impl Gateways {
 }
 
 impl Standing {
+    /// Whether it may be asked for, or somebody has to do with it.
+    fn is_needed(&self) -> bool {
+        let is_busy = || self.endpoints.iter().any(|at| at.active > 0);
+        !self.is_former || !self.waiting.is_empty() || is_busy()
+    }
+
     /// The endpoint with the fewest exchanges, if one may have another: of those that were not
     /// `tried` and can be reached, else of those that were not tried, else of all.
     fn choose(&self, tried: &[usize], now: Millis) -> Option<usize> {
@@ -282,6 +329,12 @@ mod tests {
         Rc::new(Program { kind, environment: Vec::new(), timeout, at_once, queue })
     }
 
+    fn over(program: &Rc<Program>) -> Gateways {
+        let mut gateways = Gateways::default();
+        gateways.renew([program].into_iter());
+        gateways
+    }
+
     fn peer(key: u32) -> PeerId {
         PeerId { key, generation: 0 }
     }
@@ -300,7 +353,7 @@ mod tests {
     #[test]
     fn seats_are_few_and_the_line_is_short() {
         let program = program(1, 1, 2);
-        let mut gateways = Gateways::default();
+        let mut gateways = over(&program);
         let now = Millis(0);
         let (first, idle) = ask(&mut gateways, &program, false, 0);
         assert_eq!(idle, None);
@@ -330,7 +383,7 @@ mod tests {
     #[test]
     fn a_connection_is_kept_and_used_again() {
         let program = program(1, 9, 1);
-        let mut gateways = Gateways::default();
+        let mut gateways = over(&program);
         let (one, _) = ask(&mut gateways, &program, false, 0);
         let (two, _) = ask(&mut gateways, &program, false, 0);
         assert!(gateways.keep(one, peer(11)));
@@ -348,7 +401,7 @@ mod tests {
     #[test]
     fn the_least_busy_endpoint_that_can_be_reached_is_asked() {
         let program = program(3, 2, 0);
-        let mut gateways = Gateways::default();
+        let mut gateways = over(&program);
         let next = |gateways: &mut Gateways, now| ask(gateways, &program, false, now).0;
         let seats = [(); 3].map(|()| next(&mut gateways, 0));
         assert_eq!(seats.map(|seat| seat.endpoint), [0, 1, 2]);
@@ -364,5 +417,32 @@ mod tests {
         gateways.down(seats[1], Millis(10_000));
         gateways.down(seats[2], Millis(10_000));
         assert_eq!(next(&mut gateways, 10_001).endpoint, 1, "none is better");
+    }
+
+    #[test]
+    fn a_former_program_goes_with_the_last_one_that_has_to_do_with_it() {
+        let (former, current) = (program(1, 2, 1), program(2, 1, 1));
+        let mut gateways = over(&former);
+        let (one, _) = ask(&mut gateways, &former, false, 0);
+        let (two, _) = ask(&mut gateways, &former, false, 0);
+        assert!(gateways.keep(two, peer(11)));
+        assert_eq!(gateways.renew([&current].into_iter()), [peer(11)], "nobody will use it");
+        gateways.forget(two, peer(11));
+        let line = gateways.line_up(&former, peer(2), false, Millis(0)).expect("it is served");
+        assert!(!gateways.keep(one, peer(12)), "for whom?");
+        let (three, idle) = gateways.seat(line, false, &[], Millis(0)).expect("one is free");
+        assert_eq!(idle, None);
+        assert!(!gateways.is_at_rest());
+        gateways.leave(three);
+        assert!(gateways.is_at_rest(), "it has been forgotten");
+        assert_eq!(gateways.first(line), None);
+        // One whose content has taken so long comes when all others have gone.
+        let (late, _) = ask(&mut gateways, &former, false, 0);
+        assert!(!gateways.keep(late, peer(13)), "for whom?");
+        assert!(gateways.is_at_rest(), "it has been forgotten again");
+        let line = gateways.line_up(&former, peer(3), false, Millis(0)).unwrap();
+        gateways.give_up(peer(3));
+        assert_eq!(gateways.first(line), None);
+        assert!(gateways.is_at_rest(), "nobody waits any more");
     }
 }

@@ -181,10 +181,9 @@ impl Server {
             None => (address.bind()?, PathOwner::This),
             Some(Passed { socket, owner, .. }) => (bound(socket)?, owner),
         };
-        let id = self.add_listener(bound.address()?);
-        if let Some(listener) = self.listener_mut(id) {
-            listener.set_path_owner(owner);
-        }
+        let mut listener = Listener::new(bound.address()?).asked(address.clone());
+        listener.set_path_owner(owner);
+        let id = self.peers.insert(Peer::Listener(listener));
         self.net.add_listener(bound, id)
     }
 
@@ -238,7 +237,7 @@ impl<N: Net> Server<N> {
     ///
     /// [`upgrade_drain`]: super::Limits::upgrade_drain
     pub fn retire(&mut self) {
-        self.drained_by.get_or_insert(self.net.now() + self.limits.upgrade_drain);
+        self.drained_by.get_or_insert(self.net.now() + self.terms.limits.upgrade_drain);
         for id in self.listeners() {
             if let Some(listener) = self.listener_mut(id) {
                 listener.set_path_owner(PathOwner::Other);

@@ -16,6 +16,7 @@ use super::serving::Occasion;
 use super::timers::Millis;
 use crate::gateway::{Codec, Inbound, origin};
 use crate::http::method::Method;
+use crate::site::Site;
 use crate::site::program::{Endpoint, Health};
 
 /// With less between two questions, one's time would come again within the turn of the other.
@@ -32,9 +33,9 @@ pub(super) struct Monitor {
 
 impl<N: Net> Server<N> {
     /// Sets up a monitor for each endpoint that wants one.
-    pub(super) fn watch_health(&mut self) {
+    pub(super) fn watch_health(&mut self, site: &Site) {
         let now = self.net.now();
-        for program in self.site.programs() {
+        for program in site.programs() {
             let Some(upstream) = program.kind.upstream() else { continue };
             let Some(health) = &upstream.health else { continue };
             for (endpoint, seat) in upstream.to.iter().zip(self.gateways.seats(program)) {

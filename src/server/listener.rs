@@ -16,7 +16,7 @@ use super::timers::Millis;
 
 /// Connections the kernel keeps for us until they are accepted. Linux cuts it to
 /// /proc/sys/net/core/somaxconn.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// How long a listener rests when no connection can be taken in.
 pub const REST: Duration = Duration::from_millis(100);
@@ -170,6 +170,8 @@ pub enum PathOwner {
 pub struct Listener {
     address: Address,
     path: PathOwner,
+    /// What was asked for: with port 0, that is another address.
+    asked: Address,
     /// When its last rest is over, or was.
     rests_until: Option<Millis>,
 }
@@ -178,7 +180,20 @@ impl Listener {
     /// One that listens at `address`.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Listener { address, path: PathOwner::This, rests_until: None }
+        Listener { asked: address.clone(), address, path: PathOwner::This, rests_until: None }
+    }
+
+    /// The same, for somebody who has asked for this address.
+    #[must_use]
+    pub fn asked(mut self, asked: Address) -> Self {
+        self.asked = asked;
+        self
+    }
+
+    /// Whether it is what somebody wants who asks for `address`.
+    #[must_use]
+    pub fn is_at(&self, address: &Address) -> bool {
+        self.asked == *address || self.address == *address
     }
 
     /// Whose the path of its socket is.

@@ -12,6 +12,7 @@ mod conversation;
 mod desk;
 pub mod diagnostic_log;
 mod dialing;
+mod draining;
 mod exchange;
 mod gateway;
 pub mod gateways;
@@ -26,6 +27,7 @@ pub mod outlet;
 pub mod peers;
 mod process;
 mod relay;
+mod reload;
 mod resolver;
 mod sending;
 mod serving;
@@ -34,6 +36,7 @@ mod sim;
 pub mod spawner;
 mod spool;
 mod start;
+mod terms;
 #[cfg(test)]
 mod tests;
 pub mod timers;
@@ -41,6 +44,7 @@ pub mod timers;
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -52,7 +56,7 @@ use client::{Client, Fate, Pending, Work};
 use desk::Desk;
 pub use desk::Stopper;
 use dialing::Wish;
-use gateways::{Gateways, LinkState};
+use gateways::Gateways;
 use handing_over::Passed;
 pub use limits::Limits;
 pub use listener::Address;
@@ -62,6 +66,7 @@ use peers::{Peer, PeerId, Peers};
 use serving::{Cx, GATHERED, Occasion, serve};
 use spool::Budget;
 pub use start::{Options, StartError};
+use terms::Terms;
 use timers::{Millis, Timers};
 
 /// Bytes of the receive buffer, and at least twice what a head may have.
@@ -76,8 +81,8 @@ pub struct Server<N: Net = System> {
     queue: VecDeque<PeerId>,
     /// Who was taken in during this turn.
     newcomers: Vec<PeerId>,
-    site: Site,
-    limits: Limits,
+    /// What holds for exchanges that begin.
+    terms: Rc<Terms>,
     log: AccessLog,
     desk: Desk,
     ready: Vec<Ready>,
@@ -101,6 +106,8 @@ pub struct Server<N: Net = System> {
     signalled: bool,
     /// The server ends; at this time at the latest.
     drained_by: Option<Millis>,
+    /// It does not wait for idle clients.
+    lets_go: bool,
 }
 
 impl Server {
@@ -156,10 +163,9 @@ impl Server {
 impl<N: Net> Server<N> {
     /// A server over another network than the system's, for tests and measurements. It listens
     /// nowhere yet.
-    pub fn over(net: N, site: Site, mut limits: Limits, log: AccessLog) -> Self {
-        // Whoever has no share of a turn would yield for ever.
-        limits.turn_requests = limits.turn_requests.max(1);
-        limits.turn_bytes = limits.turn_bytes.max(1);
+    pub fn over(net: N, site: Site, limits: Limits, log: AccessLog) -> Self {
+        let terms = Rc::new(Terms::new(site, limits));
+        let limits = &terms.limits;
         let stamp = Stamp::new(net.unix_time());
         let desk = Desk::new(net.waker());
         let mut server = Server {
@@ -167,7 +173,6 @@ impl<N: Net> Server<N> {
             timers: Timers::default(),
             queue: VecDeque::new(),
             newcomers: Vec::new(),
-            site,
             log,
             desk,
             ready: Vec::new(),
@@ -186,10 +191,11 @@ impl<N: Net> Server<N> {
             stop: Arc::default(),
             signalled: false,
             drained_by: None,
-            limits,
+            lets_go: false,
+            terms,
             net,
         };
-        server.watch_health();
+        server.take_up_programs();
         server
     }
 
@@ -234,35 +240,6 @@ impl<N: Net> Server<N> {
         }
         self.log.flush();
         Ok(())
-    }
-
-    /// Begins the graceful end: no new connections, idle clients are let go, exchanges under way
-    /// are finished and their connections closed; [`Limits::drain_timeout`] is the most it takes.
-    pub fn drain(&mut self) {
-        let by = self.net.now() + self.limits.drain_timeout;
-        // Retired, it may have longer.
-        if self.drained_by.is_some_and(|before| before <= by) {
-            return;
-        }
-        self.drained_by = Some(by);
-        let all: Vec<PeerId> = self.peers.iter().map(|(id, _)| id).collect();
-        for id in all {
-            match self.peers.get_mut(id) {
-                Some(Peer::Client(client)) if !client.is_idle() => {
-                    client.connection.close_after_answer();
-                }
-                Some(Peer::Gateway(link)) if !matches!(link.state, LinkState::Idle) => {}
-                Some(Peer::Client(_) | Peer::Listener(_) | Peer::Gateway(_)) => self.close(id),
-                None => {}
-            }
-        }
-        self.log.write();
-    }
-
-    /// Whether the server has ended: it was stopped, and nobody is left or waited for any longer.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        self.drained_by.is_some_and(|by| self.peers.clients() == 0 || by <= self.net.now())
     }
 
     /// How many clients there are.
@@ -324,7 +301,7 @@ impl<N: Net> Server<N> {
         self.shrink();
         self.now = self.net.now();
         let took = self.now.since(now);
-        if took > self.limits.loop_lag {
+        if took > self.terms.limits.loop_lag {
             log::warn!("one turn of the loop took {} ms", took.as_millis());
         }
         Ok(())
@@ -340,7 +317,7 @@ impl<N: Net> Server<N> {
     }
 
     fn timeout(&self, now: Millis) -> Option<Duration> {
-        if !self.queue.is_empty() || !self.untold.is_empty() {
+        if !(self.queue.is_empty() && self.untold.is_empty() && self.newcomers.is_empty()) {
             return Some(Duration::ZERO);
         }
         let timers = self.timers.timeout(now);
@@ -426,10 +403,11 @@ impl<N: Net> Server<N> {
 
     fn serve_client(&mut self, id: PeerId, now: Millis, occasion: Occasion) -> Fate {
         let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return Fate::Wait };
+        let own = client.work.as_mut().and_then(|work| work.terms.take());
         let mut cx = Cx {
             net: &mut self.net,
-            site: &self.site,
-            limits: &self.limits,
+            terms: own.as_ref().unwrap_or(&self.terms),
+            current: &self.terms,
             log: &mut self.log,
             desk: &self.desk,
             rx: &mut self.rx,
@@ -445,7 +423,9 @@ impl<N: Net> Server<N> {
         };
         let (fate, due) = serve(id, client, &mut cx, &mut self.blank, occasion);
         self.timers.set(id.key, due);
-        fate
+        // Where the server ends, nobody waits for what an idle client may say.
+        let is_let_go = self.lets_go && fate == Fate::Wait && client.is_idle();
+        if is_let_go { Fate::Close } else { fate }
     }
 
     fn close(&mut self, id: PeerId) {

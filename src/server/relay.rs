@@ -26,7 +26,7 @@ impl<N: Net> Serving<'_, '_, N> {
     /// first, since it must know how much there is; an origin server gets it as it comes.
     pub(super) fn engage(&mut self, plan: Box<Plan>, head: &[u8]) {
         let spool = Spool::new(head, plan.content_limit, self.cx.budget);
-        self.exchange.spool = Some(spool.in_memory(self.cx.limits.spool_memory));
+        self.exchange.spool = Some(spool.in_memory(self.cx.terms.limits.spool_memory));
         let streams = matches!(plan.program.kind, Kind::Proxy(_));
         let relay = if !streams && self.client.connection.is_in_content() {
             self.client.connection.invite_content(self.cx.tx);
@@ -69,8 +69,8 @@ impl<N: Net> Serving<'_, '_, N> {
             Stage::Talking(gateway) => self.talk(gateway, &relay.plan, rx, window),
         };
         // Its deadline finds nobody in who is kept busy by nothing but complaints.
-        let is_late =
-            self.client.clock.phase == Phase::Gateway && relay.due(self.cx.limits) <= self.cx.now;
+        let is_late = self.client.clock.phase == Phase::Gateway
+            && relay.due(&self.cx.terms.limits) <= self.cx.now;
         match result {
             Ok(_) if is_late => self.stop_late(relay),
             Ok(step) => {
@@ -187,7 +187,7 @@ impl<N: Net> Serving<'_, '_, N> {
         let own: &[u8] =
             if status == Status::SERVICE_UNAVAILABLE { b"Retry-After: 1\r\n" } else { b"" };
         let reply = self.with_head(|serving, head| {
-            serving.cx.site.fail(&serving.inquiry(head, None), plan, status, own)
+            serving.cx.terms.site.fail(&serving.inquiry(head, None), plan, status, own)
         });
         self.exchange.why = Some(failure.why);
         self.reply_spooled(reply);
@@ -198,7 +198,7 @@ impl<N: Net> Serving<'_, '_, N> {
     pub(super) fn refused(&mut self, plan: &Plan, refusal: Refusal) -> Reply {
         self.exchange.why = Some(refusal.why.into());
         self.with_head(|serving, head| {
-            serving.cx.site.refuse_call(&serving.inquiry(head, None), plan, refusal)
+            serving.cx.terms.site.refuse_call(&serving.inquiry(head, None), plan, refusal)
         })
     }
 
@@ -210,7 +210,7 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         let head = self.with_head(|_, head| elsewhere(head, target));
         let mut space = HeadSpace::new();
-        let Ok(parsed) = Head::parse(&head, &mut space, &self.cx.limits.http()) else {
+        let Ok(parsed) = Head::parse(&head, &mut space, &self.cx.terms.limits.http()) else {
             let why = format!("it redirects to {target:?}, which is no path");
             return self.fail(&relay.plan, Failure::bad(why));
         };
@@ -223,7 +223,7 @@ impl<N: Net> Serving<'_, '_, N> {
     pub(super) fn with_head<T>(&mut self, work: impl FnOnce(&mut Self, &Head<'_>) -> T) -> T {
         let spool = self.exchange.spool.take().expect("a program's request is kept to its end");
         let mut space = HeadSpace::new();
-        let head = Head::parse(spool.head(), &mut space, &self.cx.limits.http())
+        let head = Head::parse(spool.head(), &mut space, &self.cx.terms.limits.http())
             .expect("a head that was parsed can be parsed again");
         let result = work(self, &head);
         self.exchange.spool = Some(spool);
@@ -238,7 +238,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     fn stop_late(&mut self, mut relay: Box<Relay>) -> Step {
-        let is_gone = relay.gone_at(self.cx.limits) <= self.cx.now;
+        let is_gone = relay.gone_at(&self.cx.terms.limits) <= self.cx.now;
         if matches!(relay.stage, Stage::Waiting(_)) {
             self.cx.wishes.push_back(Wish::Nothing(self.id));
         }

@@ -175,7 +175,7 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// How many bytes of content may still go out in this turn.
     fn share(&self) -> usize {
-        self.cx.limits.turn_bytes.saturating_sub(self.moved).max(1)
+        self.cx.terms.limits.turn_bytes.saturating_sub(self.moved).max(1)
     }
 
     fn send_file(&mut self, file: &Arc<File>, offset: u64, left: u64) -> Result<usize, Step> {

@@ -7,19 +7,19 @@
 use std::collections::VecDeque;
 use std::io;
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::access_log::AccessLog;
 use super::client::{Client, Exchange, Fate, Pending, Phase, Work};
 use super::desk::Desk;
 use super::dialing::Wish;
 use super::kept::Kept;
-use super::limits::Limits;
 use super::net::Net;
 use super::peers::PeerId;
 use super::spool::Budget;
+use super::terms::Terms;
 use super::timers::Millis;
 use crate::http::date::Stamp;
-use crate::site::Site;
 
 /// Bytes of gathered answers above which they are written before more are made.
 pub(super) const GATHERED: usize = 64 << 10;
@@ -31,8 +31,10 @@ pub(super) const RELAYED_COST: usize = 3;
 /// What the loop lends to whom it serves.
 pub(super) struct Cx<'a, N> {
     pub(super) net: &'a mut N,
-    pub(super) site: &'a Site,
-    pub(super) limits: &'a Limits,
+    /// What holds for the exchange under way, and between exchanges for the connection.
+    pub(super) terms: &'a Rc<Terms>,
+    /// What holds for the next one.
+    pub(super) current: &'a Rc<Terms>,
     pub(super) log: &'a mut AccessLog,
     pub(super) desk: &'a Desk,
     /// Where everything is received.
@@ -121,13 +123,13 @@ pub(super) fn serve<N: Net>(
 ) -> (Fate, Millis) {
     let phase = client.clock.phase;
     if phase == Phase::Linger {
-        return (linger(id, client, cx), client.clock.due(cx.limits));
+        return (linger(id, client, cx), client.clock.due(&cx.terms.limits));
     }
     if client.ready.broken || (occasion == Occasion::Due && ends_silently(client)) {
         return (Fate::Close, Millis::NEVER);
     }
     let mut kept = client.work.take();
-    let Work { input, output, sent, exchange } = kept.as_deref_mut().unwrap_or(blank);
+    let Work { input, output, sent, exchange, terms: _ } = kept.as_deref_mut().unwrap_or(blank);
     let mut serving = Serving {
         id,
         paused_until: client.clock.paused_until(cx.now),
@@ -151,7 +153,7 @@ pub(super) fn serve<N: Net>(
         | None => serving.run(),
     };
     let Serving { answered, received, sent, paused_until, .. } = serving;
-    keep(client, kept, blank, fate);
+    keep(client, kept, blank, fate, cx.terms);
     let now = cx.now;
     let phase = client.phase();
     if phase == Phase::Gateway
@@ -161,7 +163,7 @@ pub(super) fn serve<N: Net>(
         if client.clock.phase != Phase::Gateway {
             relay.begin_wait(now);
         }
-        client.clock.relay(relay.due(cx.limits));
+        client.clock.relay(relay.due(&cx.terms.limits));
     } else if let Some(until) = paused_until {
         client.clock.pause(until);
     } else if answered > 0 {
@@ -171,12 +173,18 @@ pub(super) fn serve<N: Net>(
         let moved = if phase == Phase::Content { received } else { sent };
         client.clock.enter(phase, now, moved as u64);
     }
-    (fate, client.clock.due(cx.limits))
+    (fate, client.clock.due(&cx.terms.limits))
 }
 
 /// Leaves with the client what neither side has taken, which is in `kept` or else in `blank`; an
 /// idle client is left nothing.
-fn keep(client: &mut Client, mut kept: Option<Box<Work>>, blank: &mut Work, fate: Fate) {
+fn keep(
+    client: &mut Client,
+    mut kept: Option<Box<Work>>,
+    blank: &mut Work,
+    fate: Fate,
+    terms: &Rc<Terms>,
+) {
     client.ready.is_told = false;
     let work = kept.as_deref_mut().unwrap_or(blank);
     let is_idle = work.input.is_empty() && work.output.is_empty() && client.connection.is_idle();
@@ -196,7 +204,11 @@ fn keep(client: &mut Client, mut kept: Option<Box<Work>>, blank: &mut Work, fate
             *buffer = Kept::default();
         }
     }
-    client.work = Some(kept.unwrap_or_else(|| Box::new(std::mem::take(blank))));
+    let mut work = kept.unwrap_or_else(|| Box::new(std::mem::take(blank)));
+    // Half a head is nothing yet: it is read under what holds when all of it is there.
+    let has_begun = !client.connection.is_idle() && !client.connection.is_in_head();
+    work.terms = has_begun.then(|| Rc::clone(terms));
+    client.work = Some(work);
 }
 
 /// Whether a client that has taken too long is not worth an answer: it has asked for nothing, or
@@ -213,10 +225,10 @@ fn ends_silently(client: &Client) -> bool {
 /// Throws away what still comes in, so that closing does not reset the connection before the client
 /// has read the last answer (RFC 9112 §9.6). One that never stops is not heard for longer for it.
 fn linger<N: Net>(id: PeerId, client: &mut Client, cx: &mut Cx<'_, N>) -> Fate {
-    if client.clock.due(cx.limits) <= cx.now {
+    if client.clock.due(&cx.terms.limits) <= cx.now {
         return Fate::Close;
     }
-    let mut left = cx.limits.turn_bytes;
+    let mut left = cx.terms.limits.turn_bytes;
     while client.ready.readable {
         match cx.net.read(id, cx.rx) {
             Ok(0) => return Fate::Close,
@@ -313,9 +325,9 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Whether this client has had its share of the turn.
     pub(super) fn is_spent(&self) -> bool {
-        self.answered >= self.cx.limits.turn_requests
-            || self.asked >= self.cx.limits.turn_requests
-            || self.moved >= self.cx.limits.turn_bytes
+        self.answered >= self.cx.terms.limits.turn_requests
+            || self.asked >= self.cx.terms.limits.turn_requests
+            || self.moved >= self.cx.terms.limits.turn_bytes
     }
 
     /// Reads on, behind what is still in the window.

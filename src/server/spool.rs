@@ -15,27 +15,43 @@ use crate::http::status::Status;
 
 /// How much content may be kept, of all requests together.
 #[derive(Clone, Debug)]
-pub(super) struct Budget(Rc<Cell<u64>>);
+pub(super) struct Budget(Rc<Account>);
+
+/// In bytes: how many there may be, and how many there are. What is kept already may be more than
+/// may be kept from now on.
+#[derive(Debug)]
+struct Account {
+    most: Cell<u64>,
+    kept: Cell<u64>,
+}
 
 impl Budget {
     /// Room for so many bytes.
     pub(super) fn new(bytes: u64) -> Self {
-        Budget(Rc::new(Cell::new(bytes)))
+        Budget(Rc::new(Account { most: Cell::new(bytes), kept: Cell::new(0) }))
+    }
+
+    /// From now on there is room for so many bytes.
+    pub(super) fn set_room(&self, bytes: u64) {
+        self.0.most.set(bytes);
     }
 
     #[cfg(test)]
     pub(super) fn left(&self) -> u64 {
-        self.0.get()
+        self.0.most.get().saturating_sub(self.0.kept.get())
     }
 
     fn take(&self, bytes: u64) -> bool {
-        let left = self.0.get().checked_sub(bytes);
-        self.0.set(left.unwrap_or(self.0.get()));
-        left.is_some()
+        let kept = self.0.kept.get().saturating_add(bytes);
+        let has_room = kept <= self.0.most.get();
+        if has_room {
+            self.0.kept.set(kept);
+        }
+        has_room
     }
 
     fn give_back(&self, bytes: u64) {
-        self.0.set(self.0.get() + bytes);
+        self.0.kept.set(self.0.kept.get() - bytes);
     }
 }
 

@@ -108,7 +108,7 @@ fn a_line_ends_before_the_buffers_of_those_who_read_it() {
         };
         let mut log = to_nowhere(LogFormat::Json);
         for format in [LogFormat::Common, LogFormat::Combined, LogFormat::Json] {
-            log.format = format;
+            log.options.format = format;
             log.lines.clear();
             log.add(&entry, &Stamp::new(0), u64::MAX);
             assert!(log.lines.len() < 4096, "{format:?} {byte}: {}", log.lines.len());

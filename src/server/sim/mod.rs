@@ -1,6 +1,6 @@
 //! The whole server in a made-up world: slab, names, fairness, accepting, deadlines, every path of
 //! an exchange, programs in all protocols, under cuts at any byte, windows that fill and open,
-//! half-closes, resets, exhaustion, stalls, early ends and late events.
+//! half-closes, resets, exhaustion, stalls, early ends, late events and reloads.
 //! `SEED=n cargo test sim` runs one seed again, with what happened.
 //!
 //! What must come of it is worked out by `oracle.rs`; the bugs it is known to catch are listed in
@@ -15,7 +15,7 @@ mod remote;
 mod script;
 mod world;
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -24,6 +24,7 @@ use super::access_log::{AccessLog, AccessLogOptions};
 use super::client::Client;
 use super::listener::Address;
 use super::peers::Peer;
+use super::terms::Terms;
 use super::timers::Millis;
 use super::{Limits, Server};
 use crate::site::Site;
@@ -117,8 +118,13 @@ fn run(seed: u64, files: &Files) {
     let listener = server.add_listener(address);
     server.net.listen(listener);
     let mut turns = 0;
+    let mut whims = Whims::new(seed);
     while !server.net.is_over() {
         server.turn().unwrap();
+        if whims.has_one() {
+            whims.former.push(Rc::downgrade(&server.terms));
+            server.adopt(Terms::new(self::site(files, &promises, programs), limits.clone()));
+        }
         check_memory(&server);
         turns += 1;
         assert!(turns < 2_000_000, "the loop spins");
@@ -136,11 +142,37 @@ fn run(seed: u64, files: &Files) {
         }
     }
     check_rest(&mut server);
+    let is_gone = |former: &Weak<Terms>| former.strong_count() == 0;
+    assert!(whims.former.iter().all(is_gone), "nobody goes by former terms any more");
     // What was made in the turn before may go out in this one.
     let (net, answers) = (&server.net, 2 * limits.turn_requests as usize);
     assert!(net.most_answers <= answers, "{} answers in one turn", net.most_answers);
     let bytes = limits.turn_bytes + 2 * super::serving::GATHERED;
     assert!(net.most_bytes <= bytes, "{} bytes in one turn", net.most_bytes);
+}
+
+/// When the server is given other terms. They say the same, so that nobody may see a difference;
+/// what an exchange began with is of no use to any other.
+struct Whims {
+    random: Rng,
+    often: u32,
+    left: usize,
+    former: Vec<Weak<Terms>>,
+}
+
+impl Whims {
+    /// Chance of its own, so that a world goes as it would without.
+    fn new(seed: u64) -> Whims {
+        let mut random = Rng::with_seed(!seed);
+        let left = if random.bool() { random.usize(..10) } else { 0 };
+        Whims { often: random.u32(2..100), left, random, former: Vec::new() }
+    }
+
+    fn has_one(&mut self) -> bool {
+        let has_one = self.left > 0 && self.random.u32(..self.often) == 0;
+        self.left -= usize::from(has_one);
+        has_one
+    }
 }
 
 /// However slow a client is, little waits for it: it slows down whoever makes its answer.
@@ -164,7 +196,7 @@ fn check_rest(server: &mut Server<World>) {
     assert!(left.is_empty(), "somebody is never let go: {left:?}");
     assert!(server.net.backends.is_empty(), "a program is never let go");
     assert!(server.gateways.is_at_rest(), "a seat is never given up: {:?}", server.gateways);
-    assert_eq!(server.budget.left(), server.limits.spool_total, "content is kept for nobody");
+    assert_eq!(server.budget.left(), server.terms.limits.spool_total, "content is kept for nobody");
 }
 
 /// Holds what a client got against what it must get, and how long it was kept.

@@ -100,10 +100,11 @@ fn an_end_is_not_put_off_by_having_retired() {
     ask(&mut old, &mut kept);
     old.retire();
     old.retire();
-    assert_eq!(old.drained_by, Some(old.now() + old.limits.upgrade_drain));
+    assert_eq!(old.drained_by, Some(old.now() + old.terms.limits.upgrade_drain));
     old.drain();
+    old.turn().unwrap();
     assert!(old.is_over(), "nobody is in the middle of anything");
-    assert!(old.drained_by < Some(old.now() + old.limits.upgrade_drain));
+    assert!(old.drained_by < Some(old.now() + old.terms.limits.upgrade_drain));
     assert_eq!(kept.read(&mut [0]).unwrap(), 0);
 }
 

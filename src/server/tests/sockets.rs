@@ -93,7 +93,7 @@ fn what_nobody_told_of_may_be_younger_than_the_turn() {
     let files = Files::new(&folder.0).unwrap();
     let router = Router::new().files("/*", files).get("/change", change);
     let mut server = server(router);
-    server.limits.turn_requests = 1;
+    Rc::get_mut(&mut server.terms).unwrap().limits.turn_requests = 1;
     server.rx.truncate(300);
     let mut clients = [(); 3].map(|()| connect(&server));
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n");
@@ -193,7 +193,7 @@ fn content_in_memory_keeps_to_the_budget_of_a_turn() {
         read(&mut client, &mut got);
         most = most.max(got.len() - before);
     }
-    let budget = server.limits.turn_bytes + GATHERED;
+    let budget = server.terms.limits.turn_bytes + GATHERED;
     assert!(most <= budget, "{most} bytes in one turn, more than {budget}");
 }
 
