@@ -96,6 +96,7 @@ fn a_file_that_was_renamed_and_opened_anew_loses_no_line() {
         outlet.give(format!("{round} is over\n").as_bytes());
     }
     assert!(outlet.flush());
+    assert!(fs::read_to_string(&path).unwrap().ends_with("19 is over\n"), "it is the old one");
     let mut names: Vec<_> = (0..20).map(|round| folder.path(&format!("log.{round}"))).collect();
     names.push(path);
     let text: String = names.iter().map(|name| fs::read_to_string(name).unwrap()).collect();
