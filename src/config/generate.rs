@@ -98,7 +98,10 @@ signal ends at once.
 Read the configuration file again. Exchanges under way end as they began, the next go by the new
 configuration. One that cannot be used changes nothing, and the log says why.
 : SIGUSR1
-Open the access log anew, which may have been renamed.
+Open the files of the logs anew, for they may have been renamed.
+: SIGUSR2
+Start the program anew, from the file that lies there now. When it says that it serves, this process
+accepts no more and ends with its clients; if it cannot serve, nothing changes.
 # ENVIRONMENT
 : ONELOOP_*
 Each option has a variable of its own name in capitals: --no-listing is ONELOOP_NO_LISTING, the
@@ -175,7 +178,15 @@ mod tests {
             let name = format!("\\-\\-{}", long.replace('-', "\\-"));
             assert!(page.contains(&name), "{name} is not in\n{page}");
         }
-        for word in ["SIGTERM", "SIGHUP", "SIGUSR1", "RUST_LOG", "oneloop explain", "EXIT STATUS"] {
+        for word in [
+            "SIGTERM",
+            "SIGHUP",
+            "SIGUSR1",
+            "SIGUSR2",
+            "RUST_LOG",
+            "oneloop explain",
+            "EXIT STATUS",
+        ] {
             assert!(page.contains(word), "{word}");
         }
     }

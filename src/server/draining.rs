@@ -9,7 +9,7 @@ use super::peers::{Peer, PeerId};
 impl<N: Net> Server<N> {
     /// Begins the graceful end: no new connections, idle clients are let go in the next turn unless
     /// they have said something by then, exchanges under way are finished and their connections
-    /// closed; [`Limits::drain_timeout`] is the most it takes.
+    /// closed; [`drain_timeout`](super::Limits::drain_timeout) is the most it takes.
     pub fn drain(&mut self) {
         self.lets_go = true;
         let by = self.net.now() + self.terms.limits.drain_timeout;

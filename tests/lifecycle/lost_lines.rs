@@ -59,11 +59,12 @@ fn a_disk_that_is_full_for_a_while_loses_what_it_says_and_tears_no_line() {
     fs::create_dir(folder.path().join("disk")).unwrap();
     let to = "[log]\naccess = { to = \"./disk/log\", format = \"common\" }";
     let file = folder.write("oneloop.toml", config(to));
-    let mount = "mount -t tmpfs -o size=4k none disk";
+    // Large enough for what is still on its way to it when it is seen to be full.
+    let mount = "mount -t tmpfs -o size=64k none disk";
     let mut may = Command::new("unshare");
     may.args(["-rm", "sh", "-c", mount]).current_dir(folder.path());
     if !may.status().is_ok_and(|status| status.success()) {
-        return skipped("there may be no disk of one page (unshare -rm, mount)");
+        return skipped("there may be no small disk (unshare -rm, mount)");
     }
     let mut command = Command::new("unshare");
     let script = format!("{mount} && exec \"$0\" -c \"$1\" 2>&1");
@@ -75,7 +76,7 @@ fn a_disk_that_is_full_for_a_while_loses_what_it_says_and_tears_no_line() {
     // The disk is seen by nobody but the daemon.
     let root = PathBuf::from(format!("/proc/{}/root", daemon.child.id()));
     let log = root.join(folder.path().strip_prefix("/").unwrap()).join("disk/log");
-    assert_eq!(fs::metadata(&log).unwrap().len(), 4096);
+    assert_eq!(fs::metadata(&log).unwrap().len(), 64 << 10);
     let full = fs::read(&log).unwrap();
     let before = memchr::memchr_iter(b'\n', &full).count();
     OpenOptions::new().write(true).open(&log).unwrap().set_len(0).unwrap();

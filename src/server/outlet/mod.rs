@@ -26,6 +26,10 @@ const KEPT: usize = 256 << 10;
 /// too slow is told of once a second, not for each line.
 const CALM: Duration = Duration::from_secs(1);
 
+/// A thread that has had nothing to write for so long ends. In a process with one thread alone each
+/// call of the system costs a little less.
+const IDLE: Duration = Duration::from_millis(200);
+
 /// How long the end of an outlet waits until all is written.
 const PATIENCE: Duration = Duration::from_secs(1);
 
@@ -57,8 +61,6 @@ pub struct Outlet {
     target: LogTarget,
     shared: Arc<Shared>,
     limit: usize,
-    /// Until the thread is begun.
-    sink: Mutex<Option<Sink>>,
 }
 
 #[derive(Debug)]
@@ -66,6 +68,8 @@ struct Shared {
     /// The log's name, in messages.
     name: &'static str,
     queue: Mutex<Queue>,
+    /// While there is no thread. It is locked behind the queue, where both are.
+    sink: Mutex<Option<Sink>>,
     /// There is something to do for the thread.
     filled: Condvar,
     /// All is written.
@@ -120,25 +124,27 @@ impl Outlet {
         let shared = Shared {
             name,
             queue: Mutex::default(),
+            sink: Mutex::new(Some(sink)),
             filled: Condvar::new(),
             emptied: Condvar::new(),
             lost: AtomicU64::new(0),
         };
         let (target, shared) = (target.clone(), Arc::new(shared));
-        Ok(Some(Outlet { target, shared, limit, sink: Mutex::new(Some(sink)) }))
+        Ok(Some(Outlet { target, shared, limit }))
     }
 
     /// Takes `lines`, each with its end. Never waits: what there is no room for is lost.
     pub fn give(&self, lines: &[u8]) {
-        if let Err(error) = self.begin() {
-            return self.shared.lose(count(lines), &error);
-        }
         let mut queue = self.shared.lock();
         // One line, however long, always has room in an empty queue.
         let before = queue.batch.lines.len();
         if before == 0 || before.saturating_add(lines.len()) <= self.limit {
             queue.batch.lines.extend_from_slice(lines);
             drop(queue);
+            if let Err(error) = self.begin() {
+                let lines = std::mem::take(&mut self.shared.lock().batch.lines);
+                return self.shared.lose(count(&lines), &error);
+            }
             self.shared.filled.notify_one();
         } else {
             drop(queue);
@@ -146,9 +152,9 @@ impl Outlet {
         }
     }
 
-    /// Begins the thread, if it has not been.
+    /// Begins the thread, if there is none.
     fn begin(&self) -> io::Result<()> {
-        let mut waiting = self.sink.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.shared.lock_sink();
         let Some(sink) = waiting.take() else { return Ok(()) };
         let shared = Arc::clone(&self.shared);
         let thread = thread::Builder::new().name("oneloop-log".to_owned());
@@ -208,12 +214,19 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_sink(&self) -> MutexGuard<'_, Option<Sink>> {
+        self.sink.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The work of the thread.
-    fn write(&self, mut sink: Sink) {
+    fn write(&self, sink: Sink) {
         let mut batch = Batch::default();
-        while self.take(&mut batch) {
+        let mut own = Some(sink);
+        while self.take(&mut batch, &mut own)
+            && let Some(sink) = &mut own
+        {
             if let Some(next) = batch.next.take() {
-                let old = std::mem::replace(&mut sink, next);
+                let old = std::mem::replace(sink, next);
                 self.lose_if_any(old.close());
             }
             let failed = sink.write(&batch.lines);
@@ -232,9 +245,11 @@ impl Shared {
     }
 
     /// Waits for something to do and takes it, in exchange for an empty `batch`. Whether there is
-    /// anything, for at the end there is not.
-    fn take(&self, batch: &mut Batch) -> bool {
+    /// anything, for at the end there is not; nor after a while, and then `sink` is put back for
+    /// another thread.
+    fn take(&self, batch: &mut Batch, sink: &mut Option<Sink>) -> bool {
         let mut queue = self.lock();
+        let since = Instant::now();
         loop {
             let calm = queue.losing.as_ref().filter(|losing| !losing.fails);
             let calm_in = calm.map(|losing| CALM.saturating_sub(losing.last.elapsed()));
@@ -250,8 +265,12 @@ impl Shared {
             } else if let Some(time) = calm_in {
                 let waited = self.filled.wait_timeout(queue, time);
                 queue = waited.unwrap_or_else(PoisonError::into_inner).0;
+            } else if since.elapsed() >= IDLE {
+                *self.lock_sink() = sink.take();
+                return false;
             } else {
-                queue = self.filled.wait(queue).unwrap_or_else(PoisonError::into_inner);
+                let waited = self.filled.wait_timeout(queue, IDLE);
+                queue = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
         }
         std::mem::swap(&mut queue.batch, batch);

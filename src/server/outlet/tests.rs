@@ -83,6 +83,18 @@ fn the_end_of_an_outlet_waits_for_its_lines() {
 }
 
 #[test]
+fn a_thread_that_has_nothing_to_do_ends_and_another_one_goes_on() {
+    let folder = Folder::new("idle");
+    let path = folder.path("log");
+    let outlet = file(&path);
+    for round in 1..=3 {
+        outlet.give(b"line\n");
+        wait_until("there is no thread", || outlet.shared.lock_sink().is_some());
+        assert_eq!(fs::read_to_string(&path).unwrap(), "line\n".repeat(round));
+    }
+}
+
+#[test]
 fn a_file_that_was_renamed_and_opened_anew_loses_no_line() {
     let folder = Folder::new("renamed");
     let path = folder.path("log");
