@@ -81,6 +81,20 @@ impl<N: Net> Serving<'_, '_, N> {
         }
     }
 
+    /// The client has ended in the middle of its request: the program need not go on. What it was
+    /// answered before still goes out.
+    pub(super) fn abandon(&mut self) -> Step {
+        if let Pending::Gateway(relay) = &mut self.exchange.pending
+            && let Some(gateway) = relay.gateway()
+        {
+            self.cx.wishes.push_back(Wish::Part(gateway.id, Parting::Close));
+        }
+        match self.cut_body("the client ended before its request did") {
+            Step::Moved => Step::NeedsRoom,
+            step => step,
+        }
+    }
+
     /// Gives the program more of the request, and asks it nothing.
     pub(super) fn push_on(&mut self, rx: &[u8], window: &mut Range<usize>) -> Step {
         let pending = std::mem::take(&mut self.exchange.pending);

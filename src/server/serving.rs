@@ -349,7 +349,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Ok(0) => {
                 // Whatever was begun stays unfinished: nobody is left to say the rest.
                 self.client.connection.close_reading();
-                Step::Broken
+                if self.output.is_empty() { Step::Broken } else { self.abandon() }
             }
             Ok(count) => {
                 let is_told = std::mem::take(&mut self.client.ready.is_told);

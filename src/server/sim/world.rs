@@ -62,6 +62,7 @@ pub(super) struct World {
     bell: Arc<AtomicBool>,
     promises: Promises,
     promise_at: Millis,
+    has_slow_disk: bool,
     /// For whom a disk is read, and until when.
     fetching: Vec<(Millis, PeerId)>,
     /// What each client was sent since the last wait.
@@ -72,8 +73,9 @@ pub(super) struct World {
 }
 
 impl World {
-    pub(super) fn new(random: Rng, promises: Promises) -> Self {
+    pub(super) fn new(mut random: Rng, promises: Promises) -> Self {
         World {
+            has_slow_disk: random.bool(),
             random,
             now: Millis(0),
             remotes: Vec::new(),
@@ -344,7 +346,7 @@ impl Net for World {
 
     fn fetch(&mut self, peer: PeerId, _: &Arc<File>, _: u64, _: usize) -> bool {
         assert!(self.fetching.iter().all(|&(_, other)| other != peer), "one read for each");
-        let is_there = self.random.bool();
+        let is_there = !self.has_slow_disk || self.random.bool();
         if !is_there {
             self.fetching.push((self.now + Duration::from_millis(self.random.u64(..50)), peer));
         }
