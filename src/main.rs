@@ -56,14 +56,7 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
     };
     let log = start_diagnostic_log(line, &config.diagnostic_log)?;
     inherited.announce();
-    let options = config.options();
-    let needed = options.limits.connections as u64;
-    if let Some(descriptors) = daemon::raise_descriptor_limit().filter(|&most| most < needed) {
-        log::warn!(
-            "{needed} connections are allowed, and only {descriptors} descriptors: raise the limit \
-             (`ulimit -Hn`, or LimitNOFILE= in a systemd unit), or lower limits.connections"
-        );
-    }
+    raise_descriptor_limit(&config);
     let ended = match (&line.config, text) {
         (Some(file), Some(text)) if config.workers > 1 && !inherited.is_worker() => {
             let supervised = Supervised { line, file };
@@ -116,6 +109,7 @@ fn reload(line: &Serve, config: &mut Config, server: &mut Server) {
         let new = Config::read(file)?;
         let site = new.site()?;
         warn_in_log(&site);
+        raise_descriptor_limit(&new);
         server.reload(&new.options(), site)?;
         Ok(new)
     };
@@ -174,6 +168,17 @@ impl Configuration for Supervised<'_> {
         if let Err(error) = announce(self.line, addresses) {
             log::warn!("cannot say where it listens: {error}");
         }
+    }
+}
+
+/// Has the system allow as many descriptors as it will, and says if they are too few for `config`.
+fn raise_descriptor_limit(config: &Config) {
+    let needed = config.limits.connections as u64;
+    if let Some(descriptors) = daemon::raise_descriptor_limit().filter(|&most| most < needed) {
+        log::warn!(
+            "{needed} connections are allowed, and only {descriptors} descriptors: raise the limit \
+             (`ulimit -Hn`, or LimitNOFILE= in a systemd unit), or lower limits.connections"
+        );
     }
 }
 
