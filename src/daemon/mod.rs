@@ -222,8 +222,8 @@ impl Life {
         log::error!("no upgrade, this server goes on: {why}");
         self.upgrade = None;
         self.notifier.ready();
-        if let Some(Err(error)) = self.pid_file.as_ref().map(PidFile::write) {
-            log::warn!("cannot write the pid file: {error}");
+        if let Some(pid_file) = &self.pid_file {
+            pid_file.renew();
         }
     }
 }

@@ -39,8 +39,14 @@ impl PidFile {
         })
     }
 
-    /// Writes the number of this process, once more if another one has meanwhile stood there.
-    pub(super) fn write(&self) -> io::Result<()> {
+    /// Writes the number of this process once more: another one may have stood there meanwhile.
+    pub(super) fn renew(&self) {
+        if let Err(error) = self.write() {
+            log::warn!("cannot write the pid file: {error}");
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
         let line = format!("{}\n", std::process::id());
         self.file.write_all_at(line.as_bytes(), 0)?;
         self.file.set_len(line.len() as u64)

@@ -9,7 +9,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::access_log::Entry;
 use super::client::{Client, Pending, Phase};
-use super::dialing::{Parting, Wish};
 use super::gateway::Stage;
 use super::net::Net;
 use super::serving::{Serving, Step};
@@ -225,11 +224,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     pub(super) fn reply_spooled(&mut self, reply: Reply) {
-        if let Pending::Gateway(relay) = &mut self.exchange.pending
-            && let Some(gateway) = relay.gateway()
-        {
-            self.cx.wishes.push_back(Wish::Part(gateway.id, Parting::Close));
-        }
+        self.leave_program();
         self.exchange.pending = Pending::Nothing;
         if let Some(spool) = self.exchange.spool.take() {
             self.begin_spooled(reply, &spool);

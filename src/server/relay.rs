@@ -84,14 +84,19 @@ impl<N: Net> Serving<'_, '_, N> {
     /// The client has ended in the middle of its request: the program need not go on. What it was
     /// answered before still goes out.
     pub(super) fn abandon(&mut self) -> Step {
+        self.leave_program();
+        match self.cut_body("the client ended before its request did") {
+            Step::Moved => Step::NeedsRoom,
+            step => step,
+        }
+    }
+
+    /// Whatever a program may still have to say, its client is done with it.
+    pub(super) fn leave_program(&mut self) {
         if let Pending::Gateway(relay) = &mut self.exchange.pending
             && let Some(gateway) = relay.gateway()
         {
             self.cx.wishes.push_back(Wish::Part(gateway.id, Parting::Close));
-        }
-        match self.cut_body("the client ended before its request did") {
-            Step::Moved => Step::NeedsRoom,
-            step => step,
         }
     }
 
