@@ -60,6 +60,9 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
     let mut server = Server::new(&options, site)?;
     daemon::heed_signals(&mut server)?;
     announce(line, &server.local_addresses())?;
+    if let Some(address) = server.admin_address() {
+        log::info!("status and metrics on {}", config::url(&address));
+    }
     match daemon::run(&mut server)? {
         Ended::Drained => log::info!("ended"),
         Ended::Cut => log::warn!("ended before every exchange was finished"),

@@ -15,6 +15,7 @@ use super::sites;
 use super::source::Source;
 use super::units::Size;
 use crate::http::head::MAX_FIELDS;
+use crate::server::ONLY_HERE;
 use crate::server::access_log::{AccessLogOptions, LogFormat, LogTarget};
 use crate::server::limits::Limits;
 use crate::server::listener::Address;
@@ -36,8 +37,10 @@ const MAX_FILE: usize = 1 << 20;
 /// # Errors
 /// At the first thing that has no meaning.
 pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
+    let listen = listen(&said.server.listen, source)?;
     Ok(Config {
-        listen: listen(&said.server.listen, source)?,
+        admin: admin(said.server.admin.as_ref(), &listen, source)?,
+        listen,
         limits: limits(&said.limits)?,
         cache: cache(&said.limits.cache)?,
         access_log: access_log(&said.log.access, source)?,
@@ -62,6 +65,25 @@ fn listen(said: &Several<Short<said::Listen>>, source: &Source) -> Result<Vec<Ad
         addresses.push(DEFAULT_LISTEN.parse().expect("the default is an address"));
     }
     Ok(addresses)
+}
+
+/// What is shown there is for this machine alone.
+fn admin(
+    said: Option<&Spanned<String>>,
+    listen: &[Address],
+    source: &Source,
+) -> Result<Option<Address>, Fault> {
+    let Some(said) = said else { return Ok(None) };
+    let address = address::parse(said.get_ref(), source).map_err(|what| Fault::new(said, what))?;
+    if !address.is_local() {
+        let what = format!("`{address}` can be reached from other machines");
+        return Err(Fault::new(said, what).help(ONLY_HERE));
+    }
+    let is_free = matches!(&address, Address::Tcp(address) if address.port() == 0);
+    if listen.contains(&address) && !is_free {
+        return Err(Fault::new(said, "the sites listen here already"));
+    }
+    Ok(Some(address))
 }
 
 fn limits(said: &said::Limits) -> Result<Limits, Fault> {

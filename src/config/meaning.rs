@@ -22,6 +22,8 @@ use crate::site::rule::Place;
 pub struct Config {
     /// Where to listen; at least one address, none twice.
     pub listen: Vec<Address>,
+    /// Where the server shows how it is doing: only to this machine. `None`: nowhere.
+    pub admin: Option<Address>,
     /// The limits of everything that could otherwise grow or wait without end.
     pub limits: Limits,
     /// What is kept of the files that are asked for.

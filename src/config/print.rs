@@ -18,8 +18,13 @@ use crate::site::program::{
 
 impl Display for Config {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Config { listen, limits, cache, access_log, error_level, media_types, sites } = self;
-        writeln!(f, "[server]\nlisten = {}\n", list(listen))?;
+        let Config { listen, admin, limits, cache, access_log, error_level, media_types, sites } =
+            self;
+        writeln!(f, "[server]\nlisten = {}", list(listen))?;
+        if let Some(admin) = admin {
+            writeln!(f, "admin = {}", quoted(&admin.to_string()))?;
+        }
+        writeln!(f)?;
         write_limits(f, limits)?;
         let CacheLimits { entries, descriptors, content_bytes, file_bytes, absences, directories } =
             cache;

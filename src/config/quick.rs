@@ -34,7 +34,7 @@ pub(super) fn said(serve: &Serve) -> Result<Said, String> {
         .iter()
         .map(|bind| Short(Listen { addr: word(&address(bind, serve.quick.port)) }));
     Ok(Said {
-        server: Server { listen: Several(listen.collect()) },
+        server: Server { listen: Several(listen.collect()), admin: None },
         log: log(serve),
         site: vec![unplaced(site)],
         ..Said::default()

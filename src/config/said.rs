@@ -50,9 +50,11 @@ table!(Said, "a configuration", [], [server limits log media_types site]);
 pub(super) struct Server {
     /// Addresses, each a string or `{ addr = "…" }`.
     pub listen: Several<Short<Listen>>,
+    /// `127.0.0.1:9090`, `[::1]:9090` or `unix:/path`
+    pub admin: Perhaps<String>,
 }
 
-table!(Server, "a table: [server]", [], [listen]);
+table!(Server, "a table: [server]", [], [listen admin]);
 
 /// One entry of `listen`.
 #[derive(Debug)]

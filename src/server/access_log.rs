@@ -101,6 +101,7 @@ pub struct AccessLog {
     /// Until then all time for writes is taken, some of it in advance.
     taken_until: Millis,
     lost: u64,
+    lost_in_all: u64,
 }
 
 #[derive(Debug)]
@@ -129,7 +130,7 @@ impl AccessLog {
         };
         let room = if output.is_some() { 2 * GATHERED } else { 0 };
         let (format, lines) = (options.format, Vec::with_capacity(room));
-        Ok(AccessLog { format, output, lines, taken_until: Millis(0), lost: 0 })
+        Ok(AccessLog { format, output, lines, taken_until: Millis(0), lost: 0, lost_in_all: 0 })
     }
 
     /// Adds the line of an exchange that is over: `bytes` of content were sent.
@@ -148,6 +149,12 @@ impl AccessLog {
     #[must_use]
     pub fn is_on(&self) -> bool {
         self.output.is_some()
+    }
+
+    /// How many lines could not be written, since the server was started.
+    #[must_use]
+    pub fn lines_lost(&self) -> u64 {
+        self.lost_in_all
     }
 
     /// Prepares the line of an exchange that goes on; `None` where nothing is logged.
@@ -218,7 +225,9 @@ impl AccessLog {
                 if self.lost == 0 {
                     log::error!("cannot write the access log, its lines are lost: {error}");
                 }
-                self.lost += memchr::memchr_iter(b'\n', &self.lines).count() as u64;
+                let lines = memchr::memchr_iter(b'\n', &self.lines).count() as u64;
+                self.lost += lines;
+                self.lost_in_all += lines;
             }
         }
         self.lines.clear();

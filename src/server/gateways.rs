@@ -97,6 +97,28 @@ struct Occupancy {
     is_ill: bool,
 }
 
+/// How the program of a route stands, to be shown.
+#[derive(Debug)]
+pub(super) struct Pool {
+    pub(super) host: String,
+    pub(super) pattern: String,
+    /// Clients that wait.
+    pub(super) queued: usize,
+    pub(super) ends: Vec<End>,
+}
+
+/// How one of its endpoints stands.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) name: String,
+    /// Exchanges under way.
+    pub(super) running: usize,
+    /// Connections kept for the next ones.
+    pub(super) idle: usize,
+    /// Others are preferred for a while.
+    pub(super) is_unhealthy: bool,
+}
+
 impl Gateways {
     /// Puts `client` in line for a gateway to `program`: in which line. One that has had its turn
     /// already and found nobody there is put at the front. `None` where the line is too long.
@@ -226,6 +248,36 @@ impl Gateways {
     /// How long a process of this seat may go on when its answer is out.
     pub(super) fn timeout(&self, seat: Seat) -> Duration {
         self.programs[seat.program].program.timeout
+    }
+
+    /// How `program` stands, that answers for these paths of this host.
+    pub(super) fn pool(
+        &self,
+        program: &Rc<Program>,
+        host: &str,
+        pattern: &str,
+        now: Millis,
+    ) -> Pool {
+        let standing = self.programs.iter().find(|standing| Rc::ptr_eq(&standing.program, program));
+        let names: Vec<String> = match program.kind.upstream() {
+            Some(upstream) => upstream.to.iter().map(ToString::to_string).collect(),
+            None => vec!["process".to_owned()],
+        };
+        let end = |(at, name): (usize, String)| {
+            let occupancy = standing.and_then(|standing| standing.endpoints.get(at));
+            End {
+                name,
+                running: occupancy.map_or(0, |at| at.active),
+                idle: occupancy.map_or(0, |at| at.idle.len()),
+                is_unhealthy: occupancy.is_some_and(|at| at.is_ill || at.down_until > now),
+            }
+        };
+        Pool {
+            host: host.to_owned(),
+            pattern: pattern.to_owned(),
+            queued: standing.map_or(0, |standing| standing.waiting.len()),
+            ends: names.into_iter().enumerate().map(end).collect(),
+        }
     }
 
     /// Whether nobody has or wants anything.

@@ -72,6 +72,15 @@ pub enum Bound {
 }
 
 impl Address {
+    /// Whether nobody gets there from another machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Address::Unix(_) => true,
+        }
+    }
+
     /// Binds and listens.
     ///
     /// # Errors
@@ -135,6 +144,8 @@ impl Bound {
 #[derive(Debug)]
 pub struct Listener {
     address: Address,
+    /// Its clients are answered by the server itself.
+    is_admin: bool,
     /// When its last rest is over, or was.
     rests_until: Option<Millis>,
 }
@@ -143,7 +154,19 @@ impl Listener {
     /// One that listens at `address`.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Listener { address, rests_until: None }
+        Listener { address, is_admin: false, rests_until: None }
+    }
+
+    /// One whose clients are answered by the server itself.
+    #[must_use]
+    pub fn admin(address: Address) -> Self {
+        Listener { address, is_admin: true, rests_until: None }
+    }
+
+    /// Whether its clients are answered by the server itself.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
     }
 
     /// Where it listens.
@@ -198,6 +221,17 @@ mod tests {
         }
         for text in ["", "8080", "localhost:80", "::1:80", "unix:", "unix:relative", "1.2.3.4"] {
             assert!(text.parse::<Address>().unwrap_err().contains(text));
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_local() {
+        let is_local = |text: &str| text.parse::<Address>().unwrap().is_local();
+        for text in ["127.0.0.1:1", "127.8.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "unix:/a"] {
+            assert!(is_local(text), "{text}");
+        }
+        for text in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:10.0.0.1]:1", "[fe80::1]:1"] {
+            assert!(!is_local(text), "{text}");
         }
     }
 

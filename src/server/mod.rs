@@ -6,6 +6,7 @@
 
 mod accepting;
 pub mod access_log;
+mod admin;
 pub mod client;
 mod complaints;
 mod conversation;
@@ -16,9 +17,12 @@ mod gateway;
 pub mod gateways;
 mod health;
 mod kept;
+mod lag;
+mod leaving;
 pub mod limited;
 pub mod limits;
 pub mod listener;
+mod metrics;
 pub mod net;
 pub mod peers;
 mod process;
@@ -45,18 +49,21 @@ use std::time::Duration;
 use crate::http::date::Stamp;
 use crate::site::Site;
 use access_log::AccessLog;
-use client::{Client, Fate, Pending, Work};
+use admin::Report;
+use client::{Fate, Work};
 use desk::Desk;
 use dialing::Wish;
 use gateways::{Gateways, LinkState};
+use lag::{Phase, Watch};
 pub use limits::Limits;
 pub use listener::Address;
 use listener::Listener;
+use metrics::Metrics;
 use net::{Net, Ready, System, Wake};
 use peers::{Peer, PeerId, Peers};
 use serving::{Cx, GATHERED, Occasion, serve};
 use spool::Budget;
-pub use start::{Options, StartError};
+pub use start::{ONLY_HERE, Options, StartError};
 use timers::{Millis, Timers};
 
 /// Bytes of the receive buffer, and at least twice what a head may have.
@@ -86,10 +93,21 @@ pub struct Server<N: Net = System> {
     /// Clients that were given kept connections in the turn before.
     untold: VecDeque<PeerId>,
     budget: Budget,
+    metrics: Metrics,
+    /// What clients of the admin listener do is counted apart, and shown nowhere.
+    aside: Metrics,
+    /// What the client of the admin listener that is served is shown.
+    shown: Option<Box<Report>>,
+    watch: Watch,
     /// Another number in each turn, and whenever more is received within one.
     moment: u64,
     /// What the time was when the loop last looked: at the end of its last turn.
     now: Millis,
+    /// When the last wait was over, and the turn behind it, in microseconds.
+    woken_us: u64,
+    ended_us: u64,
+    /// When the server was made, on the same clock.
+    started: Millis,
     stamp: Stamp,
     stop: Arc<AtomicBool>,
     /// A watched signal has come in.
@@ -119,18 +137,32 @@ impl Server {
     /// # Errors
     /// Where one of them cannot be had.
     pub fn new(options: &Options, site: impl Into<Site>) -> Result<Self, StartError> {
+        if let Some(address) = options.admin.as_ref().filter(|address| !address.is_local()) {
+            return Err(StartError::PublicAdmin(address.clone()));
+        }
         let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
         let net = System::new().map_err(StartError::Poll)?;
         let mut server = Server::over(net, site.into(), options.limits.clone(), log);
-        for address in &options.listen {
-            server.listen(address).map_err(|error| StartError::Listen(address.clone(), error))?;
+        for (address, listener) in options
+            .listen
+            .iter()
+            .map(|address| (address, Listener::new as fn(Address) -> Listener))
+            .chain(options.admin.iter().map(|address| (address, Listener::admin as _)))
+        {
+            server
+                .listen(address, listener)
+                .map_err(|error| StartError::Listen(address.clone(), error))?;
         }
         Ok(server)
     }
 
-    fn listen(&mut self, address: &Address) -> io::Result<()> {
+    fn listen(
+        &mut self,
+        address: &Address,
+        listener: impl FnOnce(Address) -> Listener,
+    ) -> io::Result<()> {
         let bound = address.bind()?;
-        let id = self.add_listener(bound.address()?);
+        let id = self.peers.insert(Peer::Listener(listener(bound.address()?)));
         self.net.add_listener(bound, id)
     }
 
@@ -156,12 +188,14 @@ impl Server {
 impl<N: Net> Server<N> {
     /// A server over another network than the system's, for tests and measurements. It listens
     /// nowhere yet.
-    pub fn over(net: N, site: Site, mut limits: Limits, log: AccessLog) -> Self {
+    pub fn over(net: N, mut site: Site, mut limits: Limits, log: AccessLog) -> Self {
         // Whoever has no share of a turn would yield for ever.
         limits.turn_requests = limits.turn_requests.max(1);
         limits.turn_bytes = limits.turn_bytes.max(1);
         let stamp = Stamp::new(net.unix_time());
         let desk = Desk::new(net.waker());
+        let mut metrics = Metrics::new();
+        metrics.enlist(&mut site);
         let mut server = Server {
             peers: Peers::default(),
             timers: Timers::default(),
@@ -180,8 +214,15 @@ impl<N: Net> Server<N> {
             wishes: VecDeque::new(),
             untold: VecDeque::new(),
             budget: Budget::new(limits.spool_total),
+            metrics,
+            aside: Metrics::new(),
+            shown: None,
+            watch: Watch::new(limits.loop_lag),
             moment: 0,
             now: net.now(),
+            woken_us: net.micros(),
+            ended_us: net.micros(),
+            started: net.now(),
             stamp,
             stop: Arc::default(),
             signalled: false,
@@ -198,10 +239,21 @@ impl<N: Net> Server<N> {
         self.peers.insert(Peer::Listener(Listener::new(address)))
     }
 
-    /// Where the server listens, with the ports it was given.
+    /// Where the server listens, with the ports it was given; but for the admin listener.
     #[must_use]
     pub fn local_addresses(&self) -> Vec<Address> {
+        self.addresses(false)
+    }
+
+    /// Where the server shows how it is doing.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<Address> {
+        self.addresses(true).pop()
+    }
+
+    fn addresses(&self, is_admin: bool) -> Vec<Address> {
         let mut listeners: Vec<_> = self.peers.iter().filter_map(as_listener).collect();
+        listeners.retain(|(_, listener)| listener.is_admin() == is_admin);
         listeners.sort_unstable_by_key(|(id, _)| id.key);
         listeners.into_iter().map(|(_, listener)| listener.address().clone()).collect()
     }
@@ -225,6 +277,7 @@ impl<N: Net> Server<N> {
 
     /// Begins the graceful end: no new connections, idle clients are let go, exchanges under way
     /// are finished and their connections closed; [`Limits::drain_timeout`] is the most it takes.
+    /// The admin listener goes on to the end, and says that the server is not ready.
     pub fn drain(&mut self) {
         if self.drained_by.is_some() {
             return;
@@ -238,6 +291,7 @@ impl<N: Net> Server<N> {
                     client.connection.close_after_answer();
                 }
                 Some(Peer::Gateway(link)) if !matches!(link.state, LinkState::Idle) => {}
+                Some(Peer::Listener(listener)) if listener.is_admin() => {}
                 Some(Peer::Client(_) | Peer::Listener(_) | Peer::Gateway(_)) => self.close(id),
                 None => {}
             }
@@ -251,7 +305,7 @@ impl<N: Net> Server<N> {
         self.drained_by.is_some_and(|by| self.peers.clients() == 0 || by <= self.net.now())
     }
 
-    /// How many clients there are.
+    /// How many clients there are, but for those of the admin listener.
     #[must_use]
     pub fn clients(&self) -> usize {
         self.peers.clients()
@@ -264,7 +318,7 @@ impl<N: Net> Server<N> {
     pub fn turn(&mut self) -> io::Result<()> {
         let mut ready = std::mem::take(&mut self.ready);
         let waited = self.net.wait(&mut ready, self.timeout(self.now));
-        let now = self.net.now();
+        let now = self.begin_turn();
         self.moment += 1;
         self.look_at_clock();
         for event in ready.drain(..) {
@@ -290,17 +344,16 @@ impl<N: Net> Server<N> {
         }
         // Last, for a listener that has rested takes clients in when its time has come.
         self.welcome(now);
-        match self.drained_by {
-            // Nobody may come back for what is held back.
-            Some(_) => self.log.write(),
-            None => self.log.write_if_due(now),
+        if self.log.due().is_some() {
+            match self.drained_by {
+                // Nobody may come back for what is held back.
+                Some(_) => self.log.write(),
+                None => self.log.write_if_due(now),
+            }
+            self.end_piece(Phase::Log);
         }
         self.shrink();
-        self.now = self.net.now();
-        let took = self.now.since(now);
-        if took > self.limits.loop_lag {
-            log::warn!("one turn of the loop took {} ms", took.as_millis());
-        }
+        self.end_turn();
         Ok(())
     }
 
@@ -374,11 +427,15 @@ impl<N: Net> Server<N> {
             Some(Peer::Listener(listener)) if listener.is_resting(now) => return,
             Some(Peer::Listener(_)) => self.accept(id, now),
             Some(Peer::Gateway(_)) => self.serve_gateway(id, now, occasion),
-            Some(Peer::Client(_)) => {
+            Some(Peer::Client(client)) => {
+                if client.is_admin {
+                    self.shown = Some(Box::new(self.report()));
+                }
                 let served =
                     catch_unwind(AssertUnwindSafe(|| self.serve_client(id, now, occasion)));
                 served.unwrap_or_else(|_| {
                     log::error!("serving a client panicked; its connection is closed");
+                    self.metrics.panics += 1;
                     self.tx.clear();
                     self.blank = Work::default();
                     self.close_gateways_of(id);
@@ -386,6 +443,7 @@ impl<N: Net> Server<N> {
                 })
             }
         };
+        self.end_piece_of(id);
         match fate {
             Fate::Wait => {}
             Fate::Yield => self.enqueue(id),
@@ -395,11 +453,15 @@ impl<N: Net> Server<N> {
                 self.forget(id);
             }
         }
-        self.grant_wishes(now);
+        if !self.wishes.is_empty() {
+            self.grant_wishes(now);
+            self.end_piece(Phase::Dial);
+        }
     }
 
     fn serve_client(&mut self, id: PeerId, now: Millis, occasion: Occasion) -> Fate {
         let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return Fate::Wait };
+        self.watch.asked = 0..0;
         let mut cx = Cx {
             net: &mut self.net,
             site: &self.site,
@@ -412,6 +474,9 @@ impl<N: Net> Server<N> {
             gx: &mut self.gx,
             wishes: &mut self.wishes,
             budget: &self.budget,
+            metrics: if client.is_admin { &mut self.aside } else { &mut self.metrics },
+            watch: &mut self.watch,
+            report: self.shown.as_deref().filter(|_| client.is_admin),
             now,
             moment: &mut self.moment,
             stamp: &self.stamp,
@@ -420,44 +485,6 @@ impl<N: Net> Server<N> {
         let (fate, due) = serve(id, client, &mut cx, &mut self.blank, occasion);
         self.timers.set(id.key, due);
         fate
-    }
-
-    fn close(&mut self, id: PeerId) {
-        self.net.close(id);
-        self.forget(id);
-    }
-
-    /// Forgets a peer whose descriptor is closed, and what it had.
-    fn forget(&mut self, id: PeerId) {
-        self.timers.clear(id.key);
-        match self.peers.remove(id) {
-            Some(Peer::Client(Client { work: Some(mut work), .. })) => {
-                if let Some(draft) = &work.exchange.draft {
-                    let why = work.exchange.why.as_deref().or(Some("the connection ended before"));
-                    self.log.add_draft(draft, work.exchange.body_sent, why);
-                }
-                if let Pending::Gateway(relay) = &mut work.exchange.pending {
-                    self.dismiss(id, relay);
-                }
-                // With it goes what a handler gave, and that may have a bug in its end.
-                if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
-                    log::error!("letting go of an answer panicked");
-                }
-            }
-            Some(Peer::Gateway(link)) => self.bury(id, &link),
-            Some(Peer::Client(_) | Peer::Listener(_)) | None => {}
-        }
-    }
-}
-
-impl<N: Net> Drop for Server<N> {
-    /// Whoever is still here is cut off, but not forgotten in the log.
-    fn drop(&mut self) {
-        let all: Vec<PeerId> = self.peers.iter().map(|(id, _)| id).collect();
-        for id in all {
-            self.close(id);
-        }
-        self.log.write();
     }
 }
 

@@ -23,7 +23,6 @@ impl Budget {
         Budget(Rc::new(Cell::new(bytes)))
     }
 
-    #[cfg(test)]
     pub(super) fn left(&self) -> u64 {
         self.0.get()
     }

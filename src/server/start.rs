@@ -12,6 +12,8 @@ use super::listener::Address;
 pub struct Options {
     /// Where to listen; several at once are fine.
     pub listen: Vec<Address>,
+    /// Where the server shows how it is doing: only to this machine. `None`: nowhere.
+    pub admin: Option<Address>,
     /// The limits.
     pub limits: Limits,
     /// The access log.
@@ -23,11 +25,17 @@ pub struct Options {
 pub enum StartError {
     /// An address could not be listened on.
     Listen(Address, io::Error),
+    /// The address where the server shows how it is doing can be reached from other machines.
+    PublicAdmin(Address),
     /// The access log could not be opened.
     AccessLog(io::Error),
     /// The system has no epoll to give.
     Poll(io::Error),
 }
+
+/// Why an address is none for the admin listener, and what is.
+pub const ONLY_HERE: &str =
+    "what it shows is for this one: 127.0.0.1:9090, [::1]:9090 or unix:/path";
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,6 +58,13 @@ impl fmt::Display for StartError {
                     ),
                     _ => Ok(()),
                 }
+            }
+            StartError::PublicAdmin(address) => {
+                write!(
+                    f,
+                    "{address} can be reached from other machines, and is no place for the admin \
+                     listener:\n{ONLY_HERE}"
+                )
             }
             StartError::AccessLog(error) => write!(f, "cannot open the access log: {error}"),
             StartError::Poll(error) => write!(f, "cannot set up epoll: {error}"),

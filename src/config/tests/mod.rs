@@ -38,6 +38,7 @@ fn check_all(mistakes: &str) {
 fn what_is_left_out_has_its_default() {
     let config = read("[[site]]\nroot = \"/\"").unwrap();
     assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(config.admin, None);
     assert_eq!(config.limits, Limits::default());
     let log = AccessLogOptions { to: LogTarget::Stdout, format: LogFormat::Combined };
     assert_eq!(config.access_log, log);
@@ -53,6 +54,7 @@ fn what_is_left_out_has_its_default() {
 const EVERYTHING: &str = r#"
 [server]
 listen = ["127.0.0.1:0", { addr = "[::1]:0" }, "unix:run.sock"]
+admin = "unix:admin.sock"
 [limits]
 connections = 1
 head = { bytes = "1KiB", fields = 2, timeout = "3s" }
@@ -103,6 +105,7 @@ fn every_option_is_heard() {
     let config = read(EVERYTHING).unwrap();
     let listen: Vec<_> = config.listen.iter().map(ToString::to_string).collect();
     assert_eq!(listen, ["127.0.0.1:0", "[::1]:0", "unix:/run.sock"]);
+    assert_eq!(config.admin, Some("unix:/admin.sock".parse().unwrap()));
     let limits = Limits {
         connections: 1,
         head_bytes: 1024,
@@ -152,7 +155,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 30)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 31)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {
@@ -284,7 +287,9 @@ fn the_file_of_all_options_has_all_options_and_their_defaults() {
     let source = |text: &str| Source::text("conf/oneloop.toml", text.to_owned(), "/".into());
     source(&in_use).parse().unwrap();
     let general = in_use.split("[media-types]").next().unwrap();
-    let general = read(&format!("{general}\n[[site]]\nroot = \"/\"")).unwrap();
+    let mut general = read(&format!("{general}\n[[site]]\nroot = \"/\"")).unwrap();
+    // There is none by default.
+    assert_eq!(general.admin.take(), Some("127.0.0.1:9090".parse().unwrap()));
     assert_eq!(without_places(general), without_places(read("[[site]]\nroot = \"/\"").unwrap()));
     for table in [
         "x = 1",
