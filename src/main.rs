@@ -76,23 +76,26 @@ fn run(
     line: &Serve,
     config: &mut Config,
     mut inherited: Inherited,
-    log: &DiagnosticLog,
+    log: &'static DiagnosticLog,
 ) -> Result<Ended, Box<dyn Error>> {
     let mut options = config.options();
     let is_worker = inherited.is_worker();
     let site = config.site()?;
     if is_worker {
-        let addresses = inherited.sockets.iter().map(|socket| socket.address().clone());
-        options.listen = addresses.collect();
+        (options.listen, options.admin) = inherited.of_worker();
     } else {
         warn_in_log(&site);
     }
     let mut server = Server::with_sockets(&options, site, &mut inherited.sockets)?;
+    server.show_log(log);
     daemon::heed_signals(&mut server)?;
     let upgrade_limit = options.limits.upgrade_start;
     let daemon = Life::new(inherited, config.pid_file.as_deref(), upgrade_limit)?;
     if !is_worker {
         announce(line, &server.local_addresses())?;
+    }
+    if let Some(address) = server.admin_address() {
+        log::info!("status and metrics on {}", config::url(&address));
     }
     Ok(daemon::run(&mut server, daemon, log, |server| reload(line, config, server))?)
 }
@@ -150,6 +153,7 @@ fn plan(config: &Config, text: String) -> Result<Plan, Box<dyn Error>> {
     warn_in_log(&config.site()?);
     Ok(Plan {
         listen: config.listen.clone(),
+        admin: config.admin.clone(),
         workers: config.workers,
         pid_file: config.pid_file.clone(),
         start: config.limits.upgrade_start,

@@ -1,5 +1,6 @@
 //! The life of a server: how it begins, what it bears, and how it ends.
 
+mod admin;
 mod endings;
 mod handlers;
 mod log;

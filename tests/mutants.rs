@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::support::mutant_list::{self, Kind, Mutant};
 
 const FEWEST: usize = 12;
-const KINDS: [Kind; 9] = [
+const KINDS: [Kind; 10] = [
     Kind::Parser,
     Kind::Framing,
     Kind::Loop,
@@ -18,6 +18,7 @@ const KINDS: [Kind; 9] = [
     Kind::Relay,
     Kind::Freshness,
     Kind::Logs,
+    Kind::Counts,
 ];
 
 fn root() -> &'static Path {

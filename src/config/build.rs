@@ -24,6 +24,7 @@ impl Config {
     pub fn options(&self) -> Options {
         Options {
             listen: self.listen.clone(),
+            admin: self.admin.clone(),
             limits: self.limits.clone(),
             access_log: self.access_log.clone(),
         }

@@ -15,6 +15,7 @@ use super::sites;
 use super::source::Source;
 use super::units::{Count, Size};
 use crate::http::head::MAX_FIELDS;
+use crate::server::ONLY_HERE;
 use crate::server::access_log::{AccessLogOptions, LogFormat, QUEUE};
 use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::limits::Limits;
@@ -41,10 +42,13 @@ const MAX_WORKERS: usize = 1024;
 /// # Errors
 /// At the first thing that has no meaning.
 pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
+    let listen = listen(&said.server.listen, source)?;
+    let workers = workers(said.server.workers.as_ref())?;
     Ok(Config {
-        listen: listen(&said.server.listen, source)?,
         pid_file: said.server.pid_file.as_ref().map(|said| pid_file(said, source)).transpose()?,
-        workers: workers(said.server.workers.as_ref())?,
+        workers,
+        admin: admin(said.server.admin.as_ref(), &listen, workers, source)?,
+        listen,
         limits: limits(&said.limits)?,
         cache: cache(&said.limits.cache)?,
         access_log: access_log(&said.log, source)?,
@@ -94,6 +98,36 @@ fn workers(said: Option<&Spanned<Count>>) -> Result<usize, Fault> {
         }
         Some(_) | None => Ok(count),
     }
+}
+
+/// What is shown there is for this machine alone. Each worker has an address of its own.
+fn admin(
+    said: Option<&Spanned<String>>,
+    listen: &[Address],
+    workers: usize,
+    source: &Source,
+) -> Result<Option<Address>, Fault> {
+    let Some(said) = said else { return Ok(None) };
+    let address = address::parse(said.get_ref(), source).map_err(|what| Fault::new(said, what))?;
+    if !address.is_local() {
+        let what = format!("`{address}` can be reached from other machines");
+        return Err(Fault::new(said, what).help(ONLY_HERE));
+    }
+    for number in 1..=workers {
+        let Some(own) = address.of_worker(number) else {
+            let what = format!("there is no port for the last of {workers} workers");
+            let help = "worker 2 has the port behind this one, and so on";
+            return Err(Fault::new(said, what).help(help));
+        };
+        if listen.contains(&own) && !own.is_any_port() {
+            let what = match number {
+                1 => "the sites listen here already".to_owned(),
+                _ => format!("worker {number} is to have {own}, where the sites listen"),
+            };
+            return Err(Fault::new(said, what));
+        }
+    }
+    Ok(Some(address))
 }
 
 fn limits(said: &said::Limits) -> Result<Limits, Fault> {

@@ -25,6 +25,8 @@ pub struct Config {
     pub pid_file: Option<PathBuf>,
     /// Processes that serve, each one loop.
     pub workers: usize,
+    /// Where the server shows how it is doing: only to this machine. `None`: nowhere.
+    pub admin: Option<Address>,
     /// The limits of everything that could otherwise grow or wait without end.
     pub limits: Limits,
     /// What is kept of the files that are asked for.

@@ -20,11 +20,14 @@ use crate::site::program::{
 
 impl Display for Config {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Config { listen, pid_file, workers, limits, cache, access_log, .. } = self;
+        let Config { listen, pid_file, workers, admin, limits, cache, access_log, .. } = self;
         let Config { diagnostic_log, media_types, sites, .. } = self;
         writeln!(f, "[server]\nlisten = {}", list(listen))?;
         if let Some(path) = pid_file {
             writeln!(f, "pid-file = {}", quoted(&path.to_string_lossy()))?;
+        }
+        if let Some(admin) = admin {
+            writeln!(f, "admin = {}", quoted(&admin.to_string()))?;
         }
         writeln!(f, "workers = {workers}\n")?;
         write_limits(f, limits)?;

@@ -54,9 +54,11 @@ pub(super) struct Server {
     pub pid_file: Perhaps<String>,
     /// Processes that serve.
     pub workers: Perhaps<Count>,
+    /// `127.0.0.1:9090`, `[::1]:9090` or `unix:/path`
+    pub admin: Perhaps<String>,
 }
 
-table!(Server, "a table: [server]", [], [listen pid_file workers]);
+table!(Server, "a table: [server]", [], [listen pid_file workers admin]);
 
 /// One entry of `listen`.
 #[derive(Debug)]

@@ -29,6 +29,8 @@ pub(super) struct Generation {
     sockets: Vec<Passed>,
     /// For each worker, which of them it has.
     seats: Vec<Vec<usize>>,
+    /// For each worker, that of its admin listener; or none at all.
+    admin: Vec<Passed>,
     workers: Vec<Worker>,
 }
 
@@ -102,6 +104,7 @@ impl Generation {
             seats: vec![Vec::new(); plan.workers],
             plan,
             sockets: Vec::new(),
+            admin: Vec::new(),
             workers: Vec::new(),
         };
         match generation.fill(passed, program, wake) {
@@ -132,6 +135,12 @@ impl Generation {
                 .map_err(|error| StartError::Listen(address, error))?;
             self.seat(group);
         }
+        for number in 1..=self.plan.workers {
+            if let Some(own) = self.plan.admin.as_ref().and_then(|first| first.of_worker(number)) {
+                let sockets = bind_for_several(&own, 1, passed);
+                self.admin.extend(sockets.map_err(|error| StartError::Listen(own, error))?);
+            }
+        }
         for seat in 0..self.plan.workers {
             let state = self.start(seat, program, wake).map_err(StartError::Worker)?;
             self.workers.push(Worker { state: State::Starting(state), failures: 0 });
@@ -154,16 +163,28 @@ impl Generation {
         for &at in &self.seats[seat] {
             items.push(Item::Socket(self.sockets[at].lend()?));
         }
+        if let Some(admin) = self.admin.get(seat) {
+            items.push(Item::Admin(admin.lend()?));
+        }
         items.push(Item::End);
         Start::begin(program.same(), items, self.plan.start, wake.clone())
     }
 
     /// The sockets once more, for another generation or a successor.
     pub(super) fn share(&self) -> io::Result<Vec<Passed>> {
-        self.sockets.iter().map(Passed::try_clone).collect()
+        self.all_sockets().map(Passed::try_clone).collect()
     }
 
-    /// Where it listens, each address once.
+    fn all_sockets(&self) -> impl Iterator<Item = &Passed> {
+        self.sockets.iter().chain(&self.admin)
+    }
+
+    /// Where it listens at all.
+    pub(super) fn all_addresses(&self) -> Vec<Address> {
+        self.all_sockets().map(|socket| socket.address().clone()).collect()
+    }
+
+    /// Where it serves, each address once.
     pub(super) fn addresses(&self) -> Vec<Address> {
         let mut addresses: Vec<Address> = Vec::new();
         for socket in &self.sockets {
@@ -260,7 +281,7 @@ impl Generation {
     /// listens, are removed.
     pub(super) fn dissolve(self, kept: &[Address]) -> Crew {
         let is_left = |socket: &&Passed| !kept.contains(socket.address());
-        self.sockets.iter().filter(is_left).for_each(Passed::remove_path);
+        self.all_sockets().filter(is_left).for_each(Passed::remove_path);
         Crew(self.workers.into_iter().filter_map(Worker::born).collect())
     }
 
@@ -276,7 +297,7 @@ impl Generation {
 
     /// The process that had the sockets before serves no more.
     pub(super) fn succeed(&mut self) {
-        self.sockets.iter_mut().for_each(Passed::succeed);
+        self.sockets.iter_mut().chain(&mut self.admin).for_each(Passed::succeed);
     }
 }
 
@@ -329,6 +350,7 @@ mod tests {
     fn generation(workers: usize) -> Generation {
         let plan = Plan {
             listen: Vec::new(),
+            admin: None,
             workers,
             pid_file: None,
             start: STEADY,
@@ -336,7 +358,7 @@ mod tests {
             text: String::new(),
         };
         let seats = vec![Vec::new(); workers];
-        Generation { plan, sockets: Vec::new(), seats, workers: Vec::new() }
+        Generation { plan, sockets: Vec::new(), seats, admin: Vec::new(), workers: Vec::new() }
     }
 
     fn sockets(count: usize) -> Vec<Passed> {

@@ -21,6 +21,8 @@ use crate::server::listener::PathOwner;
 pub(super) enum Item {
     /// A socket that listens.
     Socket(Passed),
+    /// One for the admin listener of a worker.
+    Admin(Passed),
     /// The file with the number of the process, open to be written.
     PidFile(OwnedFd),
     /// The other is one of several workers; this one supervises them.
@@ -100,6 +102,8 @@ impl Channel {
                 PathOwner::This | PathOwner::Predecessor => (b'o', Some(passed.as_fd())),
                 PathOwner::Other => (b's', Some(passed.as_fd())),
             },
+            // Its path is the supervisor's.
+            Item::Admin(passed) => (b'm', Some(passed.as_fd())),
             Item::PidFile(file) => (b'p', Some(file.as_fd())),
             Item::Configuration(file) => (b'c', Some(file.as_fd())),
             Item::Worker => (b'w', None),
@@ -152,10 +156,10 @@ impl Channel {
             RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
             _ => None,
         });
-        let socket = |socket, owner| Passed::new(socket, owner).map(Item::Socket);
         let item = match (kind[0], descriptor) {
-            (b'o', Some(descriptor)) => socket(descriptor, PathOwner::Predecessor)?,
-            (b's', Some(descriptor)) => socket(descriptor, PathOwner::Other)?,
+            (b'o', Some(socket)) => Item::Socket(Passed::new(socket, PathOwner::Predecessor)?),
+            (b's', Some(socket)) => Item::Socket(Passed::new(socket, PathOwner::Other)?),
+            (b'm', Some(socket)) => Item::Admin(Passed::new(socket, PathOwner::Other)?),
             (b'p', Some(file)) => Item::PidFile(file),
             (b'c', Some(file)) => Item::Configuration(file),
             (b'w', None) => Item::Worker,

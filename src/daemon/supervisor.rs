@@ -31,6 +31,8 @@ const GRACE: Duration = Duration::from_secs(5);
 pub struct Plan {
     /// Where to listen.
     pub listen: Vec<Address>,
+    /// Where the first worker has its admin listener, if they have any.
+    pub admin: Option<Address>,
     /// How many workers there are.
     pub workers: usize,
     /// Where the number of the supervisor stands.
@@ -255,9 +257,9 @@ impl<'a> Supervisor<'a> {
         }
         next.succeed();
         self.drain = next.plan.drain;
-        let addresses = next.addresses();
+        let (addresses, kept) = (next.addresses(), next.all_addresses());
         if let Some(last) = self.current.replace(next) {
-            let mut retired = last.dissolve(&addresses);
+            let mut retired = last.dissolve(&kept);
             retired.order(Order::Retire);
             self.old.add(retired);
         }
@@ -272,7 +274,7 @@ impl<'a> Supervisor<'a> {
 
     /// A generation that is not to serve. Its sockets are those of the current one as well.
     fn dismiss(&mut self, generation: Generation) {
-        let kept = self.current.as_ref().map(Generation::addresses).unwrap_or_default();
+        let kept = self.current.as_ref().map(Generation::all_addresses).unwrap_or_default();
         let mut crew = generation.dissolve(&kept);
         crew.order(Order::End);
         self.old.add(crew);
@@ -325,7 +327,7 @@ impl<'a> Supervisor<'a> {
         self.notifier.succeeded_by(process);
         self.is_succeeded = true;
         if let Some(current) = self.current.take() {
-            let kept = current.addresses();
+            let kept = current.all_addresses();
             let mut crew = current.dissolve(&kept);
             crew.order(Order::Retire);
             self.old.add(crew);

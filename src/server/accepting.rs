@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::Server;
 use super::client::{Client, Fate};
 use super::listener::{REST, is_exhausted};
+use super::metrics::Limit;
 use super::net::Net;
 use super::peers::{Peer, PeerId};
 use super::serving::Occasion;
@@ -14,6 +15,9 @@ use super::timers::Millis;
 /// Connections that one listener may accept before the others have their turn.
 const ACCEPTS: usize = 64;
 
+/// Clients of the admin listener at once, beside `limits.connections`.
+const ADMINS: usize = 8;
+
 /// Idle clients let go at once where there is no room for a new one.
 const LET_GO: usize = 32;
 
@@ -21,25 +25,28 @@ impl<N: Net> Server<N> {
     /// Takes in whoever waits, up to a bound. Where there is no room, idle clients are let go;
     /// where that does not help, the listener rests, so that the loop does not spin.
     pub(super) fn accept(&mut self, listener: PeerId, now: Millis) -> Fate {
+        let is_admin = self.is_admin_listener(listener);
         for _ in 0..ACCEPTS {
-            if self.peers.clients() >= self.terms.limits.connections {
+            if self.is_full(is_admin) {
                 if !self.net.has_visitor(listener) {
                     return Fate::Wait;
                 }
-                if !self.let_go_idle() {
+                self.metrics.hit(Limit::Connections);
+                if !self.let_go_idle(is_admin) {
                     return self.rest(listener, now, "limits.connections is reached");
                 }
             }
             let id = self.peers.next_id();
             match self.net.accept(listener, id) {
-                Ok(address) => self.admit(address, now),
+                Ok(address) => self.admit(address, is_admin, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fate::Wait,
                 Err(error) if is_exhausted(&error) => {
                     // accept(2) says so even where nobody waits.
                     if !self.net.has_visitor(listener) {
                         return Fate::Wait;
                     }
-                    if !self.let_go_idle() {
+                    self.metrics.hit(Limit::Descriptors);
+                    if !self.let_go_idle(false) {
                         let why = format!("no descriptors left to accept with: {error}");
                         return self.rest(listener, now, &why);
                     }
@@ -49,6 +56,20 @@ impl<N: Net> Server<N> {
             }
         }
         Fate::Yield
+    }
+
+    /// Whether there are as many clients as there may be. Those of the admin listener have places
+    /// of their own, so that the server can be looked at just when it is full.
+    pub(super) fn is_full(&self, is_admin: bool) -> bool {
+        if is_admin {
+            self.peers.admins() >= ADMINS
+        } else {
+            self.peers.clients() >= self.terms.limits.connections
+        }
+    }
+
+    pub(super) fn is_admin_listener(&mut self, id: PeerId) -> bool {
+        matches!(self.peers.get_mut(id), Some(Peer::Listener(one)) if one.is_admin())
     }
 
     /// There is no room: the listener tries again later. Until then no arrival wakes it.
@@ -62,8 +83,14 @@ impl<N: Net> Server<N> {
         Fate::Wait
     }
 
-    pub(super) fn admit(&mut self, address: Option<SocketAddr>, now: Millis) {
-        let id = self.peers.insert(Peer::Client(Client::new(address, now)));
+    pub(super) fn admit(&mut self, address: Option<SocketAddr>, is_admin: bool, now: Millis) {
+        let client = Client::new(address, now);
+        let id = self.peers.insert(Peer::Client(if is_admin {
+            client.admin()
+        } else {
+            self.metrics.accepted += 1;
+            client
+        }));
         self.timers.set(id.key, now + self.terms.limits.head_timeout);
         self.newcomers.push(id);
     }
@@ -90,11 +117,12 @@ impl<N: Net> Server<N> {
 
     /// Closes a few clients that are between requests, those first that have been for longest.
     /// Returns whether there was one.
-    fn let_go_idle(&mut self) -> bool {
+    fn let_go_idle(&mut self, is_admin: bool) -> bool {
         // More than one where there are many, since finding the oldest costs a look at all.
         let count = LET_GO.min(1 + self.peers.clients() / 64);
         let idle_client = |(id, peer): (PeerId, &Peer)| match peer {
             Peer::Client(_) if self.peers.is_queued(id) => None,
+            Peer::Client(client) if client.is_admin != is_admin => None,
             Peer::Client(client) => client.idle_since().map(|since| (since, id)),
             Peer::Listener(_) | Peer::Gateway(_) => None,
         };

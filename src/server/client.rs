@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::access_log::Draft;
-use super::gateway::Relay;
+use super::gateway::{Relay, Stage};
 use super::kept::Kept;
 use super::limits::Limits;
 use super::net::Ready;
@@ -20,6 +20,7 @@ use crate::http::connection::Connection;
 use crate::site::Reply;
 use crate::site::body::Body;
 use crate::site::handler::Later;
+use crate::site::rule::RouteNumber;
 
 /// One client.
 #[derive(Debug)]
@@ -35,6 +36,8 @@ pub struct Client {
     pub(super) clock: PhaseClock,
     /// Requests taken up so far.
     pub(super) requests: u32,
+    /// It has come to the admin listener: the server answers it itself.
+    pub(super) is_admin: bool,
 }
 
 /// What the socket may still do before it says `WouldBlock`. A client's is tried before it says
@@ -95,13 +98,17 @@ pub(super) struct Exchange {
     pub(super) redirects: u8,
     /// What a program says is content for the client: it is none for HEAD.
     pub(super) has_content: bool,
+    /// Which route answers.
+    pub(super) route: RouteNumber,
 }
 
 impl Exchange {
     /// Makes it as good as new. Most exchanges leave nothing behind, and seeing that is cheaper
     /// than to write it all anew.
     pub(super) fn clear(&mut self) {
-        let Exchange { pending, body, body_sent, spool, draft, why, redirects, has_content } = self;
+        let Exchange {
+            pending, body, body_sent, spool, draft, why, redirects, has_content, ..
+        } = self;
         let is_blank = matches!((pending, body), (Pending::Nothing, Body::Empty))
             && (*body_sent, *redirects, *has_content) == (0, 0, false)
             && (spool.is_none() && draft.is_none() && why.is_none());
@@ -184,7 +191,13 @@ impl Client {
             ready: Readiness { readable: true, writable: true, ..Readiness::default() },
             clock: PhaseClock::new(Phase::Head, now),
             requests: 0,
+            is_admin: false,
         }
+    }
+
+    /// One that has connected to the admin listener.
+    pub(super) fn admin(self) -> Self {
+        Client { is_admin: true, ..self }
     }
 
     /// Notes what the socket has become able to do.
@@ -196,6 +209,15 @@ impl Client {
         self.ready.broken |= ready.broken;
         self.ready.fetching &= !ready.fetched;
         self.ready.fetched |= ready.fetched;
+    }
+
+    /// Whether it speaks another protocol than HTTP by now: that may end at any time.
+    pub(super) fn is_in_tunnel(&self) -> bool {
+        let Some(Pending::Gateway(relay)) = self.work.as_ref().map(|work| &work.exchange.pending)
+        else {
+            return false;
+        };
+        matches!(&relay.stage, Stage::Talking(gateway) if gateway.is_tunnel())
     }
 
     /// Whether nothing is under way: no request, no answer, no last words.

@@ -379,8 +379,9 @@ impl<N: Net> Serving<'_, '_, N> {
         self.draft(plan, Status::SWITCHING_PROTOCOLS);
     }
 
-    /// Prepares the line for the access log.
+    /// Counts the answer that has begun, and prepares its line for the access log.
     fn draft(&mut self, plan: &Plan, status: Status) {
+        self.cx.metrics.count_answer(self.exchange.route, status);
         if !self.cx.log.is_on() {
             return;
         }

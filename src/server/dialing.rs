@@ -13,6 +13,7 @@ use super::complaints::Complaints;
 use super::gateway::{Failure, Gateway, Origin, Relay, Stage, Upload};
 use super::gateways::{Leaving, Line, Link, LinkState, Seat};
 use super::listener::is_exhausted;
+use super::metrics::Limit;
 use super::net::{Net, Ready};
 use super::peers::{Peer, PeerId, Peers};
 use super::relay::name;
@@ -86,6 +87,7 @@ impl<N: Net> Server<N> {
         if let Some(line) = self.gateways.line_up(&program, client, is_again, now) {
             self.serve_line(line, now);
         } else {
+            self.metrics.hit(Limit::Queue);
             let why = "it has no process or connection to spare, and its queue is full";
             self.turn_away(client, Failure::short(why));
         }

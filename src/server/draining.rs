@@ -9,7 +9,8 @@ use super::peers::{Peer, PeerId};
 impl<N: Net> Server<N> {
     /// Begins the graceful end: no new connections, idle clients are let go in the next turn unless
     /// they have said something by then, exchanges under way are finished and their connections
-    /// closed; [`drain_timeout`](super::Limits::drain_timeout) is the most it takes.
+    /// closed; [`drain_timeout`](super::Limits::drain_timeout) is the most it takes. The admin
+    /// listener goes on to the end, and says that the server is not ready.
     pub fn drain(&mut self) {
         self.lets_go = true;
         let by = self.net.now() + self.terms.limits.drain_timeout;
@@ -28,6 +29,7 @@ impl<N: Net> Server<N> {
                 }
                 Some(Peer::Client(client)) => client.connection.close_after_answer(),
                 Some(Peer::Gateway(link)) if !matches!(link.state, LinkState::Idle) => {}
+                Some(Peer::Listener(listener)) if listener.is_admin() => {}
                 Some(Peer::Listener(_)) => self.close_listener(id),
                 Some(Peer::Gateway(_)) => self.close(id),
                 None => {}

@@ -8,8 +8,10 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::access_log::Entry;
+use super::admin;
 use super::client::{Client, Pending, Phase};
 use super::gateway::Stage;
+use super::metrics::Limit;
 use super::net::Net;
 use super::serving::{Serving, Step};
 use super::spool::{Spool, too_large};
@@ -22,6 +24,7 @@ use crate::http::status::Status;
 use crate::site::body::Body;
 use crate::site::cold;
 use crate::site::handler::{Later, Settled};
+use crate::site::rule::RouteNumber;
 use crate::site::{Answer, Inquiry, Now, Reply};
 
 /// Content up to this many bytes is copied behind its head; above it, it is cheaper to write it
@@ -82,28 +85,34 @@ impl<N: Net> Serving<'_, '_, N> {
                 Step::Moved
             }
             Ok((used, received)) => {
-                let bytes = &input[..used];
+                let at = window.start;
                 window.start += used;
-                self.take_up(received, bytes)
+                self.take_up(received, rx, at..window.start)
             }
         }
     }
 
-    fn take_up(&mut self, received: Received<'_>, bytes: &[u8]) -> Step {
+    /// Takes up what was received, which lies at `at` in `rx`.
+    fn take_up(&mut self, received: Received<'_>, rx: &[u8], at: Range<usize>) -> Step {
         match received {
-            Received::Nothing if bytes.is_empty() => return Step::NeedsInput,
+            Received::Nothing if at.is_empty() => return Step::NeedsInput,
             Received::Nothing => {}
             Received::Head(head) => {
                 if self.answered == 1 {
                     *self.cx.moment += 1;
                 }
+                self.end_request(rx);
+                self.cx.watch.asked = at.clone();
                 self.client.requests += 1;
-                if self.cx.draining
-                    || self.client.requests >= self.cx.terms.limits.persistent_requests
-                {
+                self.cx.metrics.requests += 1;
+                let is_last = self.client.requests >= self.cx.terms.limits.persistent_requests;
+                if is_last {
+                    self.cx.metrics.hit(Limit::Requests);
+                }
+                if self.cx.draining || is_last {
                     self.client.connection.close_after_answer();
                 }
-                self.answer(&head, bytes, None, false);
+                self.answer(&head, &rx[at], None, false);
             }
             Received::Content(content) => {
                 if let Some(spool) = &mut self.exchange.spool
@@ -144,8 +153,12 @@ impl<N: Net> Serving<'_, '_, N> {
     ) {
         let inquiry = Inquiry { again, ..self.inquiry(head, content) };
         // A bug in a handler ends its own exchange and no other.
-        let answer = catch_unwind(AssertUnwindSafe(|| self.cx.terms.site.answer(&inquiry)));
-        match answer.unwrap_or_else(|_| Answer::Reply(self.cx.terms.site.refuse(PANICKED))) {
+        let route = &mut self.exchange.route;
+        let answer = catch_unwind(AssertUnwindSafe(|| match self.cx.report {
+            Some(report) => Answer::Reply(admin::answer(report, head)),
+            None => self.cx.terms.site.answer(&inquiry, route),
+        }));
+        match answer.unwrap_or_else(|_| self.panicked()) {
             Answer::Reply(reply) => self.answer_now(reply, head, bytes),
             Answer::Content { limit } => {
                 if matches!(head.length, Some(Length::Known(length)) if length > limit) {
@@ -166,6 +179,12 @@ impl<N: Net> Serving<'_, '_, N> {
             Answer::Later(later) => self.wait_for(later, bytes),
             Answer::Gateway(plan) => self.engage(plan, bytes),
         }
+    }
+
+    #[cold]
+    fn panicked(&mut self) -> Answer {
+        self.cx.metrics.panics += 1;
+        Answer::Reply(self.cx.terms.site.refuse(PANICKED))
     }
 
     /// Answers at once, or when a little content that nobody wants has come in: then the connection
@@ -200,7 +219,10 @@ impl<N: Net> Serving<'_, '_, N> {
                 self.answer_spooled();
             }
             Ok(Some(Settled::Reply(reply))) => self.reply_spooled(reply),
-            Err(_) => self.reply_spooled(self.cx.terms.site.refuse(PANICKED)),
+            Err(_) => {
+                self.cx.metrics.panics += 1;
+                self.reply_spooled(self.cx.terms.site.refuse(PANICKED));
+            }
         }
         Step::Moved
     }
@@ -245,6 +267,7 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         log::debug!("refused {:?}: {}", self.client.address, refusal.why);
         let reply = self.cx.terms.site.refuse(refusal);
+        self.exchange.route = RouteNumber::default();
         self.exchange.why = Some(refusal.why.into());
         self.begin(reply, Asked::Line(line));
     }
@@ -252,6 +275,9 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Answers a request whose content is no content.
     pub(super) fn refuse_spooled(&mut self, refusal: Refusal) {
         self.exchange.why = Some(refusal.why.into());
+        if refusal.status == Status::SERVICE_UNAVAILABLE {
+            self.cx.metrics.hit(Limit::Spool);
+        }
         let pending = std::mem::take(&mut self.exchange.pending);
         let reply = match &pending {
             Pending::Gateway(relay) => self.refused(&relay.plan, refusal),
@@ -265,10 +291,11 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Answers for what has taken too long in `phase`.
     pub(super) fn time_out(&mut self, phase: Phase) -> Step {
-        let why = match phase {
-            Phase::Head => "the request's head took too long",
-            Phase::Content => "the request's content took too long",
+        let (limit, why) = match phase {
+            Phase::Head => (Limit::HeadTimeout, "the request's head took too long"),
+            Phase::Content => (Limit::ContentTimeout, "the request's content took too long"),
             Phase::Later => {
+                self.cx.metrics.hit(Limit::Answer);
                 let why = "the answer took too long to make";
                 let refusal = Refusal { status: Status::SERVICE_UNAVAILABLE, why };
                 self.reply_spooled(self.cx.terms.site.refuse(refusal));
@@ -277,6 +304,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Phase::Gateway => return self.relay_is_late(),
             Phase::Send | Phase::Pause | Phase::Idle | Phase::Linger => return Step::Moved,
         };
+        self.cx.metrics.hit(limit);
         self.client.connection.refuse();
         self.refuse(Refusal { status: Status::REQUEST_TIMEOUT, why }, b"");
         Step::Moved
@@ -287,6 +315,7 @@ impl<N: Net> Serving<'_, '_, N> {
         let connection = &mut self.client.connection;
         reply.begin(connection, self.cx.stamp.http(), self.cx.tx);
         let Reply { status, user, body, .. } = reply;
+        self.cx.metrics.count_answer(self.exchange.route, status);
         let sent = match body {
             _ if !connection.owes_content() => Some(0),
             Body::Bytes { bytes, at, end } if (end - at) as u64 <= COPIED => {
@@ -304,7 +333,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 None
             }
         };
-        if self.cx.log.is_on() {
+        if self.cx.log.is_on() && self.cx.report.is_none() {
             self.log(status, user.as_deref(), asked, sent);
         }
     }

@@ -1,6 +1,8 @@
 //! Who may have a gateway, and which: how many exchanges each program has, which connections to it
 //! are idle, who waits. Peers are known by name only; what they say is not known here.
 
+mod pool;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -12,6 +14,7 @@ use super::health::Monitor;
 use super::peers::PeerId;
 use super::timers::Millis;
 use crate::site::program::{Endpoint, Plan, Program};
+pub(super) use pool::{End, Pool};
 
 /// How long an endpoint that could not be reached is left alone, as long as there are others.
 const DOWN: Duration = Duration::from_secs(10);

@@ -2,6 +2,7 @@
 //! start, handed over to a successor. Who passes them, and how, is not known here.
 
 use std::io;
+use std::iter;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -13,6 +14,7 @@ use super::gateways::LinkState;
 use super::listener::{Address, Bound, Listener, PathOwner};
 use super::net::Net;
 use super::peers::{Peer, PeerId};
+use super::start::Wanted;
 use super::{Server, StartError};
 
 /// A listening socket that is passed from one process to another.
@@ -117,14 +119,17 @@ fn bound(socket: OwnedFd) -> io::Result<Bound> {
 
 /// For each address the socket that listens there already, taken out of `passed`. Port 0 gets what
 /// nobody has named.
-pub(super) fn assign(addresses: &[Address], passed: &mut Vec<Passed>) -> Vec<Option<Passed>> {
+pub(super) fn assign<'a>(
+    addresses: impl Iterator<Item = &'a Address> + Clone,
+    passed: &mut Vec<Passed>,
+) -> Vec<Option<Passed>> {
     let mut take = |fits: &dyn Fn(&Address) -> bool| {
         let at = passed.iter().position(|one| fits(&one.address))?;
         Some(passed.remove(at))
     };
     let mut assigned: Vec<Option<Passed>> =
-        addresses.iter().map(|wanted| take(&|address| address == wanted)).collect();
-    for (wanted, assigned) in addresses.iter().zip(&mut assigned) {
+        addresses.clone().map(|wanted| take(&|address| address == wanted)).collect();
+    for (wanted, assigned) in addresses.zip(&mut assigned) {
         if let Address::Tcp(wanted) = wanted
             && wanted.port() == 0
         {
@@ -149,7 +154,7 @@ pub fn bind_for_several(
     passed: &mut Vec<Passed>,
 ) -> io::Result<Vec<Passed>> {
     let mut sockets: Vec<Passed> =
-        assign(std::slice::from_ref(address), passed).into_iter().flatten().collect();
+        assign(iter::once(address), passed).into_iter().flatten().collect();
     let actual = sockets.first().map_or_else(|| address.clone(), |first| first.address.clone());
     while let Some(at) = passed.iter().position(|one| one.address == actual) {
         sockets.push(passed.remove(at));
@@ -175,13 +180,13 @@ pub fn bind_for_several(
 }
 
 impl Server {
-    /// Listens at `address`: on the socket that was passed, or else on one of its own.
-    pub(super) fn listen(&mut self, address: &Address, passed: Option<Passed>) -> io::Result<()> {
+    /// Listens as it is `wanted`: on the socket that was passed, or else on one of its own.
+    pub(super) fn listen(&mut self, wanted: Wanted<'_>, passed: Option<Passed>) -> io::Result<()> {
         let (bound, owner) = match passed {
-            None => (address.bind()?, PathOwner::This),
+            None => (wanted.address.bind()?, PathOwner::This),
             Some(Passed { socket, owner, .. }) => (bound(socket)?, owner),
         };
-        let mut listener = Listener::new(bound.address()?).asked(address.clone());
+        let mut listener = Listener::new(bound.address()?).wanted(wanted);
         listener.set_path_owner(owner);
         let id = self.peers.insert(Peer::Listener(listener));
         self.net.add_listener(bound, id)
@@ -194,7 +199,7 @@ impl Server {
         while let Some(at) = passed.iter().position(|one| addresses.contains(&one.address)) {
             let one = passed.remove(at);
             let address = one.address.clone();
-            self.listen(&address, Some(one))
+            self.listen(Wanted { address: &address, is_admin: false }, Some(one))
                 .map_err(|error| StartError::Listen(address.clone(), error))?;
         }
         Ok(())

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use super::start::Wanted;
 use super::timers::Millis;
 
 /// Connections the kernel keeps for us until they are accepted. Linux cuts it to
@@ -73,6 +74,44 @@ pub enum Bound {
 }
 
 impl Address {
+    /// Whether the system is to choose the port.
+    #[must_use]
+    pub fn is_any_port(&self) -> bool {
+        match self {
+            Address::Tcp(address) => address.port() == 0,
+            Address::Unix(_) => false,
+        }
+    }
+
+    /// Where the admin listener of one of several workers is, counted from 1, if this is where the
+    /// first has it: so many ports further, or at the path with `.2` and so on behind it. `None`
+    /// where there are not so many ports.
+    #[must_use]
+    pub fn of_worker(&self, number: usize) -> Option<Address> {
+        match self {
+            _ if number == 1 || self.is_any_port() => Some(self.clone()),
+            Address::Tcp(first) => {
+                let further = u16::try_from(number - 1).ok()?;
+                let port = first.port().checked_add(further)?;
+                Some(Address::Tcp(SocketAddr::new(first.ip(), port)))
+            }
+            Address::Unix(path) => {
+                let mut name = path.clone().into_os_string();
+                name.push(format!(".{number}"));
+                Some(Address::Unix(name.into()))
+            }
+        }
+    }
+
+    /// Whether nobody gets there from another machine.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Address::Unix(_) => true,
+        }
+    }
+
     /// Binds and listens.
     ///
     /// # Errors
@@ -172,6 +211,8 @@ pub struct Listener {
     path: PathOwner,
     /// What was asked for: with port 0, that is another address.
     asked: Address,
+    /// Its clients are answered by the server itself.
+    is_admin: bool,
     /// When its last rest is over, or was.
     rests_until: Option<Millis>,
 }
@@ -180,20 +221,33 @@ impl Listener {
     /// One that listens at `address`.
     #[must_use]
     pub fn new(address: Address) -> Self {
-        Listener { asked: address.clone(), address, path: PathOwner::This, rests_until: None }
+        Listener {
+            asked: address.clone(),
+            address,
+            path: PathOwner::This,
+            is_admin: false,
+            rests_until: None,
+        }
     }
 
-    /// The same, for somebody who has asked for this address.
+    /// The same, for somebody who wants it so.
     #[must_use]
-    pub fn asked(mut self, asked: Address) -> Self {
-        self.asked = asked;
+    pub(super) fn wanted(mut self, wanted: Wanted<'_>) -> Self {
+        self.asked = wanted.address.clone();
+        self.is_admin = wanted.is_admin;
         self
     }
 
-    /// Whether it is what somebody wants who asks for `address`.
+    /// Whether its clients are answered by the server itself.
     #[must_use]
-    pub fn is_at(&self, address: &Address) -> bool {
-        self.asked == *address || self.address == *address
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
+    }
+
+    /// Whether it is what is `wanted`.
+    pub(super) fn is(&self, wanted: Wanted<'_>) -> bool {
+        let is_there = self.asked == *wanted.address || self.address == *wanted.address;
+        is_there && self.is_admin == wanted.is_admin
     }
 
     /// Whose the path of its socket is.
@@ -260,6 +314,17 @@ mod tests {
         }
         for text in ["", "8080", "localhost:80", "::1:80", "unix:", "unix:relative", "1.2.3.4"] {
             assert!(text.parse::<Address>().unwrap_err().contains(text));
+        }
+    }
+
+    #[test]
+    fn only_this_machine_is_local() {
+        let is_local = |text: &str| text.parse::<Address>().unwrap().is_local();
+        for text in ["127.0.0.1:1", "127.8.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1", "unix:/a"] {
+            assert!(is_local(text), "{text}");
+        }
+        for text in ["0.0.0.0:1", "[::]:1", "192.0.2.1:1", "[::ffff:10.0.0.1]:1", "[fe80::1]:1"] {
+            assert!(!is_local(text), "{text}");
         }
     }
 

@@ -6,6 +6,7 @@
 
 mod accepting;
 pub mod access_log;
+mod admin;
 pub mod client;
 mod complaints;
 mod conversation;
@@ -19,9 +20,12 @@ pub mod gateways;
 pub mod handing_over;
 mod health;
 mod kept;
+mod lag;
+mod leaving;
 pub mod limited;
 pub mod limits;
 pub mod listener;
+mod metrics;
 pub mod net;
 pub mod outlet;
 pub mod peers;
@@ -52,20 +56,24 @@ use std::time::Duration;
 use crate::http::date::Stamp;
 use crate::site::Site;
 use access_log::AccessLog;
-use client::{Client, Fate, Pending, Work};
+use admin::Report;
+use client::{Fate, Work};
 use desk::Desk;
 pub use desk::Stopper;
+use diagnostic_log::DiagnosticLog;
 use dialing::Wish;
 use gateways::Gateways;
 use handing_over::Passed;
+use lag::{Phase, Watch};
 pub use limits::Limits;
 pub use listener::Address;
 use listener::Listener;
+use metrics::Metrics;
 use net::{Net, Ready, System, Wake};
 use peers::{Peer, PeerId, Peers};
 use serving::{Cx, GATHERED, Occasion, serve};
 use spool::Budget;
-pub use start::{Options, StartError};
+pub use start::{ONLY_HERE, Options, StartError};
 use terms::Terms;
 use timers::{Millis, Timers};
 
@@ -96,10 +104,23 @@ pub struct Server<N: Net = System> {
     /// Clients that were given kept connections in the turn before.
     untold: VecDeque<PeerId>,
     budget: Budget,
+    metrics: Metrics,
+    /// What clients of the admin listener do is counted apart, and shown nowhere.
+    aside: Metrics,
+    /// What the client of the admin listener that is served is shown.
+    shown: Option<Box<Report>>,
+    /// The diagnostic log, to be shown how it is.
+    diagnostic_log: Option<&'static DiagnosticLog>,
+    watch: Watch,
     /// Another number in each turn, and whenever more is received within one.
     moment: u64,
     /// What the time was when the loop last looked: at the end of its last turn.
     now: Millis,
+    /// When the last wait was over, and the turn behind it, in microseconds.
+    woken_us: u64,
+    ended_us: u64,
+    /// When the server was made, on the same clock.
+    started: Millis,
     stamp: Stamp,
     stop: Arc<AtomicBool>,
     /// A watched signal has come in.
@@ -129,13 +150,15 @@ impl Server {
         site: impl Into<Site>,
         passed: &mut Vec<Passed>,
     ) -> Result<Self, StartError> {
+        options.check()?;
         let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
         let net = System::new().map_err(StartError::Poll)?;
         let mut server = Server::over(net, site.into(), options.limits.clone(), log);
-        let assigned = handing_over::assign(&options.listen, passed);
-        for (address, passed) in options.listen.iter().zip(assigned) {
-            let error = |error| StartError::Listen(address.clone(), error);
-            server.listen(address, passed).map_err(error)?;
+        let wanted = options.wanted();
+        let assigned = handing_over::assign(wanted.iter().map(|one| one.address), passed);
+        for (wanted, passed) in wanted.into_iter().zip(assigned) {
+            let error = |error| StartError::Listen(wanted.address.clone(), error);
+            server.listen(wanted, passed).map_err(error)?;
         }
         server.listen_beside(passed)?;
         Ok(server)
@@ -164,7 +187,10 @@ impl<N: Net> Server<N> {
     /// A server over another network than the system's, for tests and measurements. It listens
     /// nowhere yet.
     pub fn over(net: N, site: Site, limits: Limits, log: AccessLog) -> Self {
-        let terms = Rc::new(Terms::new(site, limits));
+        let mut terms = Terms::new(site, limits);
+        let mut metrics = Metrics::new();
+        metrics.enlist(&mut terms.site);
+        let terms = Rc::new(terms);
         let limits = &terms.limits;
         let stamp = Stamp::new(net.unix_time());
         let desk = Desk::new(net.waker());
@@ -185,8 +211,16 @@ impl<N: Net> Server<N> {
             wishes: VecDeque::new(),
             untold: VecDeque::new(),
             budget: Budget::new(limits.spool_total),
+            metrics,
+            aside: Metrics::new(),
+            shown: None,
+            diagnostic_log: None,
+            watch: Watch::new(limits.loop_lag),
             moment: 0,
             now: net.now(),
+            woken_us: net.micros(),
+            ended_us: net.micros(),
+            started: net.now(),
             stamp,
             stop: Arc::default(),
             signalled: false,
@@ -204,10 +238,26 @@ impl<N: Net> Server<N> {
         self.peers.insert(Peer::Listener(Listener::new(address)))
     }
 
-    /// Where the server listens, with the ports it was given.
+    /// Where the server listens, with the ports it was given; but for the admin listener.
     #[must_use]
     pub fn local_addresses(&self) -> Vec<Address> {
+        self.addresses(false)
+    }
+
+    /// Has the admin listener show how this log is doing, too.
+    pub fn show_log(&mut self, log: &'static DiagnosticLog) {
+        self.diagnostic_log = Some(log);
+    }
+
+    /// Where the server shows how it is doing.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<Address> {
+        self.addresses(true).pop()
+    }
+
+    fn addresses(&self, is_admin: bool) -> Vec<Address> {
         let mut listeners: Vec<_> = self.peers.iter().filter_map(as_listener).collect();
+        listeners.retain(|(_, listener)| listener.is_admin() == is_admin);
         listeners.sort_unstable_by_key(|(id, _)| id.key);
         listeners.into_iter().map(|(_, listener)| listener.address().clone()).collect()
     }
@@ -242,7 +292,7 @@ impl<N: Net> Server<N> {
         Ok(())
     }
 
-    /// How many clients there are.
+    /// How many clients there are, but for those of the admin listener.
     #[must_use]
     pub fn clients(&self) -> usize {
         self.peers.clients()
@@ -267,7 +317,7 @@ impl<N: Net> Server<N> {
             (timeout, most) => timeout.or(most),
         };
         let waited = self.net.wait(&mut ready, timeout);
-        let now = self.net.now();
+        let now = self.begin_turn();
         self.moment += 1;
         self.look_at_clock();
         for event in ready.drain(..) {
@@ -293,17 +343,16 @@ impl<N: Net> Server<N> {
         }
         // Last, for a listener that has rested takes clients in when its time has come.
         self.welcome(now);
-        match self.drained_by {
-            // Nobody may come back for what is held back.
-            Some(_) => self.log.write(),
-            None => self.log.write_if_due(now),
+        if self.log.due().is_some() {
+            match self.drained_by {
+                // Nobody may come back for what is held back.
+                Some(_) => self.log.write(),
+                None => self.log.write_if_due(now),
+            }
+            self.end_piece(Phase::Log);
         }
         self.shrink();
-        self.now = self.net.now();
-        let took = self.now.since(now);
-        if took > self.terms.limits.loop_lag {
-            log::warn!("one turn of the loop took {} ms", took.as_millis());
-        }
+        self.end_turn();
         Ok(())
     }
 
@@ -377,11 +426,15 @@ impl<N: Net> Server<N> {
             Some(Peer::Listener(listener)) if listener.is_resting(now) => return,
             Some(Peer::Listener(_)) => self.accept(id, now),
             Some(Peer::Gateway(_)) => self.serve_gateway(id, now, occasion),
-            Some(Peer::Client(_)) => {
+            Some(Peer::Client(client)) => {
+                if client.is_admin {
+                    self.shown = Some(Box::new(self.report()));
+                }
                 let served =
                     catch_unwind(AssertUnwindSafe(|| self.serve_client(id, now, occasion)));
                 served.unwrap_or_else(|_| {
                     log::error!("serving a client panicked; its connection is closed");
+                    self.metrics.panics += 1;
                     self.tx.clear();
                     self.blank = Work::default();
                     self.close_gateways_of(id);
@@ -389,6 +442,7 @@ impl<N: Net> Server<N> {
                 })
             }
         };
+        self.end_piece_of(id);
         match fate {
             Fate::Wait => {}
             Fate::Yield => self.enqueue(id),
@@ -398,11 +452,15 @@ impl<N: Net> Server<N> {
                 self.forget(id);
             }
         }
-        self.grant_wishes(now);
+        if !self.wishes.is_empty() {
+            self.grant_wishes(now);
+            self.end_piece(Phase::Dial);
+        }
     }
 
     fn serve_client(&mut self, id: PeerId, now: Millis, occasion: Occasion) -> Fate {
         let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return Fate::Wait };
+        self.watch.asked = 0..0;
         let own = client.work.as_mut().and_then(|work| work.terms.take());
         let mut cx = Cx {
             net: &mut self.net,
@@ -416,6 +474,9 @@ impl<N: Net> Server<N> {
             gx: &mut self.gx,
             wishes: &mut self.wishes,
             budget: &self.budget,
+            metrics: if client.is_admin { &mut self.aside } else { &mut self.metrics },
+            watch: &mut self.watch,
+            report: self.shown.as_deref().filter(|_| client.is_admin),
             now,
             moment: &mut self.moment,
             stamp: &self.stamp,
@@ -424,45 +485,10 @@ impl<N: Net> Server<N> {
         let (fate, due) = serve(id, client, &mut cx, &mut self.blank, occasion);
         self.timers.set(id.key, due);
         // Where the server ends, nobody waits for what an idle client may say.
-        let is_let_go = self.lets_go && fate == Fate::Wait && client.is_idle();
+        // The admin listener goes on: whoever comes there only now is heard.
+        let is_new = client.is_admin && client.requests == 0;
+        let is_let_go = self.lets_go && fate == Fate::Wait && client.is_idle() && !is_new;
         if is_let_go { Fate::Close } else { fate }
-    }
-
-    fn close(&mut self, id: PeerId) {
-        self.net.close(id);
-        self.forget(id);
-    }
-
-    /// Forgets a peer whose descriptor is closed, and what it had.
-    fn forget(&mut self, id: PeerId) {
-        self.timers.clear(id.key);
-        match self.peers.remove(id) {
-            Some(Peer::Client(Client { work: Some(mut work), .. })) => {
-                if let Some(draft) = &work.exchange.draft {
-                    let why = work.exchange.why.as_deref().or(Some("the connection ended before"));
-                    self.log.add_draft(draft, work.exchange.body_sent, why);
-                }
-                if let Pending::Gateway(relay) = &mut work.exchange.pending {
-                    self.dismiss(id, relay);
-                }
-                // With it goes what a handler gave, and that may have a bug in its end.
-                if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
-                    log::error!("letting go of an answer panicked");
-                }
-            }
-            Some(Peer::Gateway(link)) => self.bury(id, &link),
-            Some(Peer::Client(_) | Peer::Listener(_)) | None => {}
-        }
-    }
-}
-
-impl<N: Net> Drop for Server<N> {
-    /// Whoever is still here is cut off, but not forgotten in the log.
-    fn drop(&mut self) {
-        let all: Vec<PeerId> = self.peers.iter().map(|(id, _)| id).collect();
-        for id in all {
-            self.close(id);
-        }
     }
 }
 

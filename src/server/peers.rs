@@ -56,14 +56,17 @@ struct Slot {
 pub struct Peers {
     slots: Slab<Slot>,
     generation: u32,
+    /// Those that have not come to the admin listener.
     clients: usize,
+    /// Those that have.
+    admins: usize,
     /// More peers than that are no reason to look again for slots to be given back.
     shrunk_at: usize,
 }
 
 impl Default for Peers {
     fn default() -> Self {
-        Peers { slots: Slab::new(), generation: 0, clients: 0, shrunk_at: usize::MAX }
+        Peers { slots: Slab::new(), generation: 0, clients: 0, admins: 0, shrunk_at: usize::MAX }
     }
 }
 
@@ -79,7 +82,9 @@ impl Peers {
     pub fn insert(&mut self, peer: Peer) -> PeerId {
         let id = self.next_id();
         self.generation = self.generation.wrapping_add(1);
-        self.clients += usize::from(matches!(peer, Peer::Client(_)));
+        if let Peer::Client(client) = &peer {
+            *self.count(client.is_admin) += 1;
+        }
         self.slots.insert(Slot { generation: id.generation, queued: false, peer });
         id
     }
@@ -123,7 +128,9 @@ impl Peers {
     pub fn remove(&mut self, id: PeerId) -> Option<Peer> {
         self.get_mut(id)?;
         let peer = self.slots.remove(id.key as usize).peer;
-        self.clients -= usize::from(matches!(peer, Peer::Client(_)));
+        if let Peer::Client(client) = &peer {
+            *self.count(client.is_admin) -= 1;
+        }
         Some(peer)
     }
 
@@ -143,10 +150,26 @@ impl Peers {
         Some(self.slots.capacity())
     }
 
-    /// How many clients there are.
+    fn count(&mut self, is_admin: bool) -> &mut usize {
+        if is_admin { &mut self.admins } else { &mut self.clients }
+    }
+
+    /// How many clients there are, but for those of the admin listener.
     #[must_use]
     pub fn clients(&self) -> usize {
         self.clients
+    }
+
+    /// How many clients of the admin listener there are.
+    #[must_use]
+    pub fn admins(&self) -> usize {
+        self.admins
+    }
+
+    /// How many slots there are, and the bytes of one.
+    #[must_use]
+    pub fn slots(&self) -> (usize, usize) {
+        (self.slots.capacity(), size_of::<Slot>())
     }
 
     /// Everyone, in no order.

@@ -8,6 +8,7 @@ use super::client::{Pending, Phase};
 use super::conversation::Stop;
 use super::dialing::{Parting, Wish};
 use super::gateway::{Failure, Origin, Relay, Stage, Trouble, Upload};
+use super::metrics::Limit;
 use super::net::Net;
 use super::serving::{Serving, Step};
 use super::spool::Spool;
@@ -261,6 +262,13 @@ impl<N: Net> Serving<'_, '_, N> {
         if matches!(relay.stage, Stage::Waiting(_)) {
             self.cx.wishes.push_back(Wish::Nothing(self.id));
         }
+        self.cx.metrics.hit(match &relay.stage {
+            _ if is_gone => Limit::HalfClosed,
+            Stage::Talking(gateway) if gateway.is_open && gateway.is_tunnel() => Limit::Tunnel,
+            Stage::Talking(_) | Stage::Waiting(_) | Stage::Gathering | Stage::Failed(_) => {
+                Limit::Program
+            }
+        });
         let stop = match &mut relay.stage {
             _ if is_gone => Stop::Fail(Failure::late("the client seems to have gone")),
             Stage::Waiting(_) => {

@@ -9,7 +9,7 @@ use super::gateways::{Link, LinkState};
 use super::listener::{Address, BACKLOG, Bound, Listener};
 use super::net::Net;
 use super::peers::{Peer, PeerId};
-use super::start::{Options, StartError};
+use super::start::{Options, StartError, Wanted};
 use super::terms::Terms;
 use super::{RECEIVE, Server};
 use crate::site::Site;
@@ -26,9 +26,11 @@ impl Server {
             .then(|| AccessLog::open(&options.access_log))
             .transpose()
             .map_err(StartError::AccessLog)?;
-        self.listen_at(&options.listen)?;
+        options.check()?;
+        self.listen_at(&options.wanted())?;
         if let Some(log) = log {
             self.log.write();
+            self.metrics.lines_lost += self.log.lost();
             self.log = log;
         }
         self.adopt(Terms::new(site.into(), options.limits.clone()));
@@ -44,18 +46,17 @@ impl Server {
     }
 
     /// Listens at these addresses and no others: if one cannot be had, at those where it did.
-    pub(super) fn listen_at(&mut self, addresses: &[Address]) -> Result<(), StartError> {
+    pub(super) fn listen_at(&mut self, wanted: &[Wanted<'_>]) -> Result<(), StartError> {
         let there: Vec<_> = self.peers.iter().filter_map(super::as_listener).collect();
-        let is_wanted = |listener: &Listener| addresses.iter().any(|at| listener.is_at(at));
-        let is_missing =
-            |address: &&Address| !there.iter().any(|(_, listener)| listener.is_at(address));
+        let is_wanted = |listener: &Listener| wanted.iter().any(|one| listener.is(*one));
+        let is_missing = |one: &&Wanted<'_>| !there.iter().any(|(_, listener)| listener.is(**one));
         let leaving = there.iter().filter(|(_, listener)| !is_wanted(listener)).map(|(id, _)| *id);
         let leaving: Vec<PeerId> = leaving.collect();
-        let missing: Vec<&Address> = addresses.iter().filter(is_missing).collect();
+        let missing: Vec<_> = wanted.iter().filter(is_missing).copied().collect();
         let failed = |address: &Address, error| StartError::Listen(address.clone(), error);
         let mut bound = Vec::new();
-        for address in missing {
-            bound.push((address, bind(address).map_err(|error| failed(address, error))?));
+        for one in missing {
+            bound.push((one.address, bind(one).map_err(|error| failed(one.address, error))?));
         }
         let mut added = Vec::new();
         for (address, (bound, listener)) in bound {
@@ -84,8 +85,10 @@ impl Server {
 
 impl<N: Net> Server<N> {
     /// Goes by these terms from the next request on.
-    pub(super) fn adopt(&mut self, terms: Terms) {
+    pub(super) fn adopt(&mut self, mut terms: Terms) {
+        self.metrics.enlist(&mut terms.site);
         let Terms { limits, .. } = &terms;
+        self.watch.allow(limits.loop_lag);
         // It never becomes smaller: what waits with a client must go into it.
         if self.rx.len() < 2 * limits.head_bytes {
             self.rx.resize(RECEIVE.max(2 * limits.head_bytes), 0);
@@ -111,13 +114,14 @@ impl<N: Net> Server<N> {
     /// cut them off.
     pub(super) fn close_listener(&mut self, id: PeerId) {
         let now = self.net.now();
+        let is_admin = self.is_admin_listener(id);
         for _ in 0..BACKLOG {
-            if self.peers.clients() >= self.terms.limits.connections {
+            if self.is_full(is_admin) {
                 break;
             }
             let client = self.peers.next_id();
             match self.net.accept(id, client) {
-                Ok(address) => self.admit(address, now),
+                Ok(address) => self.admit(address, is_admin, now),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(_) => break,
             }
@@ -126,10 +130,11 @@ impl<N: Net> Server<N> {
     }
 }
 
-/// Binds `address`. The listener is there at once: it removes the path of a socket at its end.
-fn bind(address: &Address) -> io::Result<(Bound, Listener)> {
-    let bound = address.bind()?;
-    let listener = Listener::new(bound.address()?).asked(address.clone());
+/// Binds what is `wanted`. The listener is there at once: it removes the path of a socket at its
+/// end.
+fn bind(wanted: Wanted<'_>) -> io::Result<(Bound, Listener)> {
+    let bound = wanted.address.bind()?;
+    let listener = Listener::new(bound.address()?).wanted(wanted);
     Ok((bound, listener))
 }
 

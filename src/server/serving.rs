@@ -10,10 +10,13 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::access_log::AccessLog;
+use super::admin::Report;
 use super::client::{Client, Exchange, Fate, Pending, Phase, Work};
 use super::desk::Desk;
 use super::dialing::Wish;
 use super::kept::Kept;
+use super::lag::{self, Watch};
+use super::metrics::{Limit, Metrics};
 use super::net::Net;
 use super::peers::PeerId;
 use super::spool::Budget;
@@ -49,6 +52,11 @@ pub(super) struct Cx<'a, N> {
     pub(super) wishes: &'a mut VecDeque<Wish>,
     /// How much request content may be kept.
     pub(super) budget: &'a Budget,
+    pub(super) metrics: &'a mut Metrics,
+    /// What of the turn takes long.
+    pub(super) watch: &'a mut Watch,
+    /// For clients of the admin listener: what they are answered with.
+    pub(super) report: Option<&'a Report>,
     pub(super) now: Millis,
     /// Another number whenever a request may have come in since the last one was answered. The
     /// first that is read of a client in a turn has not, where the wait before has told of it.
@@ -125,7 +133,11 @@ pub(super) fn serve<N: Net>(
     if phase == Phase::Linger {
         return (linger(id, client, cx), client.clock.due(&cx.terms.limits));
     }
-    if client.ready.broken || (occasion == Occasion::Due && ends_silently(client)) {
+    let is_over = occasion == Occasion::Due && ends_silently(client);
+    if client.ready.broken || is_over {
+        if is_over {
+            cx.metrics.hit(limit_of(phase));
+        }
         return (Fate::Close, Millis::NEVER);
     }
     let mut kept = client.work.take();
@@ -153,6 +165,8 @@ pub(super) fn serve<N: Net>(
         | None => serving.run(),
     };
     let Serving { answered, received, sent, paused_until, .. } = serving;
+    cx.metrics.received += received as u64;
+    cx.metrics.sent += sent as u64;
     keep(client, kept, blank, fate, cx.terms);
     let now = cx.now;
     let phase = client.phase();
@@ -222,6 +236,18 @@ fn ends_silently(client: &Client) -> bool {
     }
 }
 
+/// Which limit a client has come up against that has ended silently in this phase.
+fn limit_of(phase: Phase) -> Limit {
+    match phase {
+        Phase::Head => Limit::HeadTimeout,
+        Phase::Content => Limit::ContentTimeout,
+        Phase::Later => Limit::Answer,
+        Phase::Gateway => Limit::Program,
+        Phase::Send | Phase::Pause => Limit::Send,
+        Phase::Idle | Phase::Linger => Limit::Idle,
+    }
+}
+
 /// Throws away what still comes in, so that closing does not reset the connection before the client
 /// has read the last answer (RFC 9112 §9.6). One that never stops is not heard for longer for it.
 fn linger<N: Net>(id: PeerId, client: &mut Client, cx: &mut Cx<'_, N>) -> Fate {
@@ -232,8 +258,11 @@ fn linger<N: Net>(id: PeerId, client: &mut Client, cx: &mut Cx<'_, N>) -> Fate {
     while client.ready.readable {
         match cx.net.read(id, cx.rx) {
             Ok(0) => return Fate::Close,
-            Ok(count) if count >= left => return Fate::Yield,
             Ok(count) => {
+                cx.metrics.received += count as u64;
+                if count >= left {
+                    return Fate::Yield;
+                }
                 left -= count;
                 client.ready.readable = count == cx.rx.len() || client.ready.read_closed;
             }
@@ -336,6 +365,9 @@ impl<N: Net> Serving<'_, '_, N> {
             return Step::NeedsInput;
         }
         if window.start > 0 {
+            // What was asked before is overwritten here.
+            self.end_request(rx);
+            self.cx.watch.asked = 0..0;
             rx.copy_within(window.clone(), 0);
             *window = 0..window.len();
         }
@@ -370,6 +402,19 @@ impl<N: Net> Serving<'_, '_, N> {
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Step::Moved,
             Err(_) => Step::Broken,
+        }
+    }
+
+    /// Another request of this client begins, or more is read, within its turn: notes if the one
+    /// before has taken long.
+    pub(super) fn end_request(&mut self, rx: &[u8]) {
+        if self.answered == 0 {
+            return;
+        }
+        if let Some(took) = self.cx.watch.end_piece(self.cx.net.coarse()) {
+            let line = rx.get(self.cx.watch.asked.clone()).unwrap_or_default();
+            let whose = lag::describe(self.client.address, line);
+            self.cx.watch.note(took, lag::Phase::Answer, whose);
         }
     }
 

@@ -36,7 +36,6 @@ impl Budget {
         self.0.most.set(bytes);
     }
 
-    #[cfg(test)]
     pub(super) fn left(&self) -> u64 {
         self.0.most.get().saturating_sub(self.0.kept.get())
     }

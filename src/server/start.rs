@@ -12,10 +12,39 @@ use super::listener::Address;
 pub struct Options {
     /// Where to listen; several at once are fine.
     pub listen: Vec<Address>,
+    /// Where the server shows how it is doing: only to this machine. `None`: nowhere.
+    pub admin: Option<Address>,
     /// The limits.
     pub limits: Limits,
     /// The access log.
     pub access_log: AccessLogOptions,
+}
+
+/// An address where to listen, and what for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted<'a> {
+    pub(super) address: &'a Address,
+    /// Its clients are answered by the server itself.
+    pub(super) is_admin: bool,
+}
+
+impl Options {
+    /// Where to listen, for sites and for the admin listener.
+    pub(super) fn wanted(&self) -> Vec<Wanted<'_>> {
+        let for_sites = self.listen.iter().map(|address| Wanted { address, is_admin: false });
+        for_sites
+            .chain(self.admin.iter().map(|address| Wanted { address, is_admin: true }))
+            .collect()
+    }
+
+    /// # Errors
+    /// Where the server must not listen at one of these addresses.
+    pub(super) fn check(&self) -> Result<(), StartError> {
+        match &self.admin {
+            Some(address) if !address.is_local() => Err(StartError::PublicAdmin(address.clone())),
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 /// Why a server did not start.
@@ -23,6 +52,8 @@ pub struct Options {
 pub enum StartError {
     /// An address could not be listened on.
     Listen(Address, io::Error),
+    /// The address where the server shows how it is doing can be reached from other machines.
+    PublicAdmin(Address),
     /// The access log could not be opened.
     AccessLog(io::Error),
     /// The system has no epoll to give.
@@ -30,6 +61,10 @@ pub enum StartError {
     /// A worker could not be started.
     Worker(io::Error),
 }
+
+/// Why an address is none for the admin listener, and what is.
+pub const ONLY_HERE: &str =
+    "what it shows is for this one: 127.0.0.1:9090, [::1]:9090 or unix:/path";
 
 impl fmt::Display for StartError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,6 +87,13 @@ impl fmt::Display for StartError {
                     ),
                     _ => Ok(()),
                 }
+            }
+            StartError::PublicAdmin(address) => {
+                write!(
+                    f,
+                    "{address} can be reached from other machines, and is no place for the admin \
+                     listener:\n{ONLY_HERE}"
+                )
             }
             StartError::AccessLog(error) => write!(f, "cannot open the access log: {error}"),
             StartError::Poll(error) => write!(f, "cannot set up epoll: {error}"),

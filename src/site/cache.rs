@@ -316,6 +316,11 @@ impl Cache {
         }
     }
 
+    /// Bytes of content in memory.
+    pub(super) fn bytes(&self) -> usize {
+        self.kept.borrow().cost.bytes
+    }
+
     /// Lets go of every open file, because there are no descriptors left. Whether there were any.
     pub(super) fn close_files(&self) -> bool {
         let mut kept = self.kept.borrow_mut();

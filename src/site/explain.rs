@@ -9,7 +9,7 @@ use super::access::Access;
 use super::files::Found;
 use super::instead::StandIn;
 use super::root::Absence;
-use super::rule::{Acting, Compiled, Place, Rule};
+use super::rule::{Acting, Compiled, Place, RouteNumber, Rule};
 use super::script::Finder;
 use super::{Answer, Errand, Inquiry, Site};
 use crate::gateway::Script;
@@ -90,7 +90,7 @@ impl Site {
                 return explanation;
             }
         }
-        match (self.answer(inquiry), path, rule) {
+        match (self.answer(inquiry, &mut RouteNumber::default()), path, rule) {
             (Answer::Reply(reply), _, rule) => {
                 explanation.status = Some(reply.status);
                 let lines = String::from_utf8_lossy(&reply.fields).into_owned();

@@ -21,7 +21,7 @@ mod instead;
 mod later;
 pub mod listing;
 pub mod media_type;
-mod page;
+pub(crate) mod page;
 pub(crate) mod pattern;
 pub mod program;
 mod redirect;
@@ -61,7 +61,7 @@ use media_type::MediaTypes;
 use program::{Plan, Program};
 use root::Absence;
 use router::{Router, Table};
-use rule::{Acting, Place, Rule};
+use rule::{Acting, Place, RouteNumber, Rule};
 use watch::Watches;
 
 /// One request, as the site needs to know it.
@@ -223,6 +223,9 @@ pub struct Site {
     watches: Watches,
 }
 
+/// What a host without names is called.
+const ANY_HOST: &str = "*";
+
 #[derive(Debug)]
 struct Host {
     /// As they were given.
@@ -271,10 +274,40 @@ impl Site {
         self.hosts.iter().flat_map(|host| host.table.programs())
     }
 
-    /// What to answer. Never blocks, but for opening and reading small files. A panic of a handler
-    /// comes out of it.
+    /// Every route that answers: its host's first name, `*` if it has none, its pattern, and the
+    /// program that answers, if one does.
+    pub fn routes(&self) -> impl Iterator<Item = (&str, &str, Option<&Rc<Program>>)> {
+        self.hosts.iter().flat_map(|host| {
+            let name = host.names.first().map_or(ANY_HOST, String::as_str);
+            let acting = |route: &'_ Rc<rule::Compiled>| route.action.is_some();
+            host.table
+                .routes()
+                .iter()
+                .filter(move |route| acting(route))
+                .map(move |route| (name, &*route.pattern.text, route.program()))
+        })
+    }
+
+    /// Gives each route that answers a number, by its host and its pattern as in
+    /// [`routes`](Self::routes); [`answer`](Self::answer) tells it. It is for a site that has not
+    /// answered yet.
+    pub fn number_routes(&mut self, mut number: impl FnMut(&str, &str) -> RouteNumber) {
+        for host in &self.hosts {
+            let name = host.names.first().map_or(ANY_HOST, String::as_str);
+            host.table.number_routes(|pattern| number(name, pattern));
+        }
+    }
+
+    /// Bytes of files that are kept in memory.
     #[must_use]
-    pub fn answer(&self, inquiry: &Inquiry<'_>) -> Answer {
+    pub fn cached_bytes(&self) -> usize {
+        self.cache.bytes()
+    }
+
+    /// What to answer; `route` becomes the number of the route that does, as soon as that is known.
+    /// Never blocks, but for opening and reading small files. A panic of a handler comes out of it.
+    #[must_use]
+    pub fn answer(&self, inquiry: &Inquiry<'_>, route: &mut RouteNumber) -> Answer {
         let head = inquiry.head;
         if head.target == Target::Asterisk {
             return Answer::Reply(options(rule::KNOWN_METHODS, &[]));
@@ -290,6 +323,7 @@ impl Site {
             Some(entry) => Rc::clone(&entry.rule),
             None => self.hosts[host].table.rule(path),
         };
+        *route = rule.number;
         let errand = Errand { inquiry, host, path, rule: &rule };
         let user = match self.admit(&errand) {
             Ok(user) => user,

@@ -15,7 +15,7 @@ macro_rules! page_fields {
         .as_bytes()
     };
 }
-pub(super) use page_fields;
+pub(crate) use page_fields;
 
 /// Colours and type, light and dark. Each pair of ink and ground has a contrast of 4.5 : 1 or more.
 const STYLE: &str = "\
@@ -32,12 +32,12 @@ a:focus-visible{outline:2px solid var(--accent);outline-offset:2px;border-radius
 h1{line-height:1.2;letter-spacing:-.01em;margin:0;overflow-wrap:anywhere}\n";
 
 /// A page up to the inside of its body: with `title` as text, and `style` after the common one.
-pub(super) fn open(title: &str, style: &str) -> String {
+pub(crate) fn open(title: &str, style: &str) -> String {
     open_plain(title, &[STYLE, style])
 }
 
 /// The same with these styles alone.
-pub(super) fn open_plain(title: &str, styles: &[&str]) -> String {
+pub(crate) fn open_plain(title: &str, styles: &[&str]) -> String {
     let mut page = String::with_capacity(4096);
     page.push_str(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -51,7 +51,7 @@ pub(super) fn open_plain(title: &str, styles: &[&str]) -> String {
 }
 
 /// The end of what [`open`] began.
-pub(super) fn close(page: &mut String) {
+pub(crate) fn close(page: &mut String) {
     page.push_str("</body>\n</html>\n");
 }
 
@@ -59,7 +59,7 @@ pub(super) fn close(page: &mut String) {
 /// characters, which HTML has no way to write, are shown by their pictures (U+2400 and on); what
 /// would turn the direction of text round is shown as what it is not, so that no name can pass for
 /// another.
-pub(super) fn push_text(page: &mut String, text: &str) {
+pub(crate) fn push_text(page: &mut String, text: &str) {
     for character in text.chars() {
         match character {
             '&' => page.push_str("&amp;"),
@@ -76,6 +76,28 @@ pub(super) fn push_text(page: &mut String, text: &str) {
             _ => page.push(character),
         }
     }
+}
+
+/// A number of bytes to be read: three digits at most, and a unit.
+pub(crate) fn readable(bytes: u64) -> String {
+    if bytes < 1000 {
+        return format!("{bytes} B");
+    }
+    // In tenths of the unit, rounded. A value that would take four digits goes to the next unit.
+    let mut unit = 1u128;
+    for name in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
+        unit <<= 10;
+        let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
+        let whole = (u128::from(bytes) + unit / 2) / unit;
+        if tenths < 100 {
+            return format!("{}.{} {name}", tenths / 10, tenths % 10);
+        }
+        if whole < 1000 {
+            return format!("{whole} {name}");
+        }
+    }
+    // Not reached: 64 bits count 16 EiB.
+    format!("{bytes} B")
 }
 
 #[cfg(test)]
@@ -102,6 +124,24 @@ mod tests {
         assert!(page.ends_with("</html>\n"));
         for outside in ["src=", "url(", "@import", "<link", "<script"] {
             assert!(!page.contains(outside), "{outside}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_bytes_take_three_digits_at_most() {
+        for (bytes, text) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1000, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (10_188, "9.9 KiB"),
+            (10_189, "10 KiB"),
+            (1_023_487, "999 KiB"),
+            (1_023_488, "1.0 MiB"),
+            (1 << 30, "1.0 GiB"),
+            (u64::MAX, "16 EiB"),
+        ] {
+            assert_eq!(readable(bytes), text, "{bytes}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Routes, and which of them match a path. What becomes of a path that they match is known to
 //! [`super::rule`]; what a pattern may look like, to `pattern.rs`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use super::pattern::{End, Pattern, Segment};
 use super::program::Program;
 use super::redirect::Target;
 use super::route_fields;
-use super::rule::{Acting, Action, Compiled, Place, Route, Rule, Settings};
+use super::rule::{Acting, Action, Compiled, Place, Route, RouteNumber, Rule, Settings};
 use super::script::Finder;
 use super::{Site, SiteError, SiteOptions};
 use crate::http::fields;
@@ -284,7 +284,7 @@ fn compile(
             Some(Acting::Program(Finder::new(program, documents).map_err(bad)?))
         }
     };
-    Ok(Compiled { pattern, action, settings, place })
+    Ok(Compiled { pattern, action, settings, place, number: Cell::default() })
 }
 
 fn respond_fields(pairs: &[(String, String)], has_content: bool) -> Result<Vec<u8>, String> {
@@ -324,21 +324,21 @@ pub(super) struct Table {
 impl Table {
     /// The programs of all routes.
     pub(super) fn programs(&self) -> impl Iterator<Item = &Rc<Program>> {
-        self.routes.iter().filter_map(|route| match &route.action {
-            Some(Acting::Program(finder)) => Some(finder.program()),
-            Some(
-                Acting::Files(_)
-                | Acting::Redirect { .. }
-                | Acting::Respond { .. }
-                | Acting::Handlers(_),
-            )
-            | None => None,
-        })
+        self.routes.iter().filter_map(|route| route.program())
     }
 
     /// The routes, the most specific one first.
     pub(super) fn routes(&self) -> &[Rc<Compiled>] {
         &self.routes
+    }
+
+    /// Gives each route that acts a number, by its pattern.
+    pub(super) fn number_routes(&self, mut number: impl FnMut(&str) -> RouteNumber) {
+        for route in self.routes.iter().filter(|route| route.action.is_some()) {
+            route.number.set(number(&route.pattern.text));
+        }
+        // Those that were merged before have the old numbers.
+        self.rules.borrow_mut().clear();
     }
 
     /// Pages for errors are files: no program is asked what to say of another one's failure, or of

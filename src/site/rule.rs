@@ -5,7 +5,7 @@
 //! there. So `auth` on `/private/*` guards `/private/x.php` though `*.php` answers it, and no route
 //! can open a hole in another one's guard.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::rc::Rc;
 
 use super::access::Access;
@@ -102,6 +102,10 @@ pub enum Action {
     Program(Program),
 }
 
+/// Which route has answered: a number that whoever asks has given it. 0 is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RouteNumber(pub u32);
+
 /// A route that can be used: its pattern and its redirect have been read.
 #[derive(Debug)]
 pub(super) struct Compiled {
@@ -109,9 +113,24 @@ pub(super) struct Compiled {
     pub(super) action: Option<Acting>,
     pub(super) settings: Settings,
     pub(super) place: Option<Place>,
+    pub(super) number: Cell<RouteNumber>,
 }
 
 impl Compiled {
+    /// The program that answers, if one does.
+    pub(super) fn program(&self) -> Option<&Rc<Program>> {
+        match &self.action {
+            Some(Acting::Program(finder)) => Some(finder.program()),
+            Some(
+                Acting::Files(_)
+                | Acting::Redirect { .. }
+                | Acting::Respond { .. }
+                | Acting::Handlers(_),
+            )
+            | None => None,
+        }
+    }
+
     /// Whether it answers for all below a prefix, and not with files.
     pub(super) fn answers_below(&self) -> bool {
         match self.action {
@@ -176,6 +195,8 @@ pub(super) struct Rule {
     pub(super) routes: Vec<Rc<Compiled>>,
     /// Which of them acts.
     acting: Option<usize>,
+    /// Its number.
+    pub(super) number: RouteNumber,
     pub(super) access: Vec<Rc<Access>>,
     pub(super) fields: RouteFields,
     pub(super) errors: ErrorPages,
@@ -193,8 +214,10 @@ impl Rule {
             errors.overlay(&route.settings.errors);
         }
         let settings = || routes.iter().map(|route| &route.settings);
+        let acting = routes.iter().position(|route| route.action.is_some());
         Rule {
-            acting: routes.iter().position(|route| route.action.is_some()),
+            acting,
+            number: acting.map_or(RouteNumber::default(), |at| routes[at].number.get()),
             // From the outside in, as one would come to the guards.
             access: settings().rev().flat_map(|settings| settings.access.clone()).collect(),
             fields: RouteFields::new(settings().rev().map(|settings| &settings.fields[..])),
@@ -211,7 +234,9 @@ impl Rule {
     /// The same, but that `route`, one of its own, acts.
     pub(super) fn acting(self, route: Option<&Compiled>) -> Rule {
         let is_it = |own: &Rc<Compiled>| route.is_some_and(|route| own.pattern == route.pattern);
-        Rule { acting: self.routes.iter().position(is_it), ..self }
+        let acting = self.routes.iter().position(is_it);
+        let number = acting.map_or(RouteNumber::default(), |at| self.routes[at].number.get());
+        Rule { acting, number, ..self }
     }
 
     /// The route that acts.

@@ -27,7 +27,7 @@ fn children(process: u32) -> Vec<u32> {
     lists.flat_map(numbers).collect()
 }
 
-fn kill(process: u32, signal: &str) {
+pub(super) fn kill(process: u32, signal: &str) {
     let id = process.to_string();
     assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
 }
@@ -38,7 +38,7 @@ fn lives(process: u32) -> bool {
 }
 
 /// The workers of a supervisor, `count` of them.
-fn workers(supervisor: u32, count: usize) -> Vec<u32> {
+pub(super) fn workers(supervisor: u32, count: usize) -> Vec<u32> {
     wait_until("there are so many workers", || children(supervisor).len() == count);
     children(supervisor)
 }

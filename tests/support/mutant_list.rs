@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Relay,
     Freshness,
     Logs,
+    Counts,
 }
 
 /// One bug, as a change of one place.

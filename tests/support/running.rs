@@ -19,6 +19,7 @@ pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 /// A server in a thread. It drains when this is dropped.
 pub(crate) struct Running {
     addresses: Vec<Address>,
+    admin: Option<Address>,
     stopper: Stopper,
     thread: Option<JoinHandle<()>>,
 }
@@ -41,11 +42,13 @@ impl Running {
         // A site stays on its thread, so it is made there.
         let thread = std::thread::spawn(move || {
             let mut server = Server::new(&options, site()).unwrap();
-            sender.send((server.local_addresses(), server.stopper())).unwrap();
+            let (admin, stopper) = (server.admin_address(), server.stopper());
+            sender.send((server.local_addresses(), admin, stopper)).unwrap();
             server.run().unwrap();
         });
-        let (addresses, stopper) = receiver.recv_timeout(DEADLINE).expect("the server starts");
-        Running { addresses, stopper, thread: Some(thread) }
+        let (addresses, admin, stopper) =
+            receiver.recv_timeout(DEADLINE).expect("the server starts");
+        Running { addresses, admin, stopper, thread: Some(thread) }
     }
 
     /// The first address, which is an IP address and port.
@@ -53,6 +56,14 @@ impl Running {
         match self.addresses[0] {
             Address::Tcp(address) => address,
             Address::Unix(_) => panic!("the first address is a path"),
+        }
+    }
+
+    /// Where it shows how it is doing.
+    pub(crate) fn admin(&self) -> SocketAddr {
+        match self.admin {
+            Some(Address::Tcp(address)) => address,
+            Some(Address::Unix(_)) | None => panic!("there is no such address"),
         }
     }
 

@@ -62,11 +62,34 @@ a.toml:2:27: this address stands here for the second time
     |                           ^^^^^^^^^^^^^^
 ====
 [server]
+admin = "0.0.0.0:9090"
+----
+a.toml:2:9: `0.0.0.0:9090` can be reached from other machines
+  2 | admin = "0.0.0.0:9090"
+    |         ^^^^^^^^^^^^^^
+      what it shows is for this one: 127.0.0.1:9090, [::1]:9090 or unix:/path
+====
+[server]
+listen = "127.0.0.1:80"
+admin = "127.0.0.1:80"
+----
+a.toml:3:9: the sites listen here already
+  3 | admin = "127.0.0.1:80"
+    |         ^^^^^^^^^^^^^^
+====
+[server]
+admin = "localhost:9090"
+----
+a.toml:2:9: `localhost:9090` is not an address to listen on
+  2 | admin = "localhost:9090"
+    |         ^^^^^^^^^^^^^^^^ did you mean `127.0.0.1:9090`?
+====
+[server]
 user = "www-data"
 ----
 a.toml:2:1: unknown key `user`
   2 | user = "www-data"
-    | ^^^^ known here: listen, pid-file, workers
+    | ^^^^ known here: listen, pid-file, workers, admin
 ====
 [server]
 workers = 1025

@@ -41,6 +41,7 @@ fn check_all(mistakes: &str) {
 fn what_is_left_out_has_its_default() {
     let config = read("[[site]]\nroot = \"/\"").unwrap();
     assert_eq!(config.listen, ["127.0.0.1:8080".parse().unwrap()]);
+    assert_eq!(config.admin, None);
     assert_eq!(config.limits, Limits::default());
     let log = AccessLogOptions { to: LogTarget::Stdout, ..AccessLogOptions::default() };
     assert_eq!(config.access_log, log);
@@ -58,6 +59,7 @@ const EVERYTHING: &str = r#"
 listen = ["127.0.0.1:0", { addr = "[::1]:0" }, "unix:run.sock"]
 pid-file = "run.pid"
 workers = 25
+admin = "unix:admin.sock"
 [limits]
 connections = 1
 head = { bytes = "1KiB", fields = 2, timeout = "3s" }
@@ -113,6 +115,7 @@ fn every_option_is_heard() {
     assert_eq!(listen, ["127.0.0.1:0", "[::1]:0", "unix:/run.sock"]);
     assert_eq!(config.pid_file.as_deref(), Some(Path::new("/run.pid")));
     assert_eq!(config.workers, 25);
+    assert_eq!(config.admin, Some("unix:/admin.sock".parse().unwrap()));
     let limits = Limits {
         connections: 1,
         head_bytes: 1024,
@@ -170,7 +173,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 35)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 36)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {
@@ -304,8 +307,9 @@ fn the_file_of_all_options_has_all_options_and_their_defaults() {
     let general = in_use.split("[media-types]").next().unwrap();
     let general = read(&format!("{general}\n[[site]]\nroot = \"/\"")).unwrap();
     let defaults = Config {
-        // By default there is none.
+        // By default there is none of either.
         pid_file: Some("/run/oneloop.pid".into()),
+        admin: Some("127.0.0.1:9090".parse().unwrap()),
         ..read("[[site]]\nroot = \"/\"").unwrap()
     };
     assert_eq!(without_places(general), without_places(defaults));

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
 use mio::{Events, Interest, Poll, Token, Waker};
+use nix::time::{ClockId, clock_gettime};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::Shutdown;
 use slab::Slab;
@@ -46,6 +47,8 @@ pub struct System {
     waker: Arc<Waker>,
     signals: Option<signal_hook_mio::v1_0::Signals>,
     start: Instant,
+    /// The same on the system's own scale.
+    start_ms: u64,
 }
 
 #[derive(Debug)]
@@ -74,6 +77,7 @@ impl System {
             waker,
             signals: None,
             start: Instant::now(),
+            start_ms: clock_ms(ClockId::CLOCK_MONOTONIC),
         })
     }
 
@@ -165,6 +169,15 @@ impl Net for System {
     fn now(&self) -> Millis {
         let elapsed = self.start.elapsed();
         Millis(elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis()))
+    }
+
+    fn micros(&self) -> u64 {
+        let elapsed = self.start.elapsed();
+        elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros())
+    }
+
+    fn coarse(&self) -> Millis {
+        Millis(clock_ms(ClockId::CLOCK_MONOTONIC_COARSE).saturating_sub(self.start_ms))
     }
 
     fn unix_time(&self) -> u64 {
@@ -417,6 +430,14 @@ fn wake(waker: &Arc<Waker>) -> Wake {
         // It can fail only where the eventfd's counter is full: then the loop is awake anyway.
         let _ = waker.wake();
     })
+}
+
+/// What a clock of the system says, in milliseconds. The coarse one costs a quarter of the other.
+fn clock_ms(clock: ClockId) -> u64 {
+    // It fails only for a clock that is none.
+    let Ok(time) = clock_gettime(clock) else { return 0 };
+    let part = |number: i64| u64::try_from(number).unwrap_or(0);
+    part(time.tv_sec()) * 1000 + part(time.tv_nsec()) / 1_000_000
 }
 
 pub(super) fn token(peer: PeerId) -> Token {

@@ -145,6 +145,7 @@ fn run(seed: u64, files: &Files) {
     check_rest(&mut server);
     let is_gone = |former: &Weak<Terms>| former.strong_count() == 0;
     assert!(whims.former.iter().all(is_gone), "nobody goes by former terms any more");
+    check_counts(&server);
     // What was made in the turn before may go out in this one.
     let (net, answers) = (&server.net, 2 * limits.turn_requests as usize);
     assert!(net.most_answers <= answers, "{} answers in one turn", net.most_answers);
@@ -206,6 +207,17 @@ fn check_rest(server: &mut Server<World>) {
     assert!(server.net.backends.is_empty(), "a program is never let go");
     assert!(server.gateways.is_at_rest(), "a seat is never given up: {:?}", server.gateways);
     assert_eq!(server.budget.left(), server.terms.limits.spool_total, "content is kept for nobody");
+}
+
+/// What was counted is what has happened.
+fn check_counts(server: &Server<World>) {
+    let (metrics, net) = (&server.metrics, &server.net);
+    assert_eq!((metrics.received, metrics.sent), (net.heard, net.said), "bytes in and out");
+    assert_eq!(metrics.accepted, net.taken_in);
+    let answers: u64 = metrics.routes().iter().flat_map(|route| route.answers).sum();
+    // Each request has an answer or none; and what is no request is refused, once for each client.
+    let refused = answers + metrics.unanswered - metrics.requests;
+    assert!(refused <= net.taken_in, "{refused} more answers than requests: {metrics:?}");
 }
 
 /// Holds what a client got against what it must get, and how long it was kept.

@@ -14,6 +14,7 @@ use crate::http::head::{Head, HeadSpace};
 use crate::http::status::Status;
 use crate::site::body::{Body, Produced};
 use crate::site::handler::{Later, Settled};
+use crate::site::rule::RouteNumber;
 use crate::site::{Answer, Inquiry, Now, Reply, Site};
 
 /// One client's conversation.
@@ -165,7 +166,7 @@ impl Oracle<'_> {
     }
 
     fn ask(&self, head: &Head<'_>, content: Option<&[u8]>) -> Answer {
-        self.site.answer(&inquiry(head, content))
+        self.site.answer(&inquiry(head, content), &mut RouteNumber::default())
     }
 
     /// The answer to a request that needs nobody's help.

@@ -70,6 +70,11 @@ pub(super) struct World {
     /// The most answers and bytes that one client had in one turn.
     pub(super) most_answers: usize,
     pub(super) most_bytes: usize,
+    /// Clients that the server has taken in.
+    pub(super) taken_in: u64,
+    /// Bytes that the server has had from all clients, and that it has given them.
+    pub(super) heard: u64,
+    pub(super) said: u64,
 }
 
 impl World {
@@ -94,6 +99,9 @@ impl World {
             sent_this_turn: HashMap::new(),
             most_answers: 0,
             most_bytes: 0,
+            taken_in: 0,
+            heard: 0,
+            said: 0,
         }
     }
 
@@ -292,6 +300,7 @@ impl Net for World {
             self.was_full = true;
             return Err(io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error()));
         }
+        self.taken_in += 1;
         let at = self.knocking.remove(0);
         assert!(self.by_peer.insert(client, at).is_none(), "two clients of one name");
         let remote = &mut self.remotes[at];
@@ -320,6 +329,7 @@ impl Net for World {
         let count = remote.arrived.len().min(buffer.len());
         buffer[..count].copy_from_slice(&remote.arrived[..count]);
         remote.arrived.drain(..count);
+        self.heard += count as u64;
         Ok(count)
     }
 
@@ -340,6 +350,7 @@ impl Net for World {
         let bytes: Vec<u8> =
             parts.iter().flat_map(|part| part.iter().copied()).take(room).collect();
         remote.in_flight.extend_from_slice(&bytes);
+        self.said += bytes.len() as u64;
         self.sent_this_turn.entry(peer).or_default().extend_from_slice(&bytes);
         Ok(bytes.len())
     }

@@ -154,7 +154,7 @@ fn what_was_passed_is_found_by_its_address() {
     let any: Address = "127.0.0.1:0".parse().unwrap();
     let elsewhere: Address = "127.0.0.2:0".parse().unwrap();
     let wanted = [any.clone(), ports[0].clone(), elsewhere, ports[2].clone(), any.clone()];
-    let assigned = assign(&wanted, &mut passed);
+    let assigned = assign(wanted.iter(), &mut passed);
     let got: Vec<Option<&Address>> =
         assigned.iter().map(|one| one.as_ref().map(Passed::address)).collect();
     let expected = [Some(&ports[1]), Some(&ports[0]), None, Some(&ports[2]), Some(&ports[3])];

@@ -5,7 +5,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_encode
 use super::order::{Arrangement, Key};
 use super::{Entry, Kind, Listing, MAX_ENTRIES};
 use crate::http::date::{Stamp, UnixSeconds};
-use crate::site::page;
+use crate::site::page::{self, readable};
 
 /// All but the unreserved characters of RFC 3986 §2.3.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -177,28 +177,6 @@ fn push_time(page: &mut String, time: UnixSeconds) {
     page.push_str("</time>");
 }
 
-/// A number of bytes to be read: three digits at most, and a unit.
-fn readable(bytes: u64) -> String {
-    if bytes < 1000 {
-        return format!("{bytes} B");
-    }
-    // In tenths of the unit, rounded. A value that would take four digits goes to the next unit.
-    let mut unit = 1u128;
-    for name in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] {
-        unit <<= 10;
-        let tenths = (u128::from(bytes) * 10 + unit / 2) / unit;
-        let whole = (u128::from(bytes) + unit / 2) / unit;
-        if tenths < 100 {
-            return format!("{}.{} {name}", tenths / 10, tenths % 10);
-        }
-        if whole < 1000 {
-            return format!("{whole} {name}");
-        }
-    }
-    // Not reached: 64 bits count 16 EiB.
-    format!("{bytes} B")
-}
-
 /// Folders and files are drawn by `clip-path`, since a picture would be a request or a lot of text.
 /// On a narrow screen a row becomes a name with size and date beneath it.
 const STYLE: &str = "\
@@ -333,24 +311,6 @@ mod tests {
         let mut undated = directory("d");
         undated.modified = None;
         assert!(html("/", "", vec![undated]).contains("<td></td><td>–</td></tr>"));
-    }
-
-    #[test]
-    fn numbers_of_bytes_take_three_digits_at_most() {
-        for (bytes, text) in [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 KiB"),
-            (1536, "1.5 KiB"),
-            (10_188, "9.9 KiB"),
-            (10_189, "10 KiB"),
-            (1_023_487, "999 KiB"),
-            (1_023_488, "1.0 MiB"),
-            (1 << 30, "1.0 GiB"),
-            (u64::MAX, "16 EiB"),
-        ] {
-            assert_eq!(readable(bytes), text, "{bytes}");
-        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::super::body::Produced;
 use super::super::handler::{Later, Promise, Request, Response, Settled};
 use super::super::router::Router;
-use super::super::rule::Settings;
+use super::super::rule::{RouteNumber, Settings};
 use super::super::{Answer, Inquiry, Site};
 use super::{Got, answer_at, ask, at, get};
 use crate::http::Limits;
@@ -29,7 +29,10 @@ fn ask_with(site: &Site, head: &str, content: Option<&[u8]>) -> Answer {
     let text = format!("{head}\r\n\r\n");
     let mut space = HeadSpace::new();
     let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).unwrap();
-    site.answer(&Inquiry { head: &head, client: None, content, again: false, now: at(0) })
+    site.answer(
+        &Inquiry { head: &head, client: None, content, again: false, now: at(0) },
+        &mut RouteNumber::default(),
+    )
 }
 
 #[test]

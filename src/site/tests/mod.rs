@@ -23,6 +23,7 @@ use super::body::{Body, Produced};
 use super::cache::CacheLimits;
 use super::files::Files;
 use super::router::Router;
+use super::rule::RouteNumber;
 use super::{Answer, Inquiry, Now, Reply, Site, SiteOptions};
 use crate::http::Limits;
 use crate::http::head::{Head, HeadSpace};
@@ -174,7 +175,8 @@ fn answer_to(site: &Site, now: Now, request: &str, fields: &[&str], again: bool)
     let mut space = HeadSpace::new();
     let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).expect(request);
     let client = Some([192, 0, 2, 1].into());
-    site.answer(&Inquiry { head: &head, client, content: None, again, now })
+    let inquiry = Inquiry { head: &head, client, content: None, again, now };
+    site.answer(&inquiry, &mut RouteNumber::default())
 }
 
 fn ask_at(site: &Site, now: Now, request: &str, fields: &[&str]) -> Got {

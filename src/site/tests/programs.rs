@@ -8,7 +8,7 @@ use super::super::access::{Access, Allow};
 use super::super::error_page::ErrorPages;
 use super::super::program::{Endpoint, HostField, Kind, Program, Proxy, Scgi, Upstream};
 use super::super::router::Router;
-use super::super::rule::Settings;
+use super::super::rule::{RouteNumber, Settings};
 use super::super::{Answer, Inquiry};
 use super::scripts::{check, endpoint, fastcgi, one, plan_of, script, scripts};
 use super::{Got, answer_at, ask, at, get};
@@ -215,7 +215,9 @@ fn a_gateway_that_fails_is_answered_with_the_routes_page() {
     let mut space = HeadSpace::new();
     let head = Head::parse(text, &mut space, &Limits::default()).unwrap();
     let inquiry = Inquiry { head: &head, client: None, content: None, again: false, now: at(0) };
-    let Answer::Gateway(mut plan) = site.answer(&inquiry) else { panic!() };
+    let Answer::Gateway(mut plan) = site.answer(&inquiry, &mut RouteNumber::default()) else {
+        panic!()
+    };
     plan.user = Some("somebody".into());
     let fail = |status, own: &[u8]| Got::from(site.fail(&inquiry, &plan, status, own));
     let got = fail(Status::BAD_GATEWAY, b"Retry-After: 3\r\n");

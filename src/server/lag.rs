@@ -1,0 +1,268 @@
+//! What takes long in a turn of the loop. A turn is made of pieces: one client served, one
+//! listener, one program; whichever was the longest is remembered, if it was long. What a piece is
+//! about is worked out only then.
+//!
+//! The clock of pieces is one that costs next to nothing and goes in ticks of a few milliseconds
+//! (`CLOCK_MONOTONIC_COARSE`): enough to tell who has stopped everybody.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::Server;
+use super::client::{Client, Pending};
+use super::metrics::Limit;
+use super::net::Net;
+use super::peers::{Peer, PeerId};
+use super::timers::Millis;
+use crate::site::body::Body;
+
+/// Bytes of a request line that are logged.
+const LOGGED_LINE: usize = 256;
+
+/// A piece is remembered if it takes more than the allowed time of a turn divided by this, and more
+/// than some ticks.
+const SHARE: u32 = 4;
+
+/// Less than that may be a tick of the clock: there are 100 to 1000 a second.
+const TICK: Duration = Duration::from_millis(10);
+
+/// A wait that has taken so long, in microseconds, has slept: who was ready then was so just now.
+const SLEEP_US: u64 = 100;
+
+/// What of a turn takes time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Accept,
+    Answer,
+    Send,
+    Relay,
+    Dial,
+    Log,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Accept => "accept",
+            Phase::Answer => "read and answer",
+            Phase::Send => "send",
+            Phase::Relay => "relay",
+            Phase::Dial => "start or connect programs",
+            Phase::Log => "write the access log",
+        })
+    }
+}
+
+/// The turn, as it goes on.
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// When the piece under way began.
+    since: Millis,
+    pieces: u32,
+    /// A shorter piece is not worth a word, in milliseconds.
+    worth_ms: u64,
+    /// How long a turn may take, in microseconds.
+    allowed_us: u64,
+    longest: Option<Piece>,
+    /// What was said of the last turn that took too long.
+    pub(super) said: Option<String>,
+    /// Where in the receive buffer the head lies that was taken up last, if it still does.
+    pub(super) asked: Range<usize>,
+}
+
+/// A piece that took long.
+#[derive(Debug)]
+struct Piece {
+    took: Duration,
+    phase: Phase,
+    /// Who it was for, and what was asked, fit for a log.
+    whose: String,
+}
+
+impl Watch {
+    /// Watches over turns that may take so long.
+    pub(super) fn new(allowed: Duration) -> Watch {
+        let mut watch = Watch {
+            since: Millis(0),
+            pieces: 0,
+            worth_ms: 0,
+            allowed_us: 0,
+            longest: None,
+            said: None,
+            asked: 0..0,
+        };
+        watch.allow(allowed);
+        watch
+    }
+
+    /// From now on turns may take so long.
+    pub(super) fn allow(&mut self, allowed: Duration) {
+        let in_64_bits = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        self.worth_ms = in_64_bits((allowed / SHARE).max(TICK).as_millis());
+        self.allowed_us = in_64_bits(allowed.as_micros());
+    }
+
+    /// A turn begins.
+    fn begin_turn(&mut self, now: Millis) {
+        self.since = now;
+        self.pieces = 0;
+    }
+
+    /// A piece ends, and the next begins. Returns how long it took, if the caller is to
+    /// [`note`](Self::note) what it was.
+    pub(super) fn end_piece(&mut self, now: Millis) -> Option<Duration> {
+        let took_ms = now.0.saturating_sub(self.since.0);
+        self.since = now;
+        self.pieces += 1;
+        (took_ms > self.worth_ms).then(|| Duration::from_millis(took_ms))
+    }
+
+    /// Notes what has taken so long.
+    pub(super) fn note(&mut self, took: Duration, phase: Phase, whose: String) {
+        if self.longest.as_ref().is_none_or(|longest| longest.took < took) {
+            self.longest = Some(Piece { took, phase, whose });
+        }
+    }
+
+    /// What of the turn that has ended took long, as the end of a sentence.
+    fn explain(&self) -> String {
+        match &self.longest {
+            Some(Piece { took, phase, whose }) => {
+                format!("{} ms of it to {phase}, {whose}", took.as_millis())
+            }
+            None => format!("no single one of its {} pieces took long", self.pieces),
+        }
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// A wait is over. Returns what the time is.
+    pub(super) fn begin_turn(&mut self) -> Millis {
+        let now_us = self.net.micros();
+        if now_us.saturating_sub(self.ended_us) >= SLEEP_US {
+            self.metrics.lag.add_nothing();
+        } else {
+            // Who was found ready at once may have been so since the last look.
+            self.metrics.lag.add(self.ended_us.saturating_sub(self.woken_us));
+        }
+        self.woken_us = now_us;
+        let now = Millis(now_us / 1000);
+        self.watch.begin_turn(now);
+        now
+    }
+
+    /// A turn is over: says so if it has taken too long, and what of it.
+    pub(super) fn end_turn(&mut self) {
+        self.ended_us = self.net.micros();
+        self.now = Millis(self.ended_us / 1000);
+        let took = self.ended_us.saturating_sub(self.woken_us);
+        self.metrics.turns.add(took);
+        if took > self.watch.allowed_us {
+            self.complain(took);
+        }
+        self.watch.longest = None;
+    }
+
+    #[cold]
+    fn complain(&mut self, took_us: u64) {
+        self.metrics.hit(Limit::LoopLag);
+        let what = format!("{} ms: {}", took_us / 1000, self.watch.explain());
+        log::warn!("one turn of the loop took {what}");
+        self.watch.said = Some(what);
+    }
+
+    /// A piece of the turn ends that was for nobody in particular.
+    pub(super) fn end_piece(&mut self, phase: Phase) {
+        if let Some(took) = self.watch.end_piece(self.net.coarse()) {
+            self.watch.note(took, phase, "for all".to_owned());
+        }
+    }
+
+    /// A piece of the turn ends that was for this peer.
+    pub(super) fn end_piece_of(&mut self, id: PeerId) {
+        if let Some(took) = self.watch.end_piece(self.net.coarse()) {
+            self.note_peer(id, took);
+        }
+    }
+
+    #[cold]
+    fn note_peer(&mut self, id: PeerId, took: Duration) {
+        let asked = self.rx.get(self.watch.asked.clone()).unwrap_or_default();
+        let (phase, whose) = match self.peers.get_mut(id) {
+            None => return,
+            Some(Peer::Listener(listener)) => (Phase::Accept, format!("at {}", listener.address())),
+            Some(Peer::Gateway(link)) => {
+                let address = self.gateways.address(link.seat);
+                let name = address.map_or_else(|| "a process".to_owned(), ToString::to_string);
+                (Phase::Relay, format!("with {name}"))
+            }
+            Some(Peer::Client(client)) => of_client(client, asked),
+        };
+        self.watch.note(took, phase, whose);
+    }
+}
+
+/// What was done for a client, and for which one; `asked` is the head of its request, if that has
+/// come in just now.
+fn of_client(client: &Client, asked: &[u8]) -> (Phase, String) {
+    let exchange = client.work.as_ref().map(|work| &work.exchange);
+    let kept = exchange.and_then(|exchange| exchange.spool.as_ref());
+    let head = if asked.is_empty() { kept.map_or(&[][..], |spool| spool.head()) } else { asked };
+    let phase = match exchange {
+        Some(exchange) if matches!(exchange.pending, Pending::Gateway(_)) => Phase::Relay,
+        Some(exchange) if asked.is_empty() && !matches!(exchange.body, Body::Empty) => Phase::Send,
+        Some(_) | None => Phase::Answer,
+    };
+    (phase, describe(client.address, head))
+}
+
+/// A client by its address, and what it has asked by the head of that, if that is known.
+pub(super) fn describe(address: Option<SocketAddr>, head: &[u8]) -> String {
+    let address = address.map_or_else(|| "unix:".to_owned(), |address| address.to_string());
+    if head.is_empty() { address } else { format!("{address} {}", line_of(head)) }
+}
+
+/// The first line of `head`, fit for a log.
+fn line_of(head: &[u8]) -> String {
+    let head = head.strip_prefix(b"\r\n").unwrap_or(head);
+    let end = memchr::memchr2(b'\r', b'\n', head).unwrap_or(head.len());
+    format!("{:?}", String::from_utf8_lossy(&head[..end.min(LOGGED_LINE)]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_piece_of_a_turn_is_told_of_and_no_short_one() {
+        let mut watch = Watch::new(Duration::from_millis(40));
+        watch.begin_turn(Millis(1000));
+        let mut end = |at, name: &str| {
+            let took = watch.end_piece(Millis(at));
+            if let Some(took) = took {
+                watch.note(took, Phase::Answer, name.to_owned());
+            }
+            took.map(|took| took.as_millis())
+        };
+        assert_eq!(end(1010, "short"), None, "not more than a quarter");
+        assert_eq!(end(1030, "long"), Some(20));
+        assert_eq!(end(1060, "longest"), Some(30));
+        assert_eq!(end(1080, "late"), Some(20));
+        assert_eq!(watch.explain(), "30 ms of it to read and answer, longest");
+        watch.longest = None;
+        watch.begin_turn(Millis(2000));
+        assert_eq!(watch.end_piece(Millis(2001)), None);
+        assert_eq!(watch.explain(), "no single one of its 1 pieces took long");
+    }
+
+    #[test]
+    fn a_line_is_short_and_harmless() {
+        assert_eq!(
+            line_of(b"GET /\x1b[0m HTTP/1.1\r\nHost: a\r\n\r\n"),
+            r#""GET /\u{1b}[0m HTTP/1.1""#
+        );
+        assert!(line_of(&[b'x'; 5000]).len() < 300);
+    }
+}
