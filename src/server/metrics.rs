@@ -252,7 +252,10 @@ impl Histogram {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::Limits;
+    use crate::http::head::{Head, HeadSpace};
     use crate::site::router::Router;
+    use crate::site::{Inquiry, Now};
 
     fn site(patterns: &[&str]) -> Site {
         let respond = |router: Router, pattern: &&str| router.respond(pattern, Status::OK, *b"x");
@@ -269,13 +272,27 @@ mod tests {
     #[test]
     fn a_route_keeps_its_number_when_the_site_changes() {
         let mut metrics = Metrics::new();
-        metrics.enlist(&mut site(&["/a", "/b"]));
-        let first: Vec<String> =
-            metrics.routes().iter().map(|route| route.pattern.clone()).collect();
-        metrics.enlist(&mut site(&["/c", "/b"]));
-        let both: Vec<&str> = metrics.routes().iter().map(|route| &*route.pattern).collect();
-        assert_eq!(first, both[..3]);
-        assert_eq!(both[3..], ["/c"]);
+        let mut count = |patterns: [&str; 2], asked: [&str; 3]| {
+            let mut site = site(&patterns);
+            metrics.enlist(&mut site);
+            for path in asked {
+                let (text, mut space) = (format!("GET {path} HTTP/1.0\r\n\r\n"), HeadSpace::new());
+                let head = Head::parse(text.as_bytes(), &mut space, &Limits::default()).unwrap();
+                let now = Now { monotonic_ms: 0, unix: 0, moment: 0 };
+                let inquiry =
+                    Inquiry { head: &head, client: None, content: None, again: false, now };
+                let mut number = RouteNumber::default();
+                site.answer(&inquiry, &mut number);
+                metrics.count_answer(number, Status::OK);
+            }
+            let counted = metrics.routes().iter().map(|route| (&*route.pattern, route.answers[1]));
+            counted.map(|(pattern, count)| format!("{pattern} {count}")).collect::<Vec<_>>()
+        };
+        let first = count(["/a", "/b"], ["/a", "/b", "/b"]);
+        let b = first.iter().position(|route| route == "/b 2").unwrap();
+        assert!(first.contains(&"/a 1".to_owned()) && first[0] == "none 0", "{first:?}");
+        let second = count(["/c", "/b"], ["/c", "/b", "/nothing"]);
+        assert_eq!((&*second[b], &*second[3], &*second[0]), ("/b 3", "/c 1", "none 1"));
     }
 
     #[test]
