@@ -282,7 +282,7 @@ mod tests {
                 let inquiry =
                     Inquiry { head: &head, client: None, content: None, again: false, now };
                 let mut number = RouteNumber::default();
-                site.answer(&inquiry, &mut number);
+                let _ = site.answer(&inquiry, &mut number);
                 metrics.count_answer(number, Status::OK);
             }
             let counted = metrics.routes().iter().map(|route| (&*route.pattern, route.answers[1]));
