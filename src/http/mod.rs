@@ -11,6 +11,7 @@ pub mod framing;
 pub mod head;
 pub mod method;
 pub mod negotiation;
+pub mod proxy_header;
 pub mod range;
 mod response;
 pub mod status;
