@@ -4,6 +4,7 @@
 //! The programs are in tests/gateways/programs/. Where one must wait for the test, it waits until
 //! there is a file, the *gate*; nothing here sleeps and hopes.
 
+mod behind;
 mod both_ways;
 mod cgi;
 mod cgi_content;

@@ -25,6 +25,7 @@ impl Config {
         Options {
             listen: self.listen.clone(),
             admin: self.admin.clone(),
+            trust: self.trust.clone(),
             limits: self.limits.clone(),
             access_log: self.access_log.clone(),
         }

@@ -13,6 +13,7 @@ use super::meaning::Config;
 use super::said::{self, Said, Several, Short};
 use super::sites;
 use super::source::Source;
+use super::trust;
 use super::units::{Count, Size};
 use crate::http::head::MAX_FIELDS;
 use crate::server::ONLY_HERE;
@@ -45,6 +46,7 @@ pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
     let listen = listen(&said.server.listen, source)?;
     let workers = workers(said.server.workers.as_ref())?;
     Ok(Config {
+        trust: trust::trust(&said.server, source)?,
         pid_file: said.server.pid_file.as_ref().map(|said| pid_file(said, source)).transpose()?,
         workers,
         admin: admin(said.server.admin.as_ref(), &listen, workers, source)?,
@@ -60,7 +62,7 @@ pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
 
 fn listen(said: &Several<Short<said::Listen>>, source: &Source) -> Result<Vec<Address>, Fault> {
     let mut addresses = Vec::new();
-    for Short(said::Listen { addr }) in &said.0 {
+    for Short(said::Listen { addr, proxy_protocol: _ }) in &said.0 {
         let address =
             address::parse(addr.get_ref(), source).map_err(|what| Fault::new(addr, what))?;
         let any_free = matches!(&address, Address::Tcp(address) if address.port() == 0);

@@ -10,6 +10,7 @@ use crate::server::access_log::AccessLogOptions;
 use crate::server::diagnostic_log::DiagnosticLogOptions;
 use crate::server::limits::Limits;
 use crate::server::listener::Address;
+use crate::server::trust::Trust;
 use crate::site::Symlinks;
 use crate::site::access::Network;
 use crate::site::cache::CacheLimits;
@@ -21,6 +22,8 @@ use crate::site::rule::Place;
 pub struct Config {
     /// Where to listen; at least one address, none twice.
     pub listen: Vec<Address>,
+    /// Whom the server believes when they say for whom they speak.
+    pub trust: Trust,
     /// Where the number of the process stands while it serves; absolute.
     pub pid_file: Option<PathBuf>,
     /// Processes that serve, each one loop.

@@ -30,6 +30,7 @@ mod sites;
 mod source;
 #[cfg(test)]
 mod tests;
+mod trust;
 mod units;
 
 use std::path::Path;

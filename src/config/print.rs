@@ -11,7 +11,9 @@ use super::units::{Rate, Size, Time};
 use crate::server::access_log::{AccessLogOptions, LogFormat};
 use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::limits::Limits;
+use crate::server::listener::Address;
 use crate::server::outlet::{LogTarget, SYSLOG};
+use crate::server::trust::Trust;
 use crate::site::Symlinks;
 use crate::site::cache::CacheLimits;
 use crate::site::program::{
@@ -20,9 +22,14 @@ use crate::site::program::{
 
 impl Display for Config {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let Config { listen, pid_file, workers, admin, limits, cache, access_log, .. } = self;
-        let Config { diagnostic_log, media_types, sites, .. } = self;
-        writeln!(f, "[server]\nlisten = {}", list(listen))?;
+        let Config { listen, trust, pid_file, workers, admin, limits, cache, .. } = self;
+        let Config { access_log, diagnostic_log, media_types, sites, .. } = self;
+        let listen: Vec<String> = listen.iter().map(|address| listener(address, trust)).collect();
+        writeln!(f, "[server]\nlisten = [{}]", listen.join(", "))?;
+        if let Some(known) = &trust.forwarders {
+            writeln!(f, "trusted-forwarders = {known}")?;
+            writeln!(f, "forwarded-field = {}", quoted(trust.field.name()))?;
+        }
         if let Some(path) = pid_file {
             writeln!(f, "pid-file = {}", quoted(&path.to_string_lossy()))?;
         }
@@ -48,6 +55,15 @@ impl Display for Config {
             writeln!(f, "{} = {}", quoted(extension), quoted(media_type))?;
         }
         sites.iter().try_for_each(|site| write_site(f, site))
+    }
+}
+
+/// An entry of `listen`.
+fn listener(address: &Address, trust: &Trust) -> String {
+    let addr = quoted(&address.to_string());
+    match trust.senders.iter().find(|(at, _)| at == address) {
+        Some((_, known)) => format!("{{ addr = {addr}, proxy-protocol = {known} }}"),
+        None => addr,
     }
 }
 

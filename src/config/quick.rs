@@ -32,7 +32,7 @@ pub(super) fn said(serve: &Serve) -> Result<Said, String> {
         .quick
         .bind
         .iter()
-        .map(|bind| Short(Listen { addr: word(&address(bind, serve.quick.port)) }));
+        .map(|bind| Short(Listen::from(word(&address(bind, serve.quick.port)))));
     Ok(Said {
         server: Server { listen: Several(listen.collect()), ..Server::default() },
         log: log(serve),

@@ -249,7 +249,7 @@ fn status(said: &Spanned<Count>, known: &[Status]) -> Result<Status, Fault> {
     }
 }
 
-fn network(said: &Spanned<String>) -> Result<Network, Fault> {
+pub(super) fn network(said: &Spanned<String>) -> Result<Network, Fault> {
     said.get_ref().parse().map_err(|error: BadNetwork| Fault::new(said, error.to_string()))
 }
 

@@ -56,22 +56,33 @@ pub(super) struct Server {
     pub workers: Perhaps<Count>,
     /// `127.0.0.1:9090`, `[::1]:9090` or `unix:/path`
     pub admin: Perhaps<String>,
+    /// Networks, or `unix`, of those whose word is taken for whom a request is from.
+    pub trusted_forwarders: Perhaps<Several<Spanned<String>>>,
+    /// `X-Forwarded-For` or `Forwarded`
+    pub forwarded_field: Perhaps<String>,
 }
 
-table!(Server, "a table: [server]", [], [listen pid_file workers admin]);
+table!(
+    Server,
+    "a table: [server]",
+    [],
+    [listen pid_file workers admin trusted_forwarders forwarded_field]
+);
 
 /// One entry of `listen`.
 #[derive(Debug)]
 pub(super) struct Listen {
     /// `127.0.0.1:8080`, `[::1]:8080` or `unix:/path`
     pub addr: Spanned<String>,
+    /// Networks, or `unix`, of those who begin a connection with a PROXY header.
+    pub proxy_protocol: Perhaps<Several<Spanned<String>>>,
 }
 
-table!(Listen, Listen::EXPECTED, [addr], []);
+table!(Listen, Listen::EXPECTED, [addr], [proxy_protocol]);
 
 impl From<Spanned<String>> for Listen {
     fn from(addr: Spanned<String>) -> Self {
-        Listen { addr }
+        Listen { addr, proxy_protocol: None }
     }
 }
 

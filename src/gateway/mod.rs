@@ -17,6 +17,7 @@ use std::io::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::http::forwarded::Forwarded;
 use crate::http::head::Head;
 use crate::http::status::Status;
 
@@ -32,14 +33,30 @@ pub struct Call<'a> {
     pub script: &'a Script,
     /// How much content there is, in bytes; `None` where there is none, or nobody knows yet.
     pub content_length: Option<u64>,
-    /// Who asks; `None` over a Unix-domain socket.
+    /// Who has sent the request; `None` over a Unix-domain socket.
     pub client: Option<SocketAddr>,
     /// Where the client has connected to; `None` over a Unix-domain socket.
     pub server: Option<SocketAddr>,
+    /// Whom it is from, where somebody who is believed has passed it on.
+    pub forwarded: Option<Forwarded>,
     /// Who the client has proved to be, by Basic authentication.
     pub user: Option<&'a str>,
     /// More variables, said by the configuration. They win over all others of their name.
     pub environment: &'a [(String, String)],
+}
+
+impl Call<'_> {
+    /// Who asks; `None` where that is not known.
+    fn asker(&self) -> Option<IpAddr> {
+        let client = || self.client.map(|address| address.ip());
+        self.forwarded.map_or_else(client, |forwarded| forwarded.client)
+    }
+
+    /// The scheme that the client has asked by.
+    fn scheme(&self) -> &'static str {
+        let is_secure = self.forwarded.is_some_and(|forwarded| forwarded.is_secure);
+        if is_secure { "https" } else { "http" }
+    }
 }
 
 /// Which script is asked for, in the words of RFC 3875 §4.1. All paths are decoded bytes.

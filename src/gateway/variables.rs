@@ -101,7 +101,11 @@ fn server<F: FnMut(&[u8], &[u8])>(call: &Call<'_>, teller: &mut Teller<'_, F>) {
     teller.tell("GATEWAY_INTERFACE", "CGI/1.1");
     teller.tell("SERVER_SOFTWARE", concat!("oneloop/", env!("CARGO_PKG_VERSION")));
     teller.tell("SERVER_PROTOCOL", if head.minor_version == 0 { "HTTP/1.0" } else { "HTTP/1.1" });
-    teller.tell("REQUEST_SCHEME", "http");
+    teller.tell("REQUEST_SCHEME", call.scheme());
+    // What programs look at who know nothing of schemes.
+    if call.scheme() == "https" {
+        teller.tell("HTTPS", "on");
+    }
     // php-cgi wants a sign that a server has started it, and not a client's hand-made URL.
     teller.tell("REDIRECT_STATUS", "200");
     let address = call.server.map(|server| server.ip().to_canonical());
@@ -187,11 +191,14 @@ fn client<F: FnMut(&[u8], &[u8])>(call: &Call<'_>, teller: &mut Teller<'_, F>) {
         teller.tell("AUTH_TYPE", "Basic");
         teller.tell("REMOTE_USER", user);
     }
-    if let Some(client) = call.client {
-        let address = client.ip().to_canonical();
+    if let Some(asker) = call.asker() {
+        let address = asker.to_canonical();
         teller.tell_written("REMOTE_ADDR", |text| write_address(address, text));
         teller.tell_written("REMOTE_HOST", |text| write_address(address, text));
-        teller.tell("REMOTE_PORT", itoa::Buffer::new().format(client.port()));
+        // From which port somebody else has connected says nothing of the client.
+        if let Some(client) = call.client.filter(|client| client.ip() == asker) {
+            teller.tell("REMOTE_PORT", itoa::Buffer::new().format(client.port()));
+        }
     }
 }
 

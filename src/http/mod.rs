@@ -7,6 +7,7 @@ pub mod conditional;
 pub mod connection;
 pub mod date;
 pub mod fields;
+pub mod forwarded;
 pub mod framing;
 pub mod head;
 pub mod method;

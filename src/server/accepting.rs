@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 
 use super::Server;
 use super::client::{Client, Fate};
-use super::listener::{REST, is_exhausted};
+use super::listener::{Address, REST, is_exhausted};
 use super::metrics::Limit;
 use super::net::Net;
 use super::peers::{Peer, PeerId};
 use super::serving::Occasion;
+use super::start::Wanted;
 use super::timers::Millis;
 
 /// Connections that one listener may accept before the others have their turn.
@@ -38,7 +39,7 @@ impl<N: Net> Server<N> {
             }
             let id = self.peers.next_id();
             match self.net.accept(listener, id) {
-                Ok(address) => self.admit(address, is_admin, now),
+                Ok(address) => self.admit(listener, address, is_admin, now),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Fate::Wait,
                 Err(error) if is_exhausted(&error) => {
                     // accept(2) says so even where nobody waits.
@@ -83,8 +84,21 @@ impl<N: Net> Server<N> {
         Fate::Wait
     }
 
-    pub(super) fn admit(&mut self, address: Option<SocketAddr>, is_admin: bool, now: Millis) {
-        let client = Client::new(address, now);
+    /// Takes in a client that has come to `listener`.
+    pub(super) fn admit(
+        &mut self,
+        listener: PeerId,
+        address: Option<SocketAddr>,
+        is_admin: bool,
+        now: Millis,
+    ) {
+        let mut client = Client::new(address, now);
+        if !self.terms.trust.senders.is_empty()
+            && let Some(Peer::Listener(listener)) = self.peers.get_mut(listener)
+        {
+            let is_at = |address: &Address| listener.is(Wanted { address, is_admin: false });
+            client.awaits_header = self.terms.trust.awaits_header(is_at, address);
+        }
         let id = self.peers.insert(Peer::Client(if is_admin {
             client.admin()
         } else {

@@ -4,7 +4,7 @@
 //! How a request is answered is not known here; see `exchange.rs`.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use super::spool::Spool;
 use super::terms::Terms;
 use super::timers::Millis;
 use crate::http::connection::Connection;
+use crate::http::forwarded::Forwarded;
 use crate::site::Reply;
 use crate::site::body::Body;
 use crate::site::handler::Later;
@@ -26,9 +27,11 @@ use crate::site::rule::RouteNumber;
 #[derive(Debug)]
 pub struct Client {
     pub(super) connection: Connection,
-    /// Where it comes from; `None` over a Unix-domain socket.
+    /// Where it comes from, or where a PROXY header says that it does; `None` over a Unix-domain
+    /// socket.
     pub(super) address: Option<SocketAddr>,
-    /// Where it has connected to, once a program was told; `None` over a Unix-domain socket.
+    /// Where it has connected to, once a program was told, or a PROXY header has said so; `None`
+    /// over a Unix-domain socket.
     pub(super) server: Option<Box<SocketAddr>>,
     /// What is under way. `None` between requests.
     pub(super) work: Option<Box<Work>>,
@@ -38,6 +41,8 @@ pub struct Client {
     pub(super) requests: u32,
     /// It has come to the admin listener: the server answers it itself.
     pub(super) is_admin: bool,
+    /// It is to begin with a PROXY header, and has not yet.
+    pub(super) awaits_header: bool,
 }
 
 /// What the socket may still do before it says `WouldBlock`. A client's is tried before it says
@@ -94,6 +99,8 @@ pub(super) struct Exchange {
     pub(super) draft: Option<Draft>,
     /// Why it is answered with an error, or its answer cut, for the access log.
     pub(super) why: Option<Cow<'static, str>>,
+    /// What somebody who is believed has said of it.
+    pub(super) forwarded: Option<Forwarded>,
     /// How often a script has sent it to another path.
     pub(super) redirects: u8,
     /// What a program says is content for the client: it is none for HEAD.
@@ -106,12 +113,11 @@ impl Exchange {
     /// Makes it as good as new. Most exchanges leave nothing behind, and seeing that is cheaper
     /// than to write it all anew.
     pub(super) fn clear(&mut self) {
-        let Exchange {
-            pending, body, body_sent, spool, draft, why, redirects, has_content, ..
-        } = self;
+        let Exchange { pending, body, body_sent, spool, draft, why, .. } = self;
+        let Exchange { forwarded, redirects, has_content, .. } = self;
         let is_blank = matches!((pending, body), (Pending::Nothing, Body::Empty))
             && (*body_sent, *redirects, *has_content) == (0, 0, false)
-            && (spool.is_none() && draft.is_none() && why.is_none());
+            && (spool.is_none() && draft.is_none() && why.is_none() && forwarded.is_none());
         if !is_blank {
             *self = Exchange::default();
         }
@@ -192,6 +198,7 @@ impl Client {
             clock: PhaseClock::new(Phase::Head, now),
             requests: 0,
             is_admin: false,
+            awaits_header: false,
         }
     }
 
@@ -218,6 +225,15 @@ impl Client {
             return false;
         };
         matches!(&relay.stage, Stage::Talking(gateway) if gateway.is_tunnel())
+    }
+
+    /// Who asks, as far as is known: whom its `exchange` is from where somebody who is believed has
+    /// passed that on, and else itself. `None` over a Unix-domain socket.
+    pub(super) fn asker(&self, exchange: &Exchange) -> Option<IpAddr> {
+        match &exchange.forwarded {
+            Some(forwarded) => forwarded.client,
+            None => self.address.map(|address| address.ip()),
+        }
     }
 
     /// Whether nothing is under way: no request, no answer, no last words.

@@ -387,7 +387,8 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         self.exchange.draft = self.with_head(|serving, head| {
             let user = plan.user.as_deref();
-            let entry = Entry { user, status, ..entry_of(head, serving.client) };
+            let asker = serving.client.asker(serving.exchange);
+            let entry = Entry { user, status, ..entry_of(head, asker) };
             serving.cx.log.draft(&entry, serving.cx.stamp)
         });
     }

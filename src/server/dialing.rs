@@ -233,6 +233,7 @@ impl<N: Net> Server<N> {
             content_length: Some(spool.length()).filter(|&length| length > 0),
             client: *from,
             server: server.as_deref().copied(),
+            forwarded: work.exchange.forwarded,
             user: plan.user.as_deref(),
             environment: &plan.program.environment,
         };

@@ -4,12 +4,13 @@
 //! kept in a [`Spool`] and asked about again.
 
 use std::fs::File;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::access_log::Entry;
 use super::admin;
-use super::client::{Client, Pending, Phase};
+use super::client::{Pending, Phase};
 use super::gateway::Stage;
 use super::metrics::Limit;
 use super::net::Net;
@@ -75,6 +76,9 @@ impl<N: Net> Serving<'_, '_, N> {
         if window.start == window.end && self.client.connection.is_idle() {
             return Step::NeedsInput;
         }
+        if self.client.awaits_header {
+            return self.introduce(rx, window);
+        }
         let mut space = HeadSpace::new();
         let input = &rx[window.clone()];
         let received =
@@ -112,7 +116,16 @@ impl<N: Net> Serving<'_, '_, N> {
                 if self.cx.draining || is_last {
                     self.client.connection.close_after_answer();
                 }
-                self.answer(&head, &rx[at], None, false);
+                match self.cx.terms.trust.forwarded(&head.fields, self.client.address) {
+                    Ok(forwarded) => {
+                        self.exchange.forwarded = forwarded;
+                        self.answer(&head, &rx[at], None, false);
+                    }
+                    Err(refusal) => {
+                        self.client.connection.refuse();
+                        self.refuse(refusal, head.line);
+                    }
+                }
             }
             Received::Content(content) => {
                 if let Some(spool) = &mut self.exchange.spool
@@ -133,7 +146,7 @@ impl<N: Net> Serving<'_, '_, N> {
         Inquiry {
             head,
             again: false,
-            client: self.client.address.map(|address| address.ip()),
+            client: self.client.asker(self.exchange),
             content,
             now: Now {
                 monotonic_ms: self.cx.now.0,
@@ -343,15 +356,25 @@ impl<N: Net> Serving<'_, '_, N> {
     fn log(&mut self, status: Status, user: Option<&str>, asked: Asked<'_>, sent: Option<u64>) {
         let is_large = status == Status::CONTENT_TOO_LARGE;
         let why = self.exchange.why.as_deref().or(is_large.then_some(too_large().why));
+        let who = self.client.asker(self.exchange);
         let entry = match asked {
-            Asked::Head(head) => entry_of(head, self.client),
-            Asked::Line(line) => Entry { line, ..blank_entry(self.client) },
+            Asked::Head(head) => entry_of(head, who),
+            Asked::Line(line) => Entry { line, ..blank_entry(who) },
         };
         let entry = Entry { user, status, why, ..entry };
         match sent {
             Some(sent) => self.cx.log.add(&entry, self.cx.stamp, sent),
             None => self.exchange.draft = self.cx.log.draft(&entry, self.cx.stamp),
         }
+    }
+
+    /// Adds a line for a connection that is closed without an answer, and without a request. Its
+    /// status is what would have been answered.
+    pub(super) fn log_unanswered(&mut self, status: Status, why: &str) {
+        log::debug!("closed {:?}: {why}", self.client.address);
+        let asker = self.client.asker(self.exchange);
+        let entry = Entry { status, why: Some(why), ..blank_entry(asker) };
+        self.cx.log.add(&entry, self.cx.stamp, 0);
     }
 
     /// Notes that the answer's content is out, or will never be.
@@ -381,9 +404,9 @@ fn append(file: &File, offset: u64, length: u64, out: &mut Vec<u8>) -> bool {
 const PANICKED: Refusal =
     Refusal { status: Status::INTERNAL_SERVER_ERROR, why: "the server has a bug here" };
 
-fn blank_entry<'a>(client: &Client) -> Entry<'a> {
+fn blank_entry<'a>(client: Option<IpAddr>) -> Entry<'a> {
     Entry {
-        client: client.address.map(|address| address.ip()),
+        client,
         user: None,
         line: b"",
         host: "",
@@ -394,7 +417,7 @@ fn blank_entry<'a>(client: &Client) -> Entry<'a> {
     }
 }
 
-pub(super) fn entry_of<'a>(head: &Head<'a>, client: &Client) -> Entry<'a> {
+pub(super) fn entry_of<'a>(head: &Head<'a>, client: Option<IpAddr>) -> Entry<'a> {
     Entry {
         line: head.line,
         host: head.host,

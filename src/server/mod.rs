@@ -19,6 +19,7 @@ mod gateway;
 pub mod gateways;
 pub mod handing_over;
 mod health;
+mod introducing;
 mod kept;
 mod lag;
 mod leaving;
@@ -44,6 +45,7 @@ mod terms;
 #[cfg(test)]
 mod tests;
 pub mod timers;
+pub mod trust;
 
 use std::collections::VecDeque;
 use std::io;
@@ -76,6 +78,7 @@ use spool::Budget;
 pub use start::{ONLY_HERE, Options, StartError};
 use terms::Terms;
 use timers::{Millis, Timers};
+pub use trust::Trust;
 
 /// Bytes of the receive buffer, and at least twice what a head may have.
 const RECEIVE: usize = 64 << 10;
@@ -153,7 +156,8 @@ impl Server {
         options.check()?;
         let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
         let net = System::new().map_err(StartError::Poll)?;
-        let mut server = Server::over(net, site.into(), options.limits.clone(), log);
+        let (limits, trust) = (options.limits.clone(), options.trust.clone());
+        let mut server = Server::by_terms(net, Terms::new(site.into(), limits, trust), log);
         let wanted = options.wanted();
         let assigned = handing_over::assign(wanted.iter().map(|one| one.address), passed);
         for (wanted, passed) in wanted.into_iter().zip(assigned) {
@@ -187,7 +191,10 @@ impl<N: Net> Server<N> {
     /// A server over another network than the system's, for tests and measurements. It listens
     /// nowhere yet.
     pub fn over(net: N, site: Site, limits: Limits, log: AccessLog) -> Self {
-        let mut terms = Terms::new(site, limits);
+        Server::by_terms(net, Terms::new(site, limits, Trust::default()), log)
+    }
+
+    fn by_terms(net: N, mut terms: Terms, log: AccessLog) -> Self {
         let mut metrics = Metrics::new();
         metrics.enlist(&mut terms.site);
         let terms = Rc::new(terms);

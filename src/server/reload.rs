@@ -33,7 +33,7 @@ impl Server {
             self.metrics.lines_lost += self.log.lost();
             self.log = log;
         }
-        self.adopt(Terms::new(site.into(), options.limits.clone()));
+        self.adopt(Terms::new(site.into(), options.limits.clone(), options.trust.clone()));
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl<N: Net> Server<N> {
             }
             let client = self.peers.next_id();
             match self.net.accept(id, client) {
-                Ok(address) => self.admit(address, is_admin, now),
+                Ok(address) => self.admit(id, address, is_admin, now),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Err(_) => break,
             }

@@ -6,6 +6,7 @@ use std::io;
 use super::access_log::AccessLogOptions;
 use super::limits::Limits;
 use super::listener::Address;
+use super::trust::Trust;
 
 /// What a server is started with.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +15,8 @@ pub struct Options {
     pub listen: Vec<Address>,
     /// Where the server shows how it is doing: only to this machine. `None`: nowhere.
     pub admin: Option<Address>,
+    /// Whom the server believes when they say for whom they speak.
+    pub trust: Trust,
     /// The limits.
     pub limits: Limits,
     /// The access log.

@@ -41,11 +41,11 @@ a.toml:2:11: `addr` is missing here
     |           ^^
 ====
 [server]
-listen = [{ addr = "127.0.0.1:80", proxy-protocol = ["10.0.0.0/8"] }]
+listen = [{ addr = "127.0.0.1:80", proxy = ["10.0.0.0/8"] }]
 ----
-a.toml:2:36: unknown key `proxy-protocol`
-  2 | listen = [{ addr = "127.0.0.1:80", proxy-protocol = ["10.0.0.0/8"] }]
-    |                                    ^^^^^^^^^^^^^^ known here: addr
+a.toml:2:36: unknown key `proxy`
+  2 | listen = [{ addr = "127.0.0.1:80", proxy = ["10.0.0.0/8"] }]
+    |                                    ^^^^^ did you mean `proxy-protocol`?
 ====
 [server]
 listen = "localhost:80"
@@ -89,7 +89,9 @@ user = "www-data"
 ----
 a.toml:2:1: unknown key `user`
   2 | user = "www-data"
-    | ^^^^ known here: listen, pid-file, workers, admin
+    | ^^^^
+      known here: listen, pid-file, workers, admin, trusted-forwarders,
+      forwarded-field
 ====
 [server]
 workers = 1025

@@ -4,8 +4,10 @@
 //! Of the fields that say who the client is, an origin may trust what this server has written:
 //! `X-Forwarded-Host` and `X-Forwarded-Proto`, and the *last* member of `Forwarded`,
 //! `X-Forwarded-For` and `Via`. The members before it are what the client, or a proxy before this
-//! server, has said. All other `X-Forwarded-` fields of the client are left out, since an origin
-//! could not tell who wrote them.
+//! server, has said. Where this server itself believes the proxy that has passed the request on,
+//! the last member is that proxy, what it says of its client stands before, and the scheme is the
+//! one that the client has asked by. All other `X-Forwarded-` fields of the client are left out,
+//! since an origin could not tell who wrote them.
 
 use std::net::IpAddr;
 
@@ -14,6 +16,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode, percent_encod
 
 use crate::gateway::{Call, compare, write_address};
 use crate::http::fields::{self, Fields, Name};
+use crate::http::forwarded::split_pair;
 use crate::http::framing::{Encoder, Length};
 use crate::http::head::Head;
 use crate::http::method::Method;
@@ -267,7 +270,7 @@ fn write_forwarding(call: &Call<'_>, out: &mut Vec<u8>) {
     // Behind an open quotation mark, what is appended would be a part of what the client said.
     let is_valid = values(&head.fields, "Forwarded").all(is_forwarded);
     let known = values(&head.fields, "Forwarded").filter(|_| is_valid);
-    write_extended("Forwarded", known, out, |out| write_forwarded(client, head.authority, out));
+    write_extended("Forwarded", known, out, |out| write_forwarded(call, client, out));
     let known = values(&head.fields, FORWARDED_FOR);
     write_extended(FORWARDED_FOR, known, out, |out| match client {
         Some(address) => write_address(address, out),
@@ -276,7 +279,7 @@ fn write_forwarding(call: &Call<'_>, out: &mut Vec<u8>) {
     if !head.authority.is_empty() {
         fields::write(out, "X-Forwarded-Host", head.authority.as_bytes());
     }
-    fields::write(out, "X-Forwarded-Proto", b"http");
+    fields::write(out, "X-Forwarded-Proto", call.scheme().as_bytes());
     // RFC 9110 §7.6.3: the version is the one that the request was received in.
     let via = if head.minor_version == 0 { &b"1.0 oneloop"[..] } else { b"1.1 oneloop" };
     let known = values(&head.fields, "Via");
@@ -301,7 +304,8 @@ fn write_extended<'a>(
 }
 
 /// Appends what this server has to say in Forwarded (RFC 7239 §4).
-fn write_forwarded(client: Option<IpAddr>, authority: &str, out: &mut Vec<u8>) {
+fn write_forwarded(call: &Call<'_>, client: Option<IpAddr>, out: &mut Vec<u8>) {
+    let authority = call.head.authority;
     out.extend_from_slice(b"for=");
     match client {
         Some(address @ IpAddr::V4(_)) => write_address(address, out),
@@ -320,7 +324,8 @@ fn write_forwarded(client: Option<IpAddr>, authority: &str, out: &mut Vec<u8>) {
             out.extend_from_slice(piece);
         }
     }
-    out.extend_from_slice(b";proto=http");
+    out.extend_from_slice(b";proto=");
+    out.extend_from_slice(call.scheme().as_bytes());
 }
 
 /// Whether `value` is a well-formed Forwarded (RFC 7239 §4).
@@ -331,31 +336,12 @@ fn is_forwarded(value: &[u8]) -> bool {
             let end = fields::outside_quotes(now, b';');
             let pair = now[..end.unwrap_or(now.len())].trim_ascii();
             rest = end.map(|end| &now[end + 1..]);
-            if !(pair.is_empty() || is_pair(pair)) {
+            if !(pair.is_empty() || split_pair(pair).is_some()) {
                 return false;
             }
         }
         true
     })
-}
-
-/// Whether `pair` is `token=value`, the value a token or a quoted string.
-fn is_pair(pair: &[u8]) -> bool {
-    let Some(equals) = memchr::memchr(b'=', pair) else { return false };
-    let (name, value) = (&pair[..equals], &pair[equals + 1..]);
-    fields::is_name(name) && (fields::is_name(value) || is_quoted(value))
-}
-
-/// Whether `value` is one quoted string (RFC 9110 §5.6.4), closed at its very end.
-fn is_quoted(value: &[u8]) -> bool {
-    let Some(mut rest) = value.strip_prefix(b"\"") else { return false };
-    loop {
-        match rest {
-            [b'"', behind @ ..] => return behind.is_empty(),
-            [b'\\', _, behind @ ..] | [_, behind @ ..] => rest = behind,
-            [] => return false,
-        }
-    }
 }
 
 /// Appends the field that frames the content, as the client framed it; or by its length, where that

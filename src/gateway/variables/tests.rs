@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::gateway::Script;
 use crate::http::Limits;
+use crate::http::forwarded::Forwarded;
 use crate::http::head::{Head, HeadSpace};
 
 /// Lends the call that `request` makes to `script`: a head with LF for line ends, without its empty
@@ -23,6 +24,7 @@ pub(in crate::gateway) fn with_call<R>(
         content_length: None,
         client: Some("192.0.2.1:1234".parse().unwrap()),
         server: Some("192.0.2.9:8080".parse().unwrap()),
+        forwarded: None,
         user: None,
         environment: &[],
     })
@@ -131,6 +133,25 @@ fn what_is_not_there_is_not_told() {
     let rootless = Script { root: None, ..script() };
     let table = with_call("GET / HTTP/1.0", &rootless, |call| told(&call));
     check(&table, &[("PATH_INFO", Some("/x y")), ("PATH_TRANSLATED", None)]);
+}
+
+#[test]
+fn whom_a_request_is_from_is_told_in_place_of_who_has_sent_it() {
+    let forwarded = |client: &str, is_secure| {
+        Some(Forwarded { client: Some(client.parse().expect(client)), is_secure })
+    };
+    let ask = |forwarded| {
+        with_call("GET / HTTP/1.0", &script(), |call| told(&Call { forwarded, ..call }))
+    };
+    let table = ask(forwarded("203.0.113.7", true));
+    check(&table, &[("REMOTE_ADDR", Some("203.0.113.7")), ("REMOTE_HOST", Some("203.0.113.7"))]);
+    check(&table, &[("REQUEST_SCHEME", Some("https")), ("HTTPS", Some("on"))]);
+    check(&table, &[("REMOTE_PORT", None), ("SERVER_PORT", Some("8080"))]);
+    let table = ask(forwarded("192.0.2.1", false));
+    check(&table, &[("REMOTE_ADDR", Some("192.0.2.1")), ("REMOTE_PORT", Some("1234"))]);
+    check(&table, &[("REQUEST_SCHEME", Some("http")), ("HTTPS", None)]);
+    let table = ask(Some(Forwarded { client: None, is_secure: true }));
+    check(&table, &[("REMOTE_ADDR", None), ("REMOTE_PORT", None), ("HTTPS", Some("on"))]);
 }
 
 #[test]

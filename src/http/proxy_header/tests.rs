@@ -1,3 +1,5 @@
+//! Headers that are read, and many that are not, at every cut.
+
 use super::*;
 
 /// As many as a head may have.
@@ -68,70 +70,75 @@ fn good() -> Vec<(Vec<u8>, Ends)> {
 
 /// What is none, and never becomes one.
 fn bad() -> Vec<Vec<u8>> {
-    let mut bad: Vec<Vec<u8>> = [
-        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "PUT / HTTP/1.1\r\n\r\n",
-        "PROXY/ HTTP/1.1\r\n\r\n",
-        "proxy TCP4 192.0.2.7 10.0.0.1 1 2\r\n",
-        " PROXY TCP4 192.0.2.7 10.0.0.1 1 2\r\n",
-        "\r\nPROXY TCP4 192.0.2.7 10.0.0.1 1 2\r\n",
-        "\r\n\r\nPROXY",
-        "\n",
-        "\0",
-        "\u{16}\u{3}\u{1}",
-        "PROXY\r\n",
-        "PROXY \r\n",
-        "PROXY  TCP4 192.0.2.7 10.0.0.1 1 2\r\n",
-        "PROXY\tTCP4 192.0.2.7 10.0.0.1 1 2\r\n",
-        "PROXY TCP4  192.0.2.7 10.0.0.1 1 2\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1  2\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 2 \r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 2 3\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1\r\n",
-        "PROXY TCP4 192.0.2.7\r\n",
-        "PROXY TCP4\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\rx",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\n\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\r\r\n",
-        "PROXY UNKNOWN\n",
-        "PROXY UNKNOWN a\nb\r\n",
-        "PROXY UNKNOWN a\rb\r\n",
-        "PROXY UNKNOWNS\r\n",
-        "PROXY unknown\r\n",
-        "PROXY TCP 192.0.2.7 10.0.0.1 1 2\r\n",
-        "PROXY TCP5 192.0.2.7 10.0.0.1 1 2\r\n",
-        "PROXY UDP4 192.0.2.7 10.0.0.1 1 2\r\n",
-        "PROXY TCP4 ::1 ::1 1 2\r\n",
-        "PROXY TCP4 192.0.2.7 ::1 1 2\r\n",
-        "PROXY TCP6 192.0.2.7 10.0.0.1 1 2\r\n",
-        "PROXY TCP6 ::1 10.0.0.1 1 2\r\n",
-        "PROXY TCP6 [::1] [::1] 1 2\r\n",
-        "PROXY TCP6 fe80::1%eth0 ::1 1 2\r\n",
-        "PROXY TCP6 1::2::3 ::1 1 2\r\n",
-        "PROXY TCP6 12345::1 ::1 1 2\r\n",
-        "PROXY TCP4 192.0.2.07 10.0.0.1 1 2\r\n",
-        "PROXY TCP4 192.0.2.256 10.0.0.1 1 2\r\n",
-        "PROXY TCP4 192.0.2 10.0.0.1 1 2\r\n",
-        "PROXY TCP4 192.0.2.7.1 10.0.0.1 1 2\r\n",
-        "PROXY TCP4 localhost 10.0.0.1 1 2\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 01 2\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 00 2\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 +1 2\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 -1 2\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 65536\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 0x50\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1  2\r\n",
-        "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\u{b7}\r\n",
-    ]
-    .map(|text| text.as_bytes().to_vec())
-    .into();
+    let mut bad = bad_binary();
+    bad.extend(BAD.map(|text| text.as_bytes().to_vec()));
     // A line may have 107 bytes, and its end must be one of them.
     for length in [99, 100, 1000] {
         bad.push(format!("PROXY UNKNOWN {}\r\n", "a".repeat(length - 7)).into_bytes());
     }
-    bad.extend([
+    bad
+}
+
+const BAD: [&str; 55] = [
+    "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    "PUT / HTTP/1.1\r\n\r\n",
+    "PROXY/ HTTP/1.1\r\n\r\n",
+    "proxy TCP4 192.0.2.7 10.0.0.1 1 2\r\n",
+    " PROXY TCP4 192.0.2.7 10.0.0.1 1 2\r\n",
+    "\r\nPROXY TCP4 192.0.2.7 10.0.0.1 1 2\r\n",
+    "\r\n\r\nPROXY",
+    "\n",
+    "\0",
+    "\u{16}\u{3}\u{1}",
+    "PROXY\r\n",
+    "PROXY \r\n",
+    "PROXY  TCP4 192.0.2.7 10.0.0.1 1 2\r\n",
+    "PROXY\tTCP4 192.0.2.7 10.0.0.1 1 2\r\n",
+    "PROXY TCP4  192.0.2.7 10.0.0.1 1 2\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1  2\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 2 \r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 2 3\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1\r\n",
+    "PROXY TCP4 192.0.2.7\r\n",
+    "PROXY TCP4\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\rx",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\n\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\r\r\n",
+    "PROXY UNKNOWN\n",
+    "PROXY UNKNOWN a\nb\r\n",
+    "PROXY UNKNOWN a\rb\r\n",
+    "PROXY UNKNOWNS\r\n",
+    "PROXY unknown\r\n",
+    "PROXY TCP 192.0.2.7 10.0.0.1 1 2\r\n",
+    "PROXY TCP5 192.0.2.7 10.0.0.1 1 2\r\n",
+    "PROXY UDP4 192.0.2.7 10.0.0.1 1 2\r\n",
+    "PROXY TCP4 ::1 ::1 1 2\r\n",
+    "PROXY TCP4 192.0.2.7 ::1 1 2\r\n",
+    "PROXY TCP6 192.0.2.7 10.0.0.1 1 2\r\n",
+    "PROXY TCP6 ::1 10.0.0.1 1 2\r\n",
+    "PROXY TCP6 [::1] [::1] 1 2\r\n",
+    "PROXY TCP6 fe80::1%eth0 ::1 1 2\r\n",
+    "PROXY TCP6 1::2::3 ::1 1 2\r\n",
+    "PROXY TCP6 12345::1 ::1 1 2\r\n",
+    "PROXY TCP4 192.0.2.07 10.0.0.1 1 2\r\n",
+    "PROXY TCP4 192.0.2.256 10.0.0.1 1 2\r\n",
+    "PROXY TCP4 192.0.2 10.0.0.1 1 2\r\n",
+    "PROXY TCP4 192.0.2.7.1 10.0.0.1 1 2\r\n",
+    "PROXY TCP4 localhost 10.0.0.1 1 2\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 01 2\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 00 2\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 +1 2\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 -1 2\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 65536\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 0x50\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1  2\r\n",
+    "PROXY TCP4 192.0.2.7 10.0.0.1 1 2\u{b7}\r\n",
+];
+
+fn bad_binary() -> Vec<Vec<u8>> {
+    let mut bad = vec![
         binary(0x11, 0x11, &IPV4),
         binary(0x31, 0x11, &IPV4),
         binary(0x01, 0x11, &IPV4),
@@ -149,8 +156,8 @@ fn bad() -> Vec<Vec<u8>> {
         binary(0x21, 0x31, &[b'/'; 215]),
         binary(0x21, 0x11, &[0; MOST - FIXED + 1]),
         binary(0x20, 0x00, &[0; MOST - FIXED + 1]),
-        binary(0x21, 0x11, &[0; 65_535]),
-    ]);
+        binary(0x21, 0x11, &vec![0; 65_535]),
+    ];
     // Each byte of the signature counts.
     for at in 0..SIGNATURE.len() {
         let mut spoiled = binary(0x21, 0x11, &IPV4);

@@ -26,6 +26,7 @@ use super::listener::Address;
 use super::peers::Peer;
 use super::terms::Terms;
 use super::timers::Millis;
+use super::trust::Trust;
 use super::{Limits, Server};
 use crate::site::Site;
 use expected::{After, Expected, Fit, unchunked};
@@ -123,7 +124,8 @@ fn run(seed: u64, files: &Files) {
         server.turn().unwrap();
         if whims.has_one() {
             whims.former.push(Rc::downgrade(&server.terms));
-            server.adopt(Terms::new(self::site(files, &promises, programs), limits.clone()));
+            let site = self::site(files, &promises, programs);
+            server.adopt(Terms::new(site, limits.clone(), Trust::default()));
         }
         check_memory(&server);
         turns += 1;

@@ -256,6 +256,7 @@ fn codec(plan: &Plan, head: &Head<'_>) -> Codec {
                 content_length: None,
                 client: None,
                 server: None,
+                forwarded: None,
                 user: None,
                 environment: &[],
             };

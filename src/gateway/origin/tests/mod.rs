@@ -8,6 +8,7 @@ mod response;
 
 use super::*;
 use crate::gateway::{ResponseHead, Script};
+use crate::http::forwarded::Forwarded;
 use crate::http::head::{Head, HeadSpace};
 
 /// One thing that an origin was understood to say.
@@ -153,6 +154,15 @@ fn pass(request: &[u8]) -> Passed {
 }
 
 fn pass_of(request: &[u8], client: Option<&str>, content_length: Option<u64>) -> Passed {
+    pass_from(request, client, content_length, None)
+}
+
+fn pass_from(
+    request: &[u8],
+    client: Option<&str>,
+    content_length: Option<u64>,
+    forwarded: Option<Forwarded>,
+) -> Passed {
     let limits = Limits { head_bytes: 1 << 16, head_fields: MAX_FIELDS };
     let mut space = HeadSpace::new();
     let head = Head::parse(request, &mut space, &limits).expect("the test's request is good");
@@ -163,6 +173,7 @@ fn pass_of(request: &[u8], client: Option<&str>, content_length: Option<u64>) ->
         content_length,
         client: client.map(|client| client.parse().unwrap()),
         server: None,
+        forwarded,
         user: None,
         environment: &[],
     };

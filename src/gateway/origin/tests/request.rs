@@ -409,3 +409,16 @@ fn targets_mean_the_path_that_routes_have_seen() {
         assert!(out.bytes().all(valid), "{out}");
     }
 }
+
+#[test]
+fn behind_a_proxy_that_is_believed_the_scheme_is_the_clients() {
+    let request = b"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n";
+    let client = Some("203.0.113.7".parse().unwrap());
+    for (is_secure, proto) in [(true, "https"), (false, "http")] {
+        let forwarded = Some(Forwarded { client, is_secure });
+        let passed = pass_from(request, Some("192.0.2.7:5000"), None, forwarded);
+        assert_eq!(value(&passed, "X-Forwarded-For"), "203.0.113.7, 192.0.2.7");
+        assert_eq!(value(&passed, "X-Forwarded-Proto"), proto);
+        assert_eq!(value(&passed, "Forwarded"), format!("for=192.0.2.7;host=h;proto={proto}"));
+    }
+}
