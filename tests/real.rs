@@ -3,6 +3,7 @@
 //!
 //! The daemon is the one that is shipped. Which programs are used, and how, each room below knows.
 
+mod balanced;
 mod browser;
 mod crawl;
 mod downloads;

@@ -116,15 +116,13 @@ impl<N: Net> Serving<'_, '_, N> {
                 if self.cx.draining || is_last {
                     self.client.connection.close_after_answer();
                 }
-                match self.cx.terms.trust.forwarded(&head.fields, self.client.address) {
-                    Ok(forwarded) => {
-                        self.exchange.forwarded = forwarded;
-                        self.answer(&head, &rx[at], None, false);
-                    }
-                    Err(refusal) => {
-                        self.client.connection.refuse();
-                        self.refuse(refusal, head.line);
-                    }
+                if self.cx.terms.trust.forwarders.is_some()
+                    && let Err(refusal) = self.hear_forwarder(&head)
+                {
+                    self.client.connection.refuse();
+                    self.refuse(refusal, head.line);
+                } else {
+                    self.answer(&head, &rx[at], None, false);
                 }
             }
             Received::Content(content) => {

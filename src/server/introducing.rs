@@ -1,14 +1,25 @@
-//! A connection that somebody passes on for its client: what the PROXY header in front of it says
-//! is taken for its ends, before anything else of it is looked at.
+//! Connections and requests that somebody passes on for a client. What a PROXY header says is taken
+//! for the ends of its connection, before anything else is looked at; what a field says, for whom
+//! its request is from. Who is believed, `trust.rs` knows.
 
 use std::ops::Range;
 
 use super::net::Net;
 use super::serving::{Serving, Step};
+use crate::http::Refusal;
+use crate::http::head::Head;
 use crate::http::proxy_header::{self, Ends};
 use crate::http::status::Status;
 
 impl<N: Net> Serving<'_, '_, N> {
+    /// Notes whom a request is from, if somebody who is believed has passed it on.
+    #[cold]
+    pub(super) fn hear_forwarder(&mut self, head: &Head<'_>) -> Result<(), Refusal> {
+        let trust = &self.cx.terms.trust;
+        self.exchange.forwarded = trust.forwarded(&head.fields, self.client.address)?;
+        Ok(())
+    }
+
     /// Reads the header at the front of the window. Whoever has to send one and sends something
     /// else is not answered: it might not even speak HTTP, and what it says would be logged as
     /// coming from a client that it does not come from.

@@ -1,12 +1,10 @@
 //! Behind a load balancer: whom a connection or a request is from, wherever somebody is told.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use socket2::{Domain, Socket, Type};
 
 use super::origin::Origin;
 use super::programs;
@@ -210,22 +208,14 @@ fn the_senders_own_connections_are_its_own() {
     assert_eq!(client.read_to_end(), b"");
 }
 
-/// A connection from another address of this machine.
-fn connect_from(address: [u8; 4], to: SocketAddr) -> Client {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket.bind(&SocketAddr::from((address, 0)).into()).unwrap();
-    socket.connect(&to.into()).unwrap();
-    Client::over(socket.into())
-}
-
 #[test]
 fn others_are_clients_like_any_and_their_header_is_no_request() {
     let world = World::start(SENDERS);
-    let mut client = connect_from([127, 0, 0, 2], world.daemon.address);
+    let mut client = Client::connect_from(([127, 0, 0, 2], 0).into(), world.daemon.address);
     assert_eq!(client.get("/file.txt").text(), "a file");
     world.logs("127.0.0.2", 200);
     for header in [FROM_IPV4.as_bytes(), &binary()] {
-        let mut client = connect_from([127, 0, 0, 2], world.daemon.address);
+        let mut client = Client::connect_from(([127, 0, 0, 2], 0).into(), world.daemon.address);
         client.send([header, b"GET /inner HTTP/1.0\r\n\r\n"].concat());
         let answer = client.read_to_end();
         assert!(answer.starts_with(b"HTTP/1.1 400 "), "{}", answer.escape_ascii());

@@ -1,57 +1,17 @@
 //! A new program takes the place of the one that serves, and nobody notices.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::endings::ask;
 use super::{World, begin_download, big, config};
-use crate::support::client::Client;
 use crate::support::folder::Folder;
+pub(super) use crate::support::load::Load;
 use crate::support::running::{Daemon, wait_until};
-
-/// The process that has taken over. It is killed when this is dropped.
-pub(super) struct Successor(pub(super) u32);
-
-impl Successor {
-    /// Waits until `daemon` says that another process serves.
-    pub(super) fn of(daemon: &Daemon) -> Successor {
-        let rest = daemon.says("upgrade: process ");
-        Successor(rest.split(' ').next().unwrap().parse().unwrap())
-    }
-
-    pub(super) fn signal(&self, name: &str) -> bool {
-        let id = self.0.to_string();
-        Command::new("kill").args(["-s", name, &id]).output().unwrap().status.success()
-    }
-
-    /// Whether it is there, and not only to be reaped.
-    pub(super) fn lives(&self) -> bool {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0));
-        stat.is_ok_and(|stat| !stat.contains(") Z "))
-    }
-
-    /// Ends it as a daemon is ended.
-    pub(super) fn end(self) {
-        assert!(self.signal("TERM"));
-        wait_until("the successor ends", || !self.lives());
-    }
-}
-
-impl Drop for Successor {
-    fn drop(&mut self) {
-        self.signal("KILL");
-    }
-}
-
-pub(super) fn upgrade(daemon: &Daemon) -> Successor {
-    daemon.signal("USR2");
-    Successor::of(daemon)
-}
+pub(super) use crate::support::running::{Successor, upgrade};
 
 #[test]
 fn the_new_one_serves_new_clients_and_the_old_one_ends_with_its_own() {
@@ -76,64 +36,6 @@ fn the_new_one_serves_new_clients_and_the_old_one_ends_with_its_own() {
     drop((loading, idle));
     assert_eq!(world.daemon.wait(), Some(0));
     successor.end();
-}
-
-/// Clients that ask again and again, and count their answers. Each answer must be whole.
-pub(super) struct Load {
-    address: SocketAddr,
-    is_over: AtomicBool,
-    answers: AtomicU32,
-}
-
-impl Load {
-    pub(super) const CLIENTS: u32 = 24;
-
-    /// Keeps `address` busy while `work` is done.
-    pub(super) fn during(address: SocketAddr, work: impl FnOnce(&Load)) {
-        let load = Load { address, is_over: AtomicBool::new(false), answers: AtomicU32::new(0) };
-        std::thread::scope(|scope| {
-            let load = &load;
-            for number in 0..Load::CLIENTS {
-                scope.spawn(move || load.ask(number));
-            }
-            let over = Over(&load.is_over);
-            work(load);
-            drop(over);
-        });
-    }
-
-    fn ask(&self, number: u32) {
-        // Some persist, some do not.
-        let fields = [("Connection", "close")];
-        let fields = if number.is_multiple_of(4) { &fields[..] } else { &[] };
-        while !self.is_over.load(Ordering::Acquire) {
-            let mut client = Client::connect(self.address);
-            let mut ends = false;
-            while !ends && !self.is_over.load(Ordering::Acquire) {
-                let answer = client.request("GET", "/file.txt", fields, b"");
-                assert_eq!((answer.status, answer.text()), (200, "0123456789"));
-                ends = answer.field("Connection") == Some("close");
-                self.answers.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// Waits until all clients have been answered some times more.
-    pub(super) fn goes_on(&self) {
-        let before = self.answers.load(Ordering::Relaxed);
-        wait_until("all are answered", || {
-            self.answers.load(Ordering::Relaxed) > before + 4 * Load::CLIENTS
-        });
-    }
-}
-
-/// Ends the load, also where the test fails.
-struct Over<'a>(&'a AtomicBool);
-
-impl Drop for Over<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
+use socket2::{Domain, Socket, Type};
+
 use super::running::DEADLINE;
 
 /// One connection.
@@ -39,6 +41,14 @@ impl Response {
 impl Client {
     pub(crate) fn connect(address: SocketAddr) -> Client {
         Client::over(TcpStream::connect(address).unwrap())
+    }
+
+    /// From another address of this machine.
+    pub(crate) fn connect_from(from: SocketAddr, to: SocketAddr) -> Client {
+        let socket = Socket::new(Domain::for_address(from), Type::STREAM, None).unwrap();
+        socket.bind(&from.into()).unwrap();
+        socket.connect(&to.into()).unwrap();
+        Client::over(socket.into())
     }
 
     /// On a connection that is there already.

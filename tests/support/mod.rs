@@ -2,6 +2,7 @@
 
 pub(crate) mod client;
 pub(crate) mod folder;
+pub(crate) mod load;
 pub(crate) mod mutant_list;
 pub(crate) mod programs;
 pub(crate) mod running;

@@ -1,5 +1,6 @@
 //! A real server on a port of its own: in a thread of the test, or as the daemon it is shipped as.
 
+use std::fs;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -204,6 +205,45 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The process that has taken over. It is killed when this is dropped.
+pub(crate) struct Successor(pub(crate) u32);
+
+impl Successor {
+    /// Waits until `daemon` says that another process serves.
+    pub(crate) fn of(daemon: &Daemon) -> Successor {
+        let rest = daemon.says("upgrade: process ");
+        Successor(rest.split(' ').next().unwrap().parse().unwrap())
+    }
+
+    pub(crate) fn signal(&self, name: &str) -> bool {
+        let id = self.0.to_string();
+        Command::new("kill").args(["-s", name, &id]).output().unwrap().status.success()
+    }
+
+    /// Whether it is there, and not only to be reaped.
+    pub(crate) fn lives(&self) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.0));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    /// Ends it as a daemon is ended.
+    pub(crate) fn end(self) {
+        assert!(self.signal("TERM"));
+        wait_until("the successor ends", || !self.lives());
+    }
+}
+
+impl Drop for Successor {
+    fn drop(&mut self) {
+        self.signal("KILL");
+    }
+}
+
+pub(crate) fn upgrade(daemon: &Daemon) -> Successor {
+    daemon.signal("USR2");
+    Successor::of(daemon)
 }
 
 /// Asks again and again, with little rests, until `condition` holds; fails after [`DEADLINE`].
