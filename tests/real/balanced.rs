@@ -152,7 +152,7 @@ fn two_that_are_upgraded_in_turn_fail_no_request() {
     if !is_there(HAPROXY) {
         return;
     }
-    // Nothing is refused and nothing closed that somebody may still use, so nobody tries twice.
+    // Nothing is closed that somebody may still use, so nothing needs to be sent twice.
     let mut world = World::without(&["retr", "redispatch"]);
     // None of them is let go before the end: each serves until HAProxy has left it.
     let mut successors: [Vec<Successor>; 2] = [Vec::new(), Vec::new()];
