@@ -59,6 +59,16 @@ pub(super) fn limit<A: Amount, N: TryFrom<u64>>(
     }
 }
 
+/// What was said of a limit that is none unless it is said.
+///
+/// # Errors
+/// As [`limit`].
+pub(super) fn perhaps<A: Amount, N: TryFrom<u64> + Default>(
+    said: Option<&Spanned<A>>,
+) -> Result<Option<N>, Fault> {
+    said.map(|said| limit(Some(said), N::default())).transpose()
+}
+
 /// What was said, or `default`.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use toml::Spanned;
 
 use super::address;
-use super::amounts::{any, limit, timeout};
+use super::amounts::{any, limit, perhaps, timeout};
 use super::error::Fault;
 use super::meaning::Config;
 use super::said::{self, Said, Several, Short};
@@ -22,6 +22,7 @@ use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::limits::Limits;
 use crate::server::listener::Address;
 use crate::server::outlet::{LogTarget, SYSLOG};
+use crate::server::shares::RequestRate;
 use crate::site::cache::CacheLimits;
 use crate::site::media_type::MediaTypes;
 
@@ -138,6 +139,9 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
     let default = Limits::default();
     let limits = Limits {
         connections: limit(said.connections.as_ref(), default.connections)?,
+        per_ip_connections: perhaps(said.per_ip.connections.as_ref())?,
+        per_ip_rate: request_rate(&said.per_ip)?,
+        max_memory: perhaps(said.max_memory.as_ref())?,
         head_bytes: limit(head.bytes.as_ref(), default.head_bytes)?,
         head_fields: limit(head.fields.as_ref(), default.head_fields)?,
         head_timeout: timeout(head.timeout.as_ref(), default.head_timeout)?,
@@ -156,6 +160,7 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
         upgrade_start: timeout(upgrade.start.as_ref(), default.upgrade_start)?,
         upgrade_drain: timeout(upgrade.drain.as_ref(), default.upgrade_drain)?,
         loop_lag: timeout(said.loop_lag.as_ref(), default.loop_lag)?,
+        overload: timeout(said.overload.as_ref(), default.overload)?,
         spool_memory: any(spool.memory.as_ref(), default.spool_memory)?,
         spool_total: limit(spool.total.as_ref(), default.spool_total)?,
         half_closed: said.half_closed.as_ref().map_or(default.half_closed, |time| time.get_ref().0),
@@ -171,6 +176,19 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
             Err(Fault::new(bytes, format!("a head can have at most {}", Size(MAX_HEAD as u64))))
         }
         _ => Ok(limits),
+    }
+}
+
+fn request_rate(said: &said::PerIp) -> Result<Option<RequestRate>, Fault> {
+    match (perhaps(said.requests_per_second.as_ref())?, &said.burst) {
+        (Some(per_second), burst) => {
+            Ok(Some(RequestRate { per_second, burst: limit(burst.as_ref(), per_second)? }))
+        }
+        (None, Some(burst)) => {
+            let what = "a burst is of requests, and their rate is missing";
+            Err(Fault::new(burst, what).help("beside it, write requests-per-second = 50"))
+        }
+        (None, None) => Ok(None),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::limits::Limits;
 use crate::server::listener::Address;
 use crate::server::outlet::{LogTarget, SYSLOG};
+use crate::server::shares::RequestRate;
 use crate::server::trust::Trust;
 use crate::site::Symlinks;
 use crate::site::cache::CacheLimits;
@@ -107,6 +108,9 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
     // Named one by one, so that a new limit cannot be forgotten here.
     let Limits {
         connections,
+        per_ip_connections,
+        per_ip_rate,
+        max_memory,
         head_bytes,
         head_fields,
         head_timeout,
@@ -125,6 +129,7 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         upgrade_start,
         upgrade_drain,
         loop_lag,
+        overload,
         spool_memory,
         spool_total,
         half_closed,
@@ -133,6 +138,17 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         complaints_bytes,
     } = limits;
     writeln!(f, "[limits]\nconnections = {connections}")?;
+    let connections = per_ip_connections.map(|most| format!("connections = {most}"));
+    let rate = per_ip_rate.map(|RequestRate { per_second, burst }| {
+        format!("requests-per-second = {per_second}, burst = {burst}")
+    });
+    let per_ip: Vec<String> = connections.into_iter().chain(rate).collect();
+    if !per_ip.is_empty() {
+        writeln!(f, "per-ip = {{ {} }}", per_ip.join(", "))?;
+    }
+    if let Some(most) = max_memory {
+        writeln!(f, "max-memory = \"{}\"", Size(*most))?;
+    }
     writeln!(
         f,
         "head = {{ bytes = \"{}\", fields = {head_fields}, timeout = \"{}\" }}",
@@ -162,6 +178,7 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
     writeln!(f, "half-closed = \"{}\"", Time(*half_closed))?;
     writeln!(f, "tunnel = \"{}\"", Time(*tunnel_timeout))?;
     writeln!(f, "loop-lag = \"{}\"", Time(*loop_lag))?;
+    writeln!(f, "overload = \"{}\"", Time(*overload))?;
     let bytes = size(*complaints_bytes);
     writeln!(f, "complaints = {{ lines = {complaints_lines}, bytes = \"{bytes}\" }}")
 }

@@ -95,6 +95,10 @@ impl Shortened for Listen {
 pub(super) struct Limits {
     /// Connections at the same time.
     pub connections: Perhaps<Count>,
+    /// What one address may have.
+    pub per_ip: PerIp,
+    /// Memory of the process.
+    pub max_memory: Perhaps<Size>,
     /// A request's head.
     pub head: Head,
     /// A request's content.
@@ -109,6 +113,8 @@ pub(super) struct Limits {
     pub turn: Turn,
     /// A longer turn of the loop is logged.
     pub loop_lag: Perhaps<Time>,
+    /// Where turns take longer, requests are put off.
+    pub overload: Perhaps<Time>,
     /// How long a connection that the server ends is still listened to.
     pub linger: Perhaps<Time>,
     /// How long a graceful end waits for exchanges under way.
@@ -132,9 +138,27 @@ table!(
     "a table: [limits]",
     [],
     [
-        connections head content send answer persistent turn loop_lag linger drain upgrade spool
-        half_closed tunnel cache complaints
+        connections per_ip max_memory head content send answer persistent turn loop_lag overload
+        linger drain upgrade spool half_closed tunnel cache complaints
     ]
+);
+
+/// `limits.per-ip`
+#[derive(Debug, Default)]
+pub(super) struct PerIp {
+    /// Connections at the same time.
+    pub connections: Perhaps<Count>,
+    /// Requests in each second.
+    pub requests_per_second: Perhaps<Count>,
+    /// Requests at once, where there were none before.
+    pub burst: Perhaps<Count>,
+}
+
+table!(
+    PerIp,
+    "a table like { connections = 64, requests-per-second = 50, burst = 100 }",
+    [],
+    [connections requests_per_second burst]
 );
 
 /// `limits.head`

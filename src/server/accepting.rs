@@ -37,6 +37,10 @@ impl<N: Net> Server<N> {
                     return self.rest(listener, now, "limits.connections is reached");
                 }
             }
+            // Whoever is alone is served, however much memory there is.
+            if self.memory.is_over && !is_admin && self.peers.clients() > 0 {
+                return self.rest(listener, now, "limits.max-memory is reached");
+            }
             let id = self.peers.next_id();
             match self.net.accept(listener, id) {
                 Ok(address) => self.admit(listener, address, is_admin, now),
@@ -99,6 +103,10 @@ impl<N: Net> Server<N> {
             let is_at = |address: &Address| listener.is(Wanted { address, is_admin: false });
             client.awaits_header = self.terms.trust.awaits_header(is_at, address);
         }
+        if !is_admin && !self.let_in(&mut client) {
+            // It is nobody yet: only its socket is there.
+            return self.net.close(self.peers.next_id());
+        }
         let id = self.peers.insert(Peer::Client(if is_admin {
             client.admin()
         } else {
@@ -131,7 +139,7 @@ impl<N: Net> Server<N> {
 
     /// Closes a few clients that are between requests, those first that have been for longest.
     /// Returns whether there was one.
-    fn let_go_idle(&mut self, is_admin: bool) -> bool {
+    pub(super) fn let_go_idle(&mut self, is_admin: bool) -> bool {
         // More than one where there are many, since finding the oldest costs a look at all.
         let count = LET_GO.min(1 + self.peers.clients() / 64);
         let idle_client = |(id, peer): (PeerId, &Peer)| match peer {

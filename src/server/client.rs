@@ -39,6 +39,8 @@ pub struct Client {
     pub(super) clock: PhaseClock,
     /// Requests taken up so far.
     pub(super) requests: u32,
+    /// It is counted among the connections of its address.
+    pub(super) is_counted: bool,
     /// It has come to the admin listener: the server answers it itself.
     pub(super) is_admin: bool,
     /// It is to begin with a PROXY header, and has not yet.
@@ -197,6 +199,7 @@ impl Client {
             ready: Readiness { readable: true, writable: true, ..Readiness::default() },
             clock: PhaseClock::new(Phase::Head, now),
             requests: 0,
+            is_counted: false,
             is_admin: false,
             awaits_header: false,
         }

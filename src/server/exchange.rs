@@ -121,6 +121,10 @@ impl<N: Net> Serving<'_, '_, N> {
                 {
                     self.client.connection.refuse();
                     self.refuse(refusal, head.line);
+                } else if self.may_be_put_off()
+                    && let Some(reply) = self.put_off()
+                {
+                    self.answer_now(reply, &head, &rx[at]);
                 } else {
                     self.answer(&head, &rx[at], None, false);
                 }

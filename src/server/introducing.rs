@@ -5,6 +5,7 @@
 use std::ops::Range;
 
 use super::net::Net;
+use super::overload::TOO_MANY;
 use super::serving::{Serving, Step};
 use crate::http::Refusal;
 use crate::http::head::Head;
@@ -34,6 +35,10 @@ impl<N: Net> Serving<'_, '_, N> {
                 if let Ends::Client { client, server } = ends {
                     self.client.address = Some(client);
                     self.client.server = Some(Box::new(server));
+                    if !self.let_in() {
+                        self.log_unanswered(Status::TOO_MANY_REQUESTS, TOO_MANY);
+                        return Step::Broken;
+                    }
                 }
                 Step::Moved
             }

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use super::Server;
 use super::client::{Client, Pending};
+use super::limits::Limits;
 use super::metrics::Limit;
 use super::net::Net;
 use super::peers::{Peer, PeerId};
@@ -65,6 +66,14 @@ pub(super) struct Watch {
     worth_ms: u64,
     /// How long a turn may take, in microseconds.
     allowed_us: u64,
+    /// How long it may take until the rest of it is put off, if the one before took longer, too.
+    overload_us: u64,
+    /// When this turn began.
+    began: Millis,
+    /// The one before took longer than that.
+    was_overdue: bool,
+    /// Requests that were put off since turns take so long.
+    put_off: u64,
     longest: Option<Piece>,
     /// What was said of the last turn that took too long.
     pub(super) said: Option<String>,
@@ -83,23 +92,29 @@ struct Piece {
 
 impl Watch {
     /// Watches over turns that may take so long.
-    pub(super) fn new(allowed: Duration) -> Watch {
+    pub(super) fn new(limits: &Limits) -> Watch {
         let mut watch = Watch {
             since: Millis(0),
             pieces: 0,
             worth_ms: 0,
             allowed_us: 0,
+            overload_us: 0,
+            began: Millis(0),
+            was_overdue: false,
+            put_off: 0,
             longest: None,
             said: None,
             asked: 0..0,
         };
-        watch.allow(allowed);
+        watch.allow(limits);
         watch
     }
 
-    /// From now on turns may take so long.
-    pub(super) fn allow(&mut self, allowed: Duration) {
+    /// From now on turns may take as long as these allow.
+    pub(super) fn allow(&mut self, limits: &Limits) {
         let in_64_bits = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
+        let allowed = limits.loop_lag;
+        self.overload_us = in_64_bits(limits.overload.as_micros());
         self.worth_ms = in_64_bits((allowed / SHARE).max(TICK).as_millis());
         self.allowed_us = in_64_bits(allowed.as_micros());
     }
@@ -107,7 +122,35 @@ impl Watch {
     /// A turn begins.
     fn begin_turn(&mut self, now: Millis) {
         self.since = now;
+        self.began = now;
         self.pieces = 0;
+    }
+
+    /// Whether there is more to do than can be done: a turn has taken too long, and this one does
+    /// as well. One alone may have been somebody's slow disk, and all who waited are served.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.was_overdue && 1000 * self.since.0.saturating_sub(self.began.0) > self.overload_us
+    }
+
+    /// A request was put off for it.
+    pub(super) fn put_off(&mut self) {
+        if self.put_off == 0 {
+            log::warn!(
+                "overloaded: turns take longer than limits.overload, and requests that come late \
+                 in one are answered with 503"
+            );
+        }
+        self.put_off += 1;
+    }
+
+    /// The turn has ended, and has taken so long.
+    fn end_turn(&mut self, took_us: u64) {
+        self.longest = None;
+        self.was_overdue = took_us > self.overload_us;
+        if self.put_off > 0 && !self.was_overdue {
+            let count = std::mem::take(&mut self.put_off);
+            log::warn!("no longer overloaded: {count} requests were answered with 503");
+        }
     }
 
     /// A piece ends, and the next begins. Returns how long it took, if the caller is to
@@ -162,7 +205,7 @@ impl<N: Net> Server<N> {
         if took > self.watch.allowed_us {
             self.complain(took);
         }
-        self.watch.longest = None;
+        self.watch.end_turn(took);
     }
 
     #[cold]
@@ -237,7 +280,8 @@ mod tests {
 
     #[test]
     fn the_longest_piece_of_a_turn_is_told_of_and_no_short_one() {
-        let mut watch = Watch::new(Duration::from_millis(40));
+        let loop_lag = Duration::from_millis(40);
+        let mut watch = Watch::new(&Limits { loop_lag, ..Limits::default() });
         watch.begin_turn(Millis(1000));
         let mut end = |at, name: &str| {
             let took = watch.end_piece(Millis(at));
@@ -255,6 +299,31 @@ mod tests {
         watch.begin_turn(Millis(2000));
         assert_eq!(watch.end_piece(Millis(2001)), None);
         assert_eq!(watch.explain(), "no single one of its 1 pieces took long");
+    }
+
+    #[test]
+    fn one_long_turn_is_no_overload_and_two_of_them_are() {
+        let overload = Duration::from_millis(100);
+        let mut watch = Watch::new(&Limits { overload, ..Limits::default() });
+        let mut turn = |began, took| {
+            watch.begin_turn(Millis(began));
+            let begins = watch.is_overdue();
+            watch.end_piece(Millis(began + took));
+            let is_overdue = watch.is_overdue();
+            if is_overdue {
+                watch.put_off();
+            }
+            watch.end_turn(took * 1000);
+            assert!(!begins, "the first in a turn is always served");
+            (is_overdue, watch.put_off)
+        };
+        assert_eq!(turn(0, 5000), (false, 0), "the first");
+        assert_eq!(turn(5000, 100), (false, 0), "as long as it may be");
+        assert_eq!(turn(5100, 101), (false, 0), "the one before was short enough");
+        assert_eq!(turn(5300, 101), (true, 1));
+        assert_eq!(turn(5500, 300), (true, 2));
+        assert_eq!(turn(6000, 1), (false, 0));
+        assert_eq!(turn(6001, 300), (false, 0));
     }
 
     #[test]

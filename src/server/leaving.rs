@@ -20,6 +20,11 @@ impl<N: Net> Server<N> {
         match self.peers.remove(id) {
             Some(Peer::Client(mut client)) => {
                 self.count_loss(&client);
+                if client.is_counted
+                    && let Some(address) = client.address
+                {
+                    self.shares.leave(address.ip(), self.now);
+                }
                 let Some(mut work) = client.work.take() else { return };
                 if let Some(draft) = &work.exchange.draft {
                     let why = work.exchange.why.as_deref().or(Some("the connection ended before"));

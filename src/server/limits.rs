@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::shares::RequestRate;
 use crate::http;
 
 /// All limits of one server. Sizes are in bytes.
@@ -11,6 +12,14 @@ pub struct Limits {
     /// Clients at once. Above it the oldest idle client is let go for a new one; where none is
     /// idle, new ones wait in the kernel's queue.
     pub connections: usize,
+    /// Connections of one address (IPv4) or one /64 (IPv6) at once; more are closed. Proxies that are
+    /// believed may have any number.
+    pub per_ip_connections: Option<usize>,
+    /// Requests of one; then 429.
+    pub per_ip_rate: Option<RequestRate>,
+    /// Bytes of memory of the process. Above it, cached files and idle clients are let go, and new
+    /// clients wait.
+    pub max_memory: Option<u64>,
     /// Bytes of a request's head, and of a trailer section; 414 or 431 above it.
     pub head_bytes: usize,
     /// Field lines of a request's head, at most [`http::head::MAX_FIELDS`]; 431 above it.
@@ -53,6 +62,9 @@ pub struct Limits {
     pub upgrade_drain: Duration,
     /// A turn of the loop that takes longer is logged.
     pub loop_lag: Duration,
+    /// Where turns take longer than this, one after the other, whoever is served later than that in
+    /// one gets 503.
+    pub overload: Duration,
     /// Bytes of one request's content that stay in memory until a program can have it; more goes
     /// into a file.
     pub spool_memory: usize,
@@ -72,6 +84,9 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             connections: 10_000,
+            per_ip_connections: None,
+            per_ip_rate: None,
+            max_memory: None,
             head_bytes: 16 << 10,
             head_fields: 100,
             head_timeout: Duration::from_secs(10),
@@ -90,6 +105,7 @@ impl Default for Limits {
             upgrade_start: Duration::from_secs(30),
             upgrade_drain: Duration::from_mins(10),
             loop_lag: Duration::from_millis(50),
+            overload: Duration::from_secs(1),
             spool_memory: 64 << 10,
             spool_total: 1 << 30,
             half_closed: Duration::from_secs(2),

@@ -51,6 +51,9 @@ pub(super) struct RouteCounts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
     Connections,
+    PerIpConnections,
+    PerIpRate,
+    Memory,
     Descriptors,
     Head,
     HeadTimeout,
@@ -66,12 +69,16 @@ pub(super) enum Limit {
     Queue,
     Program,
     LoopLag,
+    Overload,
 }
 
 impl Limit {
     /// All of them, in the order in which they are declared.
-    pub(super) const ALL: [Limit; 16] = [
+    pub(super) const ALL: [Limit; 20] = [
         Limit::Connections,
+        Limit::PerIpConnections,
+        Limit::PerIpRate,
+        Limit::Memory,
         Limit::Descriptors,
         Limit::Head,
         Limit::HeadTimeout,
@@ -87,12 +94,16 @@ impl Limit {
         Limit::Queue,
         Limit::Program,
         Limit::LoopLag,
+        Limit::Overload,
     ];
 
     /// Its name in the configuration; `descriptors` is the system's.
     pub(super) fn name(self) -> &'static str {
         match self {
             Limit::Connections => "connections",
+            Limit::PerIpConnections => "per-ip.connections",
+            Limit::PerIpRate => "per-ip.requests-per-second",
+            Limit::Memory => "max-memory",
             Limit::Descriptors => "descriptors",
             Limit::Head => "head",
             Limit::HeadTimeout => "head.timeout",
@@ -108,6 +119,7 @@ impl Limit {
             Limit::Queue => "program.queue",
             Limit::Program => "program.timeout",
             Limit::LoopLag => "loop-lag",
+            Limit::Overload => "overload",
         }
     }
 }

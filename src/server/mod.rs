@@ -26,9 +26,11 @@ mod leaving;
 pub mod limited;
 pub mod limits;
 pub mod listener;
+mod memory;
 mod metrics;
 pub mod net;
 pub mod outlet;
+mod overload;
 pub mod peers;
 mod process;
 mod relay;
@@ -36,6 +38,7 @@ mod reload;
 mod resolver;
 mod sending;
 mod serving;
+pub mod shares;
 #[cfg(test)]
 mod sim;
 pub mod spawner;
@@ -70,10 +73,12 @@ use lag::{Phase, Watch};
 pub use limits::Limits;
 pub use listener::Address;
 use listener::Listener;
+use memory::Memory;
 use metrics::Metrics;
 use net::{Net, Ready, System, Wake};
 use peers::{Peer, PeerId, Peers};
 use serving::{Cx, GATHERED, Occasion, serve};
+use shares::Shares;
 use spool::Budget;
 pub use start::{ONLY_HERE, Options, StartError};
 use terms::Terms;
@@ -115,6 +120,8 @@ pub struct Server<N: Net = System> {
     /// The diagnostic log, to be shown how it is.
     diagnostic_log: Option<&'static DiagnosticLog>,
     watch: Watch,
+    memory: Memory,
+    shares: Shares,
     /// Another number in each turn, and whenever more is received within one.
     moment: u64,
     /// What the time was when the loop last looked: at the end of its last turn.
@@ -222,7 +229,9 @@ impl<N: Net> Server<N> {
             aside: Metrics::new(),
             shown: None,
             diagnostic_log: None,
-            watch: Watch::new(limits.loop_lag),
+            watch: Watch::new(limits),
+            memory: Memory::default(),
+            shares: Shares::default(),
             moment: 0,
             now: net.now(),
             woken_us: net.micros(),
@@ -350,6 +359,7 @@ impl<N: Net> Server<N> {
         }
         // Last, for a listener that has rested takes clients in when its time has come.
         self.welcome(now);
+        self.heed_memory(now);
         if self.log.due().is_some() {
             match self.drained_by {
                 // Nobody may come back for what is held back.
@@ -483,6 +493,7 @@ impl<N: Net> Server<N> {
             budget: &self.budget,
             metrics: if client.is_admin { &mut self.aside } else { &mut self.metrics },
             watch: &mut self.watch,
+            shares: &mut self.shares,
             report: self.shown.as_deref().filter(|_| client.is_admin),
             now,
             moment: &mut self.moment,

@@ -88,7 +88,7 @@ impl<N: Net> Server<N> {
     pub(super) fn adopt(&mut self, mut terms: Terms) {
         self.metrics.enlist(&mut terms.site);
         let Terms { limits, .. } = &terms;
-        self.watch.allow(limits.loop_lag);
+        self.watch.allow(limits);
         // It never becomes smaller: what waits with a client must go into it.
         if self.rx.len() < 2 * limits.head_bytes {
             self.rx.resize(RECEIVE.max(2 * limits.head_bytes), 0);
@@ -96,6 +96,7 @@ impl<N: Net> Server<N> {
         self.budget.set_room(limits.spool_total);
         self.terms = Rc::new(terms);
         self.take_up_programs();
+        self.count_connections();
     }
 
     /// The programs of the site are those that exchanges are given to from now on. What was kept

@@ -19,6 +19,7 @@ use super::lag::{self, Watch};
 use super::metrics::{Limit, Metrics};
 use super::net::Net;
 use super::peers::PeerId;
+use super::shares::Shares;
 use super::spool::Budget;
 use super::terms::Terms;
 use super::timers::Millis;
@@ -55,6 +56,8 @@ pub(super) struct Cx<'a, N> {
     pub(super) metrics: &'a mut Metrics,
     /// What of the turn takes long.
     pub(super) watch: &'a mut Watch,
+    /// What addresses have had.
+    pub(super) shares: &'a mut Shares,
     /// For clients of the admin listener: what they are answered with.
     pub(super) report: Option<&'a Report>,
     pub(super) now: Millis,

@@ -316,6 +316,14 @@ impl Cache {
         }
     }
 
+    /// Forgets all.
+    pub(super) fn forget_all(&self) {
+        let mut kept = self.kept.borrow_mut();
+        kept.entries.clear();
+        kept.absences.clear();
+        kept.cost = Cost::default();
+    }
+
     /// Bytes of content in memory.
     pub(super) fn bytes(&self) -> usize {
         self.kept.borrow().cost.bytes

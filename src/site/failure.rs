@@ -2,6 +2,7 @@
 //! known to the caller.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use super::body::Body;
 use super::program::Plan;
@@ -47,6 +48,15 @@ impl Site {
             body: Body::bytes(page.into_bytes().into()),
             user: None,
         }
+    }
+
+    /// The same for one that may come again, but not before so much time has gone by.
+    #[must_use]
+    pub fn put_off(&self, refusal: Refusal, wait: Duration) -> Reply {
+        let seconds = wait.as_millis().div_ceil(1000).max(1).to_string();
+        let mut lines = error_page::FIELDS.to_vec();
+        fields::write(&mut lines, "Retry-After", seconds.as_bytes());
+        Reply { fields: Block::Made(lines), ..self.refuse(refusal) }
     }
 
     /// An error's answer: the route's page for it, or the built-in one. `own`: fields of its own.

@@ -298,6 +298,11 @@ impl Site {
         }
     }
 
+    /// Lets go of all files that are kept.
+    pub fn forget_files(&self) {
+        self.cache.forget_all();
+    }
+
     /// Bytes of files that are kept in memory.
     #[must_use]
     pub fn cached_bytes(&self) -> usize {

@@ -141,7 +141,8 @@ fn dead_links(paper: &Source) -> Vec<Complaint> {
 }
 
 /// A limit whose option has another name than its field.
-const RENAMED: [(&str, &str); 1] = [("idle_timeout", "persistent.idle")];
+const RENAMED: [(&str, &str); 2] =
+    [("idle_timeout", "persistent.idle"), ("per_ip_rate", "per-ip.requests-per-second")];
 
 #[test]
 fn every_limit_can_be_configured() {

@@ -122,14 +122,49 @@ a.toml:2:12: this is a directory
     |            ^^^^^^
 ====
 [limits]
-per-ip = { connections = 64 }
+per-host = { connections = 64 }
 ----
-a.toml:2:1: unknown key `per-ip`
-  2 | per-ip = { connections = 64 }
-    | ^^^^^^
-      known here: connections, head, content, send, answer, persistent, turn,
-      loop-lag, linger, drain, upgrade, spool, half-closed, tunnel, cache,
-      complaints
+a.toml:2:1: unknown key `per-host`
+  2 | per-host = { connections = 64 }
+    | ^^^^^^^^
+      known here: connections, per-ip, max-memory, head, content, send, answer,
+      persistent, turn, loop-lag, overload, linger, drain, upgrade, spool,
+      half-closed, tunnel, cache, complaints
+====
+[limits]
+per-ip = { connections = 0 }
+----
+a.toml:2:26: with a limit of 0 nothing could be served
+  2 | per-ip = { connections = 0 }
+    |                          ^
+====
+[limits]
+per-ip = { burst = 5 }
+----
+a.toml:2:20: a burst is of requests, and their rate is missing
+  2 | per-ip = { burst = 5 }
+    |                    ^ beside it, write requests-per-second = 50
+====
+[limits]
+per-ip = { requests-per-second = 5000000000 }
+----
+a.toml:2:34: this is too much
+  2 | per-ip = { requests-per-second = 5000000000 }
+    |                                  ^^^^^^^^^^
+====
+[limits]
+max-memory = 64
+----
+a.toml:2:14: expected a size like "16KiB", found 64
+  2 | max-memory = 64
+    |              ^^
+====
+[limits]
+overload = "0s"
+----
+a.toml:2:12: in no time at all nothing can be done
+  2 | overload = "0s"
+    |            ^^^^
 ====
 [limits]
 head = "16KiB"

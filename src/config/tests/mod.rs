@@ -21,6 +21,7 @@ use crate::server::Limits;
 use crate::server::access_log::{AccessLogOptions, LogFormat};
 use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::outlet::LogTarget;
+use crate::server::shares::RequestRate;
 use crate::site::Symlinks;
 
 fn read(text: &str) -> Result<Config, String> {
@@ -66,6 +67,8 @@ workers = 25
 admin = "unix:admin.sock"
 [limits]
 connections = 1
+per-ip = { connections = 26, requests-per-second = 27, burst = 28 }
+max-memory = "29B"
 head = { bytes = "1KiB", fields = 2, timeout = "3s" }
 content = { bytes = "4B", timeout = "5s", min-rate = "6B/s" }
 send = { timeout = "7s", min-rate = "0B/s" }
@@ -76,6 +79,7 @@ linger = "13s"
 drain = "0s"
 upgrade = { start = "23s", drain = "24s" }
 loop-lag = "15ms"
+overload = "30ms"
 cache = { files = 16, open = 17, bytes = "18B", file = "17B", missing = 21, watched = 22 }
 spool = { memory = "0B", total = "19B" }
 half-closed = "0s"
@@ -130,6 +134,9 @@ fn every_option_is_heard() {
     assert_eq!(config.admin, Some("unix:/admin.sock".parse().unwrap()));
     let limits = Limits {
         connections: 1,
+        per_ip_connections: Some(26),
+        per_ip_rate: Some(RequestRate { per_second: 27, burst: 28 }),
+        max_memory: Some(29),
         head_bytes: 1024,
         head_fields: 2,
         head_timeout: Duration::from_secs(3),
@@ -148,6 +155,7 @@ fn every_option_is_heard() {
         upgrade_start: Duration::from_secs(23),
         upgrade_drain: Duration::from_secs(24),
         loop_lag: Duration::from_millis(15),
+        overload: Duration::from_millis(30),
         spool_memory: 0,
         spool_total: 19,
         half_closed: Duration::ZERO,
@@ -185,7 +193,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 38)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 41)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {
@@ -319,7 +327,13 @@ fn the_file_of_all_options_has_all_options_and_their_defaults() {
     let general = in_use.split("[media-types]").next().unwrap();
     let general = read(&format!("{general}\n[[site]]\nroot = \"/\"")).unwrap();
     let defaults = Config {
-        // By default there is none of either.
+        // By default there is none of these.
+        limits: Limits {
+            per_ip_connections: Some(64),
+            per_ip_rate: Some(RequestRate { per_second: 50, burst: 100 }),
+            max_memory: Some(64 << 20),
+            ..Limits::default()
+        },
         pid_file: Some("/run/oneloop.pid".into()),
         admin: Some("127.0.0.1:9090".parse().unwrap()),
         trust: read("server.trusted-forwarders = \"10.0.0.0/8\"\n[[site]]\nroot = \"/\"")

@@ -1,7 +1,6 @@
 //! How the server is doing at one moment. What is counted is copied; what can be looked at, as how
 //! many clients do what, is looked at now, which nobody pays for who does not ask.
 
-use std::fs;
 use std::time::Duration;
 
 use super::super::Server;
@@ -9,6 +8,7 @@ use super::super::client::{Client, Pending, Phase};
 use super::super::diagnostic_log::DiagnosticLog;
 use super::super::gateway::Stage;
 use super::super::gateways::Pool;
+use super::super::memory;
 use super::super::metrics::{Histogram, Limit, RouteCounts};
 use super::super::net::Net;
 use super::super::peers::Peer;
@@ -102,7 +102,7 @@ impl<N: Net> Server<N> {
                 ("error", self.diagnostic_log.map_or(0, DiagnosticLog::lost)),
             ],
             memory,
-            resident: resident(),
+            resident: memory::resident(),
         }
     }
 
@@ -141,12 +141,4 @@ fn kept_by(client: &Client) -> usize {
         Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => 0,
     };
     work.input.len() + work.output.len() + with_gateway
-}
-
-/// Bytes of this process in memory (`VmRSS` of proc(5)).
-fn resident() -> Option<u64> {
-    let text = fs::read_to_string("/proc/self/status").ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib << 10)
 }
