@@ -1,6 +1,7 @@
 //! The life of a server: how it begins, what it bears, and how it ends.
 
 mod admin;
+mod bare;
 mod endings;
 mod handlers;
 mod log;

@@ -38,9 +38,14 @@ pub(super) struct Program {
 
 impl Program {
     /// To be asked for at the start: later another file may stand at the path, and then that one is
-    /// meant.
+    /// meant. Where there is no /proc, as in a bare chroot(2), it is at the path that it was started
+    /// by.
     pub(super) fn this() -> io::Result<Program> {
-        Ok(Program { path: env::current_exe()?, words: env::args_os().collect() })
+        let words: Vec<OsString> = env::args_os().collect();
+        let called = words.first().map(Path::new).filter(|path| path.components().count() > 1);
+        let path =
+            env::current_exe().or_else(|error| called.map_or(Err(error), std::path::absolute))?;
+        Ok(Program { path, words })
     }
 
     /// What this process runs, whatever lies at the path by now.

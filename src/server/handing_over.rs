@@ -264,6 +264,25 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// Where the server listens, with the ports it was given; but for the admin listener.
+    #[must_use]
+    pub fn local_addresses(&self) -> Vec<Address> {
+        self.addresses(false)
+    }
+
+    /// Where the server shows how it is doing.
+    #[must_use]
+    pub fn admin_address(&self) -> Option<Address> {
+        self.addresses(true).pop()
+    }
+
+    fn addresses(&self, is_admin: bool) -> Vec<Address> {
+        let mut listeners: Vec<_> = self.peers.iter().filter_map(super::as_listener).collect();
+        listeners.retain(|(_, listener)| listener.is_admin() == is_admin);
+        listeners.sort_unstable_by_key(|(id, _)| id.key);
+        listeners.into_iter().map(|(_, listener)| listener.address().clone()).collect()
+    }
+
     fn listener_mut(&mut self, id: PeerId) -> Option<&mut Listener> {
         match self.peers.get_mut(id) {
             Some(Peer::Listener(listener)) => Some(listener),

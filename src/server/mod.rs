@@ -254,28 +254,9 @@ impl<N: Net> Server<N> {
         self.peers.insert(Peer::Listener(Listener::new(address)))
     }
 
-    /// Where the server listens, with the ports it was given; but for the admin listener.
-    #[must_use]
-    pub fn local_addresses(&self) -> Vec<Address> {
-        self.addresses(false)
-    }
-
     /// Has the admin listener show how this log is doing, too.
     pub fn show_log(&mut self, log: &'static DiagnosticLog) {
         self.diagnostic_log = Some(log);
-    }
-
-    /// Where the server shows how it is doing.
-    #[must_use]
-    pub fn admin_address(&self) -> Option<Address> {
-        self.addresses(true).pop()
-    }
-
-    fn addresses(&self, is_admin: bool) -> Vec<Address> {
-        let mut listeners: Vec<_> = self.peers.iter().filter_map(as_listener).collect();
-        listeners.retain(|(_, listener)| listener.is_admin() == is_admin);
-        listeners.sort_unstable_by_key(|(id, _)| id.key);
-        listeners.into_iter().map(|(_, listener)| listener.address().clone()).collect()
     }
 
     /// The time when the last turn ended.
