@@ -7,6 +7,7 @@ mod handlers;
 mod log;
 mod lost_lines;
 mod messages;
+mod overload;
 mod reload;
 mod shortage;
 mod systemd;

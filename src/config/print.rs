@@ -138,22 +138,14 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         complaints_bytes,
     } = limits;
     writeln!(f, "[limits]\nconnections = {connections}")?;
-    let connections = per_ip_connections.map(|most| format!("connections = {most}"));
-    let rate = per_ip_rate.map(|RequestRate { per_second, burst }| {
-        format!("requests-per-second = {per_second}, burst = {burst}")
-    });
-    let per_ip: Vec<String> = connections.into_iter().chain(rate).collect();
-    if !per_ip.is_empty() {
-        writeln!(f, "per-ip = {{ {} }}", per_ip.join(", "))?;
-    }
+    write_per_ip(f, *per_ip_connections, *per_ip_rate)?;
     if let Some(most) = max_memory {
         writeln!(f, "max-memory = \"{}\"", Size(*most))?;
     }
+    let (bytes, timeout) = (size(*head_bytes), Time(*head_timeout));
     writeln!(
         f,
-        "head = {{ bytes = \"{}\", fields = {head_fields}, timeout = \"{}\" }}",
-        size(*head_bytes),
-        Time(*head_timeout)
+        "head = {{ bytes = \"{bytes}\", fields = {head_fields}, timeout = \"{timeout}\" }}"
     )?;
     writeln!(
         f,
@@ -181,6 +173,19 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
     writeln!(f, "overload = \"{}\"", Time(*overload))?;
     let bytes = size(*complaints_bytes);
     writeln!(f, "complaints = {{ lines = {complaints_lines}, bytes = \"{bytes}\" }}")
+}
+
+fn write_per_ip(
+    f: &mut Formatter<'_>,
+    connections: Option<usize>,
+    rate: Option<RequestRate>,
+) -> fmt::Result {
+    let connections = connections.map(|most| format!("connections = {most}"));
+    let rate = rate.map(|RequestRate { per_second, burst }| {
+        format!("requests-per-second = {per_second}, burst = {burst}")
+    });
+    let parts: Vec<String> = connections.into_iter().chain(rate).collect();
+    if parts.is_empty() { Ok(()) } else { writeln!(f, "per-ip = {{ {} }}", parts.join(", ")) }
 }
 
 fn write_site(f: &mut Formatter<'_>, site: &Site) -> fmt::Result {

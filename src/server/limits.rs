@@ -12,8 +12,8 @@ pub struct Limits {
     /// Clients at once. Above it the oldest idle client is let go for a new one; where none is
     /// idle, new ones wait in the kernel's queue.
     pub connections: usize,
-    /// Connections of one address (IPv4) or one /64 (IPv6) at once; more are closed. Proxies that are
-    /// believed may have any number.
+    /// Connections of one address (IPv4) or one /64 (IPv6) at once; more are closed. Proxies that
+    /// are believed may have any number.
     pub per_ip_connections: Option<usize>,
     /// Requests of one; then 429.
     pub per_ip_rate: Option<RequestRate>,

@@ -141,8 +141,11 @@ fn dead_links(paper: &Source) -> Vec<Complaint> {
 }
 
 /// A limit whose option has another name than its field.
-const RENAMED: [(&str, &str); 2] =
-    [("idle_timeout", "persistent.idle"), ("per_ip_rate", "per-ip.requests-per-second")];
+const RENAMED: [(&str, &str); 3] = [
+    ("idle_timeout", "persistent.idle"),
+    ("per_ip_connections", "per-ip.connections"),
+    ("per_ip_rate", "per-ip.requests-per-second"),
+];
 
 #[test]
 fn every_limit_can_be_configured() {

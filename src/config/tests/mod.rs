@@ -1,5 +1,6 @@
 //! Whole files: what is wrong with bad ones, and what good ones mean.
 
+mod bad_limits;
 mod bad_routes;
 mod bad_settings;
 mod bad_trust;
