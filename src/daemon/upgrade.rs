@@ -38,8 +38,8 @@ pub(super) struct Program {
 
 impl Program {
     /// To be asked for at the start: later another file may stand at the path, and then that one is
-    /// meant. Where there is no /proc, as in a bare chroot(2), it is at the path that it was started
-    /// by.
+    /// meant. Where there is no /proc, as in a bare chroot(2), it is at the path that has started
+    /// it.
     pub(super) fn this() -> io::Result<Program> {
         let words: Vec<OsString> = env::args_os().collect();
         let called = words.first().map(Path::new).filter(|path| path.components().count() > 1);

@@ -365,6 +365,18 @@ mod tests {
     }
 
     #[test]
+    fn whom_a_request_was_from_is_forgotten_with_it() {
+        let client = Client::new(Some("10.0.0.1:5".parse().unwrap()), Millis(0));
+        let mut exchange = Exchange::default();
+        assert_eq!(client.asker(&exchange), Some([10, 0, 0, 1].into()));
+        let other = Some([192, 0, 2, 7].into());
+        exchange.forwarded = Some(Forwarded { client: other, is_secure: true });
+        assert_eq!(client.asker(&exchange), other);
+        exchange.clear();
+        assert_eq!(client.asker(&exchange), Some([10, 0, 0, 1].into()));
+    }
+
+    #[test]
     fn a_head_gets_no_credit() {
         let limits = Limits::default();
         let mut clock = PhaseClock::new(Phase::Idle, Millis(0));

@@ -1,10 +1,13 @@
-//! In a folder with nothing in it but the server, its libraries and its configuration: as in a
-//! container that is made from scratch, and with not even /proc, /dev or /tmp.
+//! In a folder with nothing in it but the server, its libraries and its configuration: as in the
+//! container of conf/Containerfile, and with not even /proc, /dev or /tmp. There is none to be had
+//! here, so what the files about it say is held against each other.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::Command;
 
+use oneloop::server::Limits;
 use rustix::process::geteuid;
 
 use crate::support::folder::Folder;
@@ -17,7 +20,7 @@ const NOBODY: &str = "65534:65534";
 /// A folder that the server can have for its root. A static program would need no libraries.
 fn bare(config: &str) -> Folder {
     let folder = Folder::new();
-    folder.write("srv/index.html", "from scratch");
+    folder.write("srv/www/index.html", "from scratch");
     folder.write("oneloop.toml", config);
     let program = env!("CARGO_BIN_EXE_oneloop");
     fs::copy(program, folder.path().join("oneloop")).unwrap();
@@ -29,6 +32,39 @@ fn bare(config: &str) -> Folder {
         fs::set_permissions(copy, fs::Permissions::from_mode(0o755)).unwrap();
     }
     folder
+}
+
+fn shipped(name: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("conf").join(name)).unwrap()
+}
+
+/// What stands behind `key` in each line that begins with it.
+fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
+    let value = |line: &'a str| Some(line.trim_start().strip_prefix(key)?.trim());
+    text.lines().filter_map(value).collect()
+}
+
+#[test]
+fn what_is_said_of_the_container_fits_together() {
+    let (recipe, manifest) = (shipped("Containerfile"), shipped("kubernetes.yaml"));
+    let config = shipped("container.toml");
+    let number = |key| values(&manifest, key)[0].parse::<u64>().unwrap();
+    // Nobody is cut off who could have ended: the wait before the signal, and the one behind it.
+    let drain = Limits::default().drain_timeout.as_secs();
+    assert!(number("terminationGracePeriodSeconds:") > number("seconds:") + drain);
+    assert!(!config.contains("drain"));
+    assert_eq!(values(&manifest, "containerPort:"), values(&recipe, "EXPOSE"));
+    assert!(config.contains(&format!("0.0.0.0:{}", values(&recipe, "EXPOSE")[0])));
+    for path in values(&manifest, "path:") {
+        assert!(config.contains(&format!("path    = \"{path}\"")), "{path}");
+    }
+    let [user] = values(&recipe, "USER")[..] else { panic!("one user") };
+    assert_eq!(user, NOBODY);
+    let ids = [values(&manifest, "runAsUser:"), values(&manifest, "runAsGroup:")].concat();
+    assert_eq!(ids.join(":"), NOBODY);
+    let [command] = values(&recipe, "CMD")[..] else { panic!("one command") };
+    let [mount, ..] = values(&manifest, "mountPath:")[..] else { panic!("mounts") };
+    assert!(command.contains(&format!("\"{mount}/oneloop.toml\"")), "{command} {mount}");
 }
 
 /// What begins a program with `folder` for its root, as somebody without privileges.
@@ -56,16 +92,18 @@ fn it_serves_where_there_is_nothing_else() {
     if !is_there("ldd") {
         return;
     }
-    let folder = bare(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[log]\nerror = { to = \"stdout\" }\n\
-         [[site]]\nroot = \"/srv\"\n[[site.route]]\npath = \"/up\"\nrespond = { content = \"up\" }\n\
-         [[site.route]]\npath = \"/later/*\"\ncgi = { root = \"/srv\" }\n",
-    );
+    let config = shipped("container.toml");
+    for said in ["0.0.0.0:8080", "to = \"stderr\"", "root = \"/srv/www\""] {
+        assert!(config.contains(said), "{said}");
+    }
+    let config = config.replace("0.0.0.0:8080", "127.0.0.1:0").replace("stderr", "stdout");
+    let more = "[[site.route]]\npath = \"/later/*\"\ncgi = { root = \"/srv/www\" }\n";
+    let folder = bare(&(config + more));
     let Some(command) = chroot(&folder) else { return };
     let daemon = Daemon::spawn(command);
     let mut client = daemon.connect();
     assert_eq!(client.get("/").text(), "from scratch");
-    assert_eq!(client.get("/up").text(), "up");
+    assert_eq!(client.get("/healthz").status, 200);
     assert_eq!(client.get("/none").status, 404);
     // What is not there is missed when it is wanted, and by whom it is wanted.
     assert_eq!(client.get("/later/index.html").status, 403);

@@ -170,8 +170,8 @@ fn who_comes_late_in_one_long_turn_after_another_is_put_off() {
     // Behind one, in another one: whoever comes late in that.
     block_while(&mut || all.iter_mut().for_each(|client| get(client, "/slow")));
     let answers: Vec<_> = all.iter_mut().map(|client| client.response(false)).collect();
-    let served = answers.iter().filter(|answer| answer.status == 200).count();
-    assert!((1..all.len()).contains(&served), "{served} of {}", all.len());
+    let count = answers.iter().filter(|answer| answer.status == 200).count();
+    assert!((1..all.len()).contains(&count), "{count} of {}", all.len());
     for answer in answers.iter().filter(|answer| answer.status != 200) {
         assert_eq!((answer.status, answer.field("Retry-After")), (503, Some("1")));
     }
