@@ -255,6 +255,12 @@ fn over_a_unix_domain_socket_all_send_one_or_none() {
     assert!(said.ends_with("\r\n\r\nin"), "{said}");
     world.logs("192.0.2.7", 200);
     assert_eq!(exchange("GET /inner HTTP/1.0\r\n\r\n"), "");
+    // Local clients are let in everywhere, and the balancer is one. Whom it does not know is not.
+    let ask = "GET /inner HTTP/1.0\r\n\r\n";
+    let unknown = exchange(&format!("PROXY UNKNOWN\r\n{ask}"));
+    assert!(unknown.starts_with("HTTP/1.1 403 "), "{unknown}");
+    let local = exchange(&format!("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0{ask}"));
+    assert!(local.ends_with("\r\n\r\nin"), "{local}");
     assert_eq!(world.told("", "")["REMOTE_ADDR"], "127.0.0.1");
 }
 
