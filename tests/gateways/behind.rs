@@ -70,7 +70,6 @@ fn configuration(server: &str, folder: &Folder, origin: &Origin) -> String {
     let folder = folder.path().display();
     format!(
         "[server]\n{server}\n[log]\naccess = {{ to = \"{folder}/log\", format = \"json\" }}\n\
-         [limits]\nhead = {{ timeout = \"1s\" }}\n\
          [[site]]\nroot = \"{folder}/www\"\n\
          [[site.route]]\npath = \"/environment\"\ncgi = {{ program = \"{}\" }}\n\
          [[site.route]]\npath = \"/origin\"\nproxy = {{ to = \"{}\" }}\n\
@@ -182,7 +181,7 @@ fn who_sends_none_or_a_malformed_one_is_closed_without_a_word() {
 
 #[test]
 fn who_is_slow_has_the_time_of_a_head() {
-    let world = World::start(SENDERS);
+    let world = World::start(&format!("{SENDERS}\n[limits]\nhead = {{ timeout = \"1s\" }}"));
     let begun = Instant::now();
     let mut slow = world.daemon.connect();
     slow.send("PROXY TCP4 192.0.2.7");
