@@ -13,6 +13,9 @@ use super::fields::{self, Fields};
 #[cfg(test)]
 mod tests;
 
+/// The address of somebody who has one that is not known (RFC 4291 §2.5.2).
+const UNKNOWN: [u16; 8] = [0; 8];
+
 /// Which field is believed. Only one: proxies that write one of them pass the other one on as the
 /// client has made it up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +48,8 @@ pub struct Forwarded {
 }
 
 /// Walks `field` from its end, past those who are trusted, to the first who is not, and no further
-/// than to what is no address. `peer` is who has sent the request, and is trusted.
+/// than to what is no address. `peer` is who has sent the request, and is trusted: `None` where it
+/// has come over a Unix-domain socket.
 ///
 /// # Errors
 /// 400 for a `Forwarded` that is malformed: where a quotation mark is left open, nobody can tell
@@ -59,9 +63,15 @@ pub fn read(
     // From the front it is one pass: the walk that begins behind a member ends where the one before
     // it does, if that member is trusted, and else with it.
     let mut client: Option<(IpAddr, bool)> = None;
-    let mut take = |said: Option<(IpAddr, bool)>| match said {
-        Some((address, _)) if is_trusted(address) => client = client.or(said),
-        Some(_) | None => client = said,
+    // Somebody without an address would be let in wherever clients of Unix-domain sockets are. But
+    // there is one, whom the proxy does not name.
+    let mut nobody = peer;
+    let mut take = |said: Option<(IpAddr, bool)>| {
+        nobody = if said.is_none() { peer.or(Some(UNKNOWN.into())) } else { peer };
+        match said {
+            Some((address, _)) if is_trusted(address) => client = client.or(said),
+            Some(_) | None => client = said,
+        }
     };
     match field {
         ForwardedField::XForwardedFor => {
@@ -71,7 +81,7 @@ pub fn read(
             {
                 take(node(member.trim_ascii()).map(|address| (address, is_secure)));
             }
-            let client = client.map_or(peer, |(address, _)| Some(address));
+            let client = client.map_or(nobody, |(address, _)| Some(address));
             Ok(Forwarded { client, is_secure })
         }
         ForwardedField::Forwarded => {
@@ -80,7 +90,7 @@ pub fn read(
             }
             Ok(match client {
                 Some((address, is_secure)) => Forwarded { client: Some(address), is_secure },
-                None => Forwarded { client: peer, is_secure: false },
+                None => Forwarded { client: nobody, is_secure: false },
             })
         }
     }

@@ -32,9 +32,10 @@ pub enum Ends {
         /// Where it has connected to.
         server: SocketAddr,
     },
-    /// The sender's own (to see whether we live), or that of somebody who has no IP address: then
-    /// the addresses are those of the socket.
+    /// The sender's own, to see whether we live.
     Sender,
+    /// That of somebody whose IP address the sender does not know, or who has none.
+    Unknown,
 }
 
 /// Why something is no header: a sentence without its full stop, for the log.
@@ -80,7 +81,7 @@ fn parse_line(input: &[u8]) -> Result<Option<(usize, Ends)>, BadHeader> {
     }
     let said = within[..end].get(LINE.len()..).ok_or(BAD)?;
     let ends = match said.strip_prefix(b"UNKNOWN") {
-        Some(rest) if rest.is_empty() || rest.starts_with(b" ") => Ends::Sender,
+        Some(rest) if rest.is_empty() || rest.starts_with(b" ") => Ends::Unknown,
         Some(_) => return Err(BAD),
         None => std::str::from_utf8(said).ok().and_then(addresses).ok_or(BAD)?,
     };
@@ -142,8 +143,9 @@ fn parse_binary(input: &[u8], most: usize) -> Result<Option<(usize, Ends)>, BadH
     let ends = match needed {
         12 => pair::<4>(rest),
         36 => pair::<16>(rest),
-        // A path on another machine says nothing here.
-        _ => Some(Ends::Sender),
+        _ if is_local => Some(Ends::Sender),
+        // Of a Unix-domain socket it would be a path, on another machine.
+        _ => Some(Ends::Unknown),
     };
     ends.map(|ends| Some((end, ends))).ok_or(BAD)
 }

@@ -2,6 +2,7 @@
 //! for the ends of its connection, before anything else is looked at; what a field says, for whom
 //! its request is from. Who is believed, `trust.rs` knows.
 
+use std::net::{Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
 use super::net::Net;
@@ -32,13 +33,21 @@ impl<N: Net> Serving<'_, '_, N> {
             Ok(Some((length, ends))) => {
                 window.start += length;
                 self.client.awaits_header = false;
-                if let Ends::Client { client, server } = ends {
-                    self.client.address = Some(client);
-                    self.client.server = Some(Box::new(server));
-                    if !self.let_in() {
-                        self.log_unanswered(Status::TOO_MANY_REQUESTS, TOO_MANY);
-                        return Step::Broken;
+                match ends {
+                    Ends::Client { client, server } => {
+                        self.client.address = Some(client);
+                        self.client.server = Some(Box::new(server));
+                        if !self.let_in() {
+                            self.log_unanswered(Status::TOO_MANY_REQUESTS, TOO_MANY);
+                            return Step::Broken;
+                        }
                     }
+                    // Without an address it would be let in wherever local clients are.
+                    Ends::Unknown if self.client.address.is_none() => {
+                        self.client.address = Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+                    }
+                    // By the specification, the ends are then those of the socket.
+                    Ends::Unknown | Ends::Sender => {}
                 }
                 Step::Moved
             }

@@ -70,7 +70,6 @@ fn configuration(server: &str, folder: &Folder, origin: &Origin) -> String {
     let folder = folder.path().display();
     format!(
         "[server]\n{server}\n[log]\naccess = {{ to = \"{folder}/log\", format = \"json\" }}\n\
-         [limits]\nhead = {{ timeout = \"1s\" }}\n\
          [[site]]\nroot = \"{folder}/www\"\n\
          [[site.route]]\npath = \"/environment\"\ncgi = {{ program = \"{}\" }}\n\
          [[site.route]]\npath = \"/origin\"\nproxy = {{ to = \"{}\" }}\n\
@@ -182,7 +181,7 @@ fn who_sends_none_or_a_malformed_one_is_closed_without_a_word() {
 
 #[test]
 fn who_is_slow_has_the_time_of_a_head() {
-    let world = World::start(SENDERS);
+    let world = World::start(&format!("{SENDERS}\n[limits]\nhead = {{ timeout = \"1s\" }}"));
     let begun = Instant::now();
     let mut slow = world.daemon.connect();
     slow.send("PROXY TCP4 192.0.2.7");
@@ -255,6 +254,12 @@ fn over_a_unix_domain_socket_all_send_one_or_none() {
     assert!(said.ends_with("\r\n\r\nin"), "{said}");
     world.logs("192.0.2.7", 200);
     assert_eq!(exchange("GET /inner HTTP/1.0\r\n\r\n"), "");
+    // Local clients are let in everywhere, and the balancer is one. Whom it does not know is not.
+    let ask = "GET /inner HTTP/1.0\r\n\r\n";
+    let unknown = exchange(&format!("PROXY UNKNOWN\r\n{ask}"));
+    assert!(unknown.starts_with("HTTP/1.1 403 "), "{unknown}");
+    let local = exchange(&format!("\r\n\r\n\0\r\nQUIT\n\x20\0\0\0{ask}"));
+    assert!(local.ends_with("\r\n\r\nin"), "{local}");
     assert_eq!(world.told("", "")["REMOTE_ADDR"], "127.0.0.1");
 }
 

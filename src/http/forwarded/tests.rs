@@ -8,6 +8,11 @@ const PEER: &str = "10.0.0.1";
 
 /// Whom a request with these field lines is from; everybody in 10.0.0.0/8 and fd00::/8 is trusted.
 fn told(field: ForwardedField, lines: &str) -> Result<(String, bool), Refusal> {
+    let said = told_by(Some(PEER.parse().unwrap()), field, lines)?;
+    Ok((said.client.expect("there is always one").to_string(), said.is_secure))
+}
+
+fn told_by(peer: Option<IpAddr>, field: ForwardedField, lines: &str) -> Result<Forwarded, Refusal> {
     let bytes = format!("GET / HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
     let mut space = HeadSpace::new();
     let head = Head::parse(bytes.as_bytes(), &mut space, &Limits::default()).unwrap();
@@ -15,8 +20,7 @@ fn told(field: ForwardedField, lines: &str) -> Result<(String, bool), Refusal> {
         IpAddr::V4(address) => address.octets()[0] == 10,
         IpAddr::V6(address) => address.octets()[0] == 0xfd,
     };
-    let said = read(&head.fields, field, Some(PEER.parse().unwrap()), is_trusted)?;
-    Ok((said.client.expect("there is always one").to_string(), said.is_secure))
+    read(&head.fields, field, peer, is_trusted)
 }
 
 fn client(lines: &str) -> String {
@@ -133,4 +137,20 @@ fn a_malformed_forwarded_is_refused() {
         // Nobody is refused for a field that is not looked at.
         assert_eq!(client(&lines), PEER);
     }
+}
+
+#[test]
+fn over_a_unix_domain_socket_only_the_proxy_itself_has_no_address() {
+    let client = |field, lines: &str| {
+        told_by(None, field, lines).unwrap().client.map(|address| address.to_string())
+    };
+    let x = ForwardedField::XForwardedFor;
+    assert_eq!(client(x, ""), None);
+    assert_eq!(client(x, "X-Forwarded-For: 192.0.2.7\r\n").as_deref(), Some("192.0.2.7"));
+    assert_eq!(client(x, "X-Forwarded-For: 192.0.2.7, unknown\r\n").as_deref(), Some("::"));
+    assert_eq!(client(x, "X-Forwarded-For: unknown, 10.1.1.1\r\n").as_deref(), Some("10.1.1.1"));
+    let forwarded = ForwardedField::Forwarded;
+    assert_eq!(client(forwarded, ""), None);
+    assert_eq!(client(forwarded, "Forwarded: for=_hidden\r\n").as_deref(), Some("::"));
+    assert_eq!(client(forwarded, "Forwarded: proto=https\r\n").as_deref(), Some("::"));
 }

@@ -44,21 +44,21 @@ fn good() -> Vec<(Vec<u8>, Ends)> {
             line(&format!("TCP6 {long} {long} 65535 65535")),
             ends(&format!("[{long}]:65535"), &format!("[{long}]:65535")),
         ),
-        (line("UNKNOWN"), Ends::Sender),
-        (line("UNKNOWN "), Ends::Sender),
-        (line(&format!("UNKNOWN {long} {long} 65535 65535")), Ends::Sender),
-        (line("UNKNOWN GET / HTTP/1.1 \0\u{b7}"), Ends::Sender),
+        (line("UNKNOWN"), Ends::Unknown),
+        (line("UNKNOWN "), Ends::Unknown),
+        (line(&format!("UNKNOWN {long} {long} 65535 65535")), Ends::Unknown),
+        (line("UNKNOWN GET / HTTP/1.1 \0\u{b7}"), Ends::Unknown),
         (binary(0x21, 0x11, &IPV4), ipv4),
         (binary(0x21, 0x12, &IPV4), ipv4),
         (binary(0x21, 0x11, &with_more), ipv4),
         (binary(0x21, 0x21, &ipv6()), ipv6_ends),
         (binary(0x21, 0x22, &[&ipv6()[..], &[4, 0, 0]].concat()), ipv6_ends),
-        (binary(0x21, 0x31, &[b'/'; 216]), Ends::Sender),
-        (binary(0x21, 0x32, &[b'/'; 300]), Ends::Sender),
-        (binary(0x21, 0x00, b""), Ends::Sender),
-        (binary(0x21, 0x00, &IPV4), Ends::Sender),
-        (binary(0x21, 0x10, b"a"), Ends::Sender),
-        (binary(0x21, 0x01, b"a"), Ends::Sender),
+        (binary(0x21, 0x31, &[b'/'; 216]), Ends::Unknown),
+        (binary(0x21, 0x32, &[b'/'; 300]), Ends::Unknown),
+        (binary(0x21, 0x00, b""), Ends::Unknown),
+        (binary(0x21, 0x00, &IPV4), Ends::Unknown),
+        (binary(0x21, 0x10, b"a"), Ends::Unknown),
+        (binary(0x21, 0x01, b"a"), Ends::Unknown),
         // Of LOCAL nothing is looked at but the length.
         (binary(0x20, 0x00, b""), Ends::Sender),
         (binary(0x20, 0x11, &IPV4), Ends::Sender),
@@ -220,7 +220,7 @@ fn what_is_no_header_is_refused_as_soon_as_it_is_none_and_for_the_same_reason_at
 #[test]
 fn the_longest_line_has_its_107_bytes() {
     let line = |length: usize| format!("PROXY UNKNOWN {}\r\n", "a".repeat(length - 16));
-    assert_eq!(parse(line(107).as_bytes(), MOST), Ok(Some((107, Ends::Sender))));
+    assert_eq!(parse(line(107).as_bytes(), MOST), Ok(Some((107, Ends::Unknown))));
     assert!(parse(line(108).as_bytes(), MOST).is_err());
     assert_eq!(parse(&line(108).as_bytes()[..106], MOST), Ok(None));
     assert!(parse(&line(109).as_bytes()[..107], MOST).is_err());
