@@ -150,7 +150,7 @@ impl Client {
         let mut all: Vec<u8> = self.pending.drain(..).collect();
         let end = loop {
             let mut buffer = vec![0; 64 << 10];
-            match self.stream.read(&mut buffer) {
+            match self.receive(&mut buffer) {
                 Ok(0) => break None,
                 Ok(count) => all.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => break Some(error),
@@ -234,8 +234,18 @@ impl Client {
     fn fill(&mut self) {
         if self.pending.is_empty() {
             let mut buffer = vec![0; 64 << 10];
-            let count = self.stream.read(&mut buffer).expect("an answer in time");
+            let count = self.receive(&mut buffer).expect("an answer in time");
             self.pending.extend(&buffer[..count]);
+        }
+    }
+
+    /// A call with a time limit ends early where the whole machine was stopped (signal(7)).
+    fn receive(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                result => return result,
+            }
         }
     }
 
