@@ -5,7 +5,7 @@
 //! for (the generic cell rate algorithm, ITU-T I.371). An address that has nothing and owes nothing
 //! takes no room.
 //!
-//! *Invariant:* there are never more addresses than clients and [`DEBTORS`].
+//! *Invariant:* there are never more addresses than clients and `DEBTORS`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
