@@ -1,4 +1,5 @@
-//! Puts the tests to the test: `cargo bench --bench mutants [-- NAME…]`.
+//! Puts the tests to the test: `cargo bench --bench mutants [-- NAME…]`, or `[-- PART/PARTS]` for
+//! one of so many parts of the list.
 //!
 //! Makes each mutant of tests/mutants.toml in a copy of the crate, builds its unit tests, and runs
 //! those that should catch it. A mutant that hangs or crashes the tests is caught as well. One that
@@ -57,9 +58,10 @@ fn run() -> Result<bool, String> {
     let wanted: Vec<String> =
         std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let mut mutants = mutant_list::read(root)?;
-    mutants.retain(|mutant| {
-        wanted.is_empty() || wanted.iter().any(|part| mutant.name.contains(part.as_str()))
-    });
+    select(&mut mutants, &wanted);
+    if mutants.is_empty() {
+        return Err(format!("no mutant has a name like {wanted:?}"));
+    }
     let mut laboratory = Laboratory::furnish(root).map_err(|error| format!("copy: {error}"))?;
     laboratory.check_healthy(&mutants)?;
     let mut escaped = 0_usize;
@@ -88,6 +90,26 @@ fn run() -> Result<bool, String> {
     }
     println!("{} mutants, {} caught", mutants.len(), mutants.len() - escaped);
     Ok(escaped == 0)
+}
+
+/// Keeps those with a part of a name that is wanted, or the part of the list that is.
+fn select(mutants: &mut Vec<Mutant>, wanted: &[String]) {
+    let part = wanted.first().and_then(|word| word.split_once('/'));
+    let number = |word: &str| word.parse::<usize>().ok();
+    let numbers = part.and_then(|(part, parts)| Some((number(part)?, number(parts)?)));
+    match numbers {
+        Some((part, parts)) if parts > 0 => {
+            let mut at = 0_usize;
+            mutants.retain(|_| {
+                at += 1;
+                at % parts == part % parts
+            });
+        }
+        Some(_) | None if wanted.is_empty() => {}
+        Some(_) | None => {
+            mutants.retain(|mutant| wanted.iter().any(|name| mutant.name.contains(name.as_str())));
+        }
+    }
 }
 
 /// A copy of the crate, where bugs may be let loose.
