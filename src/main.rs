@@ -13,8 +13,11 @@ use log::LevelFilter;
 use oneloop::config::command_line::{Command, CommandLine, Serve};
 use oneloop::config::{self, Config, generate, question};
 use oneloop::daemon::inherit::Inherited;
+use oneloop::daemon::privileges;
+use oneloop::daemon::sandbox::{Asked, Confinement};
 use oneloop::daemon::supervisor::{Configuration, Plan, Supervisor};
 use oneloop::daemon::{self, Ended, Life};
+use oneloop::server::confinement::Sandbox;
 use oneloop::server::diagnostic_log::{DiagnosticLog, DiagnosticLogOptions, Environment};
 use oneloop::server::{Address, Server, limited};
 use oneloop::site::rule::Place;
@@ -54,12 +57,16 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
         (Some(file), Some(text)) => Config::from_text(file, text.clone())?,
         (_, _) => Config::quick(line)?,
     };
+    if let Some(sandbox) = line.sandbox {
+        config.sandbox = sandbox.into();
+    }
     let log = start_diagnostic_log(line, &config.diagnostic_log)?;
     inherited.announce();
     raise_descriptor_limit(&config);
     let ended = match (&line.config, text) {
         (Some(file), Some(text)) if config.workers > 1 && !inherited.is_worker() => {
             let supervised = Supervised { line, file };
+            privileges::no_new_privileges()?;
             Supervisor::new(&supervised, plan(&config, text)?, inherited)?.run(log)?
         }
         (_, _) => run(line, &mut config, inherited, log)?,
@@ -90,26 +97,52 @@ fn run(
     server.show_log(log);
     daemon::heed_signals(&mut server)?;
     let upgrade_limit = options.limits.upgrade_start;
-    let daemon = Life::new(inherited, config.pid_file.as_deref(), upgrade_limit)?;
+    let mut daemon = Life::new(inherited, config.pid_file.as_deref(), upgrade_limit)?;
+    let confinement = daemon.confine(asked(line, config, &server), log)?;
+    if config.sandbox != Sandbox::Off {
+        server.confine_programs();
+    }
     if !is_worker {
         announce(line, &server.local_addresses())?;
     }
     if let Some(address) = server.admin_address() {
         log::info!("status and metrics on {}", config::url(&address));
     }
-    Ok(daemon::run(&mut server, daemon, log, |server| reload(line, config, server))?)
+    Ok(daemon::run(&mut server, daemon, log, |server| {
+        reload(line, config, &confinement, server);
+    })?)
+}
+
+/// What the process gives up before it serves.
+fn asked(line: &Serve, config: &Config, server: &Server) -> Asked {
+    let sockets = server.local_addresses();
+    let sockets = sockets.into_iter().chain(server.admin_address());
+    let path = |address| match address {
+        Address::Unix(path) => Some(path),
+        Address::Tcp(_) => None,
+    };
+    let logs = config.logs().into_iter().cloned();
+    Asked {
+        identity: config.identity.clone(),
+        sandbox: config.sandbox,
+        rules: config.rules(line.config.as_deref()),
+        has_programs: config.has_programs(),
+        files: logs.chain(sockets.filter_map(path)).collect(),
+    }
 }
 
 /// Reads the configuration again and has the server go by it: by all of it, or by nothing of it.
 /// Files that it names are opened anew, so the server is reloaded where it reads the same, too.
-fn reload(line: &Serve, config: &mut Config, server: &mut Server) {
+fn reload(line: &Serve, config: &mut Config, confinement: &Confinement, server: &mut Server) {
     let Some(file) = &line.config else {
         log::warn!("there is nothing to read again: it was started without a configuration file");
         return;
     };
     let begin = Instant::now();
     let mut read = || -> Result<Config, Box<dyn Error>> {
-        let new = Config::read(file)?;
+        let mut new = Config::read(file)?;
+        new.sandbox = line.sandbox.map_or(new.sandbox, Sandbox::from);
+        confinement.allows(&new.rules(Some(file)))?;
         let site = new.site()?;
         warn_in_log(&site);
         raise_descriptor_limit(&new);
@@ -138,6 +171,9 @@ fn reload(line: &Serve, config: &mut Config, server: &mut Server) {
         log::warn!(
             "workers and pid-file hold from the next start on, or the next upgrade (SIGUSR2)"
         );
+    }
+    if (&config.identity, config.sandbox) != (&new.identity, new.sandbox) {
+        log::warn!("user, group and sandbox hold from the next start on");
     }
     *config = new;
 }
@@ -197,7 +233,11 @@ fn check(file: &Path, print: bool) -> Result<(), Box<dyn Error>> {
     for warning in config.site()?.warnings() {
         warn(&warning);
     }
-    let text = if print { config.to_string() } else { format!("{} is in order\n", file.display()) };
+    let text = if print {
+        format!("{config}{}", config.rules(Some(file)).in_comments(config.sandbox))
+    } else {
+        format!("{} is in order\n", file.display())
+    };
     say(&text)
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod bare;
+mod confinement;
 mod endings;
 mod handlers;
 mod log;

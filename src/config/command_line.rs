@@ -11,6 +11,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::http::fields;
+use crate::server::confinement::Sandbox;
 
 /// What was said on the command line, and in the environment where the command line is silent.
 #[derive(Debug, Parser)]
@@ -22,7 +23,7 @@ use crate::http::fields;
                       oneloop -c FILE                      serve what FILE says\n       \
                       oneloop check -c FILE [--print]      say what is wrong with FILE\n       \
                       oneloop explain -c FILE METHOD URL   say what would answer, and why",
-    help_template = "{about}\n{usage-heading} {usage}\n\n{options}\n\
+    help_template = "{about}\n{usage-heading} {usage}\n{options}\n\
                      Environment: ONELOOP_PORT for --port …, RUST_LOG. \
                      Exit 1: failure, 2: usage.\n",
     args_conflicts_with_subcommands = true,
@@ -142,6 +143,10 @@ pub struct Serve {
     /// Serve what FILE says
     #[arg(short, long, value_name = "FILE", env = "ONELOOP_CONFIG", hide_env = true)]
     pub config: Option<PathBuf>,
+    /// Confinement: auto, require or off, whatever FILE says
+    #[arg(long, value_name = "HOW", hide_possible_values = true)]
+    #[arg(env = "ONELOOP_SANDBOX", hide_env = true)]
+    pub sandbox: Option<SandboxFlag>,
     /// Log warnings alone, and requests only if --log is given
     #[arg(short, long, env = "ONELOOP_QUIET", hide_env = true)]
     #[arg(value_parser = FalseyValueParser::new(), conflicts_with = "verbose")]
@@ -150,6 +155,27 @@ pub struct Serve {
     #[arg(short, long, env = "ONELOOP_VERBOSE", hide_env = true)]
     #[arg(value_parser = FalseyValueParser::new())]
     pub verbose: bool,
+}
+
+/// How much the server is confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SandboxFlag {
+    /// As much as there is
+    Auto,
+    /// All of it, or no server
+    Require,
+    /// None
+    Off,
+}
+
+impl From<SandboxFlag> for Sandbox {
+    fn from(flag: SandboxFlag) -> Sandbox {
+        match flag {
+            SandboxFlag::Auto => Sandbox::Auto,
+            SandboxFlag::Require => Sandbox::Require,
+            SandboxFlag::Off => Sandbox::Off,
+        }
+    }
 }
 
 /// Quick mode: a site in one line.

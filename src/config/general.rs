@@ -10,6 +10,7 @@ use super::address;
 use super::amounts::{any, limit, perhaps, timeout};
 use super::error::Fault;
 use super::meaning::Config;
+use super::rights;
 use super::said::{self, Said, Several, Short};
 use super::sites;
 use super::source::Source;
@@ -52,6 +53,9 @@ pub(super) fn meaning(said: &Said, source: &Source) -> Result<Config, Fault> {
         workers,
         admin: admin(said.server.admin.as_ref(), &listen, workers, source)?,
         listen,
+        identity: rights::identity(&said.server)?,
+        sandbox: rights::sandbox(said.server.sandbox.as_ref())?,
+        reach: rights::folders(&said.server.reach, source)?,
         limits: limits(&said.limits)?,
         cache: cache(&said.limits.cache)?,
         access_log: access_log(&said.log, source)?,

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use crate::http::negotiation::Coding;
 use crate::http::status::Status;
 use crate::server::access_log::AccessLogOptions;
+use crate::server::confinement::Sandbox;
+use crate::server::confinement::identity::Identity;
 use crate::server::diagnostic_log::DiagnosticLogOptions;
 use crate::server::limits::Limits;
 use crate::server::listener::Address;
@@ -30,6 +32,12 @@ pub struct Config {
     pub workers: usize,
     /// Where the server shows how it is doing: only to this machine. `None`: nowhere.
     pub admin: Option<Address>,
+    /// Whose the process becomes when it was started by root.
+    pub identity: Option<Identity>,
+    /// How much it is confined.
+    pub sandbox: Sandbox,
+    /// Folders that it may read from, beside those that are named elsewhere; absolute.
+    pub reach: Vec<PathBuf>,
     /// The limits of everything that could otherwise grow or wait without end.
     pub limits: Limits,
     /// What is kept of the files that are asked for.

@@ -4,11 +4,13 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::meaning::{Action, Auth, Config, Files, Route, Site};
 use super::units::{Rate, Size, Time};
 use crate::server::access_log::{AccessLogOptions, LogFormat};
+use crate::server::confinement::Sandbox;
+use crate::server::confinement::identity::Identity;
 use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::limits::Limits;
 use crate::server::listener::Address;
@@ -18,7 +20,8 @@ use crate::server::trust::Trust;
 use crate::site::Symlinks;
 use crate::site::cache::CacheLimits;
 use crate::site::program::{
-    Cgi, Endpoint, FastCgi, Health, HostField, Kind, Program, Proxy, Scgi, Scripts, Upstream,
+    Cgi, Endpoint, FastCgi, Health, HostField, Kind, ProcessLimits, Program, Proxy, Scgi, Scripts,
+    Upstream,
 };
 
 impl Display for Config {
@@ -37,7 +40,8 @@ impl Display for Config {
         if let Some(admin) = admin {
             writeln!(f, "admin = {}", quoted(&admin.to_string()))?;
         }
-        writeln!(f, "workers = {workers}\n")?;
+        writeln!(f, "workers = {workers}")?;
+        write_rights(f, self)?;
         write_limits(f, limits)?;
         let CacheLimits { entries, descriptors, content_bytes, file_bytes, absences, directories } =
             cache;
@@ -66,6 +70,28 @@ fn listener(address: &Address, trust: &Trust) -> String {
         Some((_, known)) => format!("{{ addr = {addr}, proxy-protocol = {known} }}"),
         None => addr,
     }
+}
+
+/// Whose the process is, and how it is confined.
+fn write_rights(f: &mut Formatter<'_>, config: &Config) -> fmt::Result {
+    if let Some(Identity { name, user, group }) = &config.identity {
+        let name = name.clone().unwrap_or_else(|| user.to_string());
+        writeln!(f, "user = {}\ngroup = \"{group}\"", quoted(&name))?;
+    }
+    let sandbox = match config.sandbox {
+        Sandbox::Auto => "auto",
+        Sandbox::Require => "require",
+        Sandbox::Off => "off",
+    };
+    writeln!(f, "sandbox = \"{sandbox}\"")?;
+    if !config.reach.is_empty() {
+        writeln!(f, "reach = {}", paths(&config.reach))?;
+    }
+    writeln!(f)
+}
+
+fn paths(paths: &[PathBuf]) -> String {
+    format!("[{}]", paths.iter().map(|one| path(one)).collect::<Vec<_>>().join(", "))
 }
 
 fn write_logs(
@@ -267,14 +293,20 @@ fn program_table(program: &Program) -> String {
     let Program { kind, environment, timeout, at_once, queue } = program;
     let mut entries = Vec::new();
     let key = match kind {
-        Kind::Cgi(Cgi { scripts, output, memory, cpu }) => {
+        Kind::Cgi(Cgi { scripts, output, limits, reach }) => {
             entries.push(match scripts {
                 Scripts::Below(root) => format!("root = {}", path(root)),
                 Scripts::One(program) => format!("program = {}", path(program)),
             });
+            let ProcessLimits { memory, cpu, descriptors, file } = limits;
             entries.push(format!("processes = {at_once}, output = \"{}\"", Size(*output)));
             entries.extend(memory.map(|memory| format!("memory = \"{}\"", Size(memory))));
             entries.extend(cpu.map(|cpu| format!("cpu = \"{}\"", Time(cpu))));
+            entries.extend(descriptors.map(|most| format!("descriptors = {most}")));
+            entries.extend(file.map(|bytes| format!("file = \"{}\"", Size(bytes))));
+            if !reach.is_empty() {
+                entries.push(format!("reach = {}", paths(reach)));
+            }
             "cgi"
         }
         Kind::FastCgi(FastCgi { upstream, root, whole_path, index }) => {

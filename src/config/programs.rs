@@ -8,12 +8,14 @@ use toml::Spanned;
 
 use super::amounts::{any, limit, timeout};
 use super::error::Fault;
+use super::rights;
 use super::said::{self, Pairs, Several, in_order};
 use super::sites::{Context, directory, file_name};
 use super::source::Source;
 use super::units::{Count, Time};
 use crate::site::program::{
-    Cgi, Endpoint, FastCgi, Health, HostField, Kind, Program, Proxy, Scgi, Scripts, Upstream,
+    Cgi, Endpoint, FastCgi, Health, HostField, Kind, ProcessLimits, Program, Proxy, Scgi, Scripts,
+    Upstream,
 };
 
 /// How many idle connections are kept to each origin server, if nothing is said.
@@ -30,7 +32,7 @@ const DEFAULT_INTERVAL: Duration = Duration::from_secs(10);
 /// # Errors
 /// When there is no such directory or file.
 pub(super) fn cgi(said: &Spanned<said::Cgi>, site: &Context<'_>) -> Result<Program, Fault> {
-    let said::Cgi { root, program, processes, queue, output, memory, cpu, .. } = said.get_ref();
+    let said::Cgi { root, program, processes, queue, output, .. } = said.get_ref();
     let scripts = match (root, program) {
         (Some(root), None) => Scripts::Below(directory(root, site.source)?),
         (None, Some(program)) => Scripts::One(site.source.path(program.get_ref())),
@@ -46,8 +48,8 @@ pub(super) fn cgi(said: &Spanned<said::Cgi>, site: &Context<'_>) -> Result<Progr
     let default = Cgi::new(scripts);
     let cgi = Cgi {
         output: limit(output.as_ref(), default.output)?,
-        memory: memory.as_ref().map(|memory| limit(Some(memory), 0)).transpose()?,
-        cpu: cpu.as_ref().map(seconds).transpose()?,
+        limits: process_limits(said.get_ref())?,
+        reach: rights::folders(&said.get_ref().reach, site.source)?,
         ..default
     };
     let said::Cgi { timeout, environment, .. } = said.get_ref();
@@ -157,6 +159,16 @@ fn connecting(
         connect_timeout: timeout(connect, upstream.connect_timeout)?,
         idle_timeout: timeout(idle, upstream.idle_timeout)?,
         ..upstream
+    })
+}
+
+fn process_limits(said: &said::Cgi) -> Result<ProcessLimits, Fault> {
+    let said::Cgi { memory, cpu, descriptors, file, .. } = said;
+    Ok(ProcessLimits {
+        memory: memory.as_ref().map(|memory| limit(Some(memory), 0)).transpose()?,
+        cpu: cpu.as_ref().map(seconds).transpose()?,
+        descriptors: descriptors.as_ref().map(|most| limit(Some(most), 0)).transpose()?,
+        file: file.as_ref().map(|bytes| limit(Some(bytes), 0)).transpose()?,
     })
 }
 

@@ -60,13 +60,23 @@ pub(super) struct Server {
     pub trusted_forwarders: Perhaps<Several<Spanned<String>>>,
     /// `X-Forwarded-For` or `Forwarded`
     pub forwarded_field: Perhaps<String>,
+    /// Whose the process becomes when it was started by root.
+    pub user: Perhaps<String>,
+    /// The group that it is given, if not the user's.
+    pub group: Perhaps<String>,
+    /// `auto`, `require` or `off`
+    pub sandbox: Perhaps<String>,
+    /// Folders that a reload may name.
+    pub reach: Several<Spanned<String>>,
 }
 
 table!(
     Server,
     "a table: [server]",
     [],
-    [listen pid_file workers admin trusted_forwarders forwarded_field]
+    [
+        listen pid_file workers admin trusted_forwarders forwarded_field user group sandbox reach
+    ]
 );
 
 /// One entry of `listen`.

@@ -1,13 +1,10 @@
 //! The workers of one configuration, and the sockets that each of them has.
 
-use std::fs;
-use std::io::{self, Seek as _, Write as _};
+use std::io;
 use std::process::{Child, ExitStatus};
 use std::time::Duration;
 
-use rustix::fs::{MemfdFlags, memfd_create};
-
-use super::passing::{Channel, Item, Order};
+use super::passing::{Channel, Item, Order, in_memory};
 use super::supervisor::Plan;
 use super::upgrade::{Born, Program, Start};
 use crate::server::handing_over::{Passed, bind_for_several};
@@ -159,7 +156,8 @@ impl Generation {
 
     /// Begins to start the worker of a seat.
     fn start(&self, seat: usize, program: &Program, wake: &Wake) -> io::Result<Start> {
-        let mut items = vec![Item::Worker, Item::Configuration(in_memory(&self.plan.text)?.into())];
+        let mut items =
+            vec![Item::Worker, Item::Configuration(in_memory(self.plan.text.as_bytes())?)];
         for &at in &self.seats[seat] {
             items.push(Item::Socket(self.sockets[at].lend()?));
         }
@@ -333,14 +331,6 @@ fn pause(failures: u32) -> Duration {
 
 fn ended(process: u32, status: ExitStatus) -> String {
     format!("process {process} has ended ({status})")
-}
-
-/// A file that is nowhere, with `text` in it.
-fn in_memory(text: &str) -> io::Result<fs::File> {
-    let mut file = fs::File::from(memfd_create("configuration", MemfdFlags::CLOEXEC)?);
-    file.write_all(text.as_bytes())?;
-    file.rewind()?;
-    Ok(file)
 }
 
 #[cfg(test)]

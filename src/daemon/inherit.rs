@@ -12,6 +12,7 @@ use rustix::process::getppid;
 
 use super::passing::{Channel, Item};
 use crate::server::Address;
+use crate::server::confinement::Rules;
 use crate::server::handing_over::Passed;
 use crate::server::listener::PathOwner;
 
@@ -40,6 +41,8 @@ pub struct Inherited {
     is_worker: bool,
     /// The names that systemd has for the sockets.
     names: Vec<String>,
+    /// What the predecessor is confined to, and so is this one.
+    pub(super) rules: Option<Rules>,
     /// The configuration that a worker is to serve under.
     configuration: Option<String>,
 }
@@ -139,6 +142,12 @@ fn from_predecessor() -> Result<Inherited, String> {
                 let read = File::from(file).read_to_string(&mut text);
                 read.map_err(|error| format!("no configuration: {error}"))?;
                 inherited.configuration = Some(text);
+            }
+            Ok(Some(Item::Rules(file))) => {
+                let mut bytes = Vec::new();
+                let read = File::from(file).read_to_end(&mut bytes);
+                read.map_err(|error| format!("no rules: {error}"))?;
+                inherited.rules = Rules::from_bytes(&bytes);
             }
             Ok(Some(Item::Ready | Item::Alive | Item::Order(_))) => {
                 return Err("it says what it should not".to_owned());

@@ -6,7 +6,10 @@ pub mod inherit;
 pub mod notify;
 mod passing;
 mod pid_file;
+pub mod privileges;
+pub mod sandbox;
 pub mod supervisor;
+mod system_calls;
 mod upgrade;
 mod worker;
 
@@ -21,8 +24,9 @@ use crate::server::Server;
 use crate::server::diagnostic_log::DiagnosticLog;
 use inherit::Inherited;
 use notify::Notifier;
-use passing::{Item, Order};
+use passing::{Item, Order, in_memory};
 use pid_file::PidFile;
+use sandbox::{Asked, Confinement};
 use upgrade::{Program, Start};
 use worker::Orders;
 
@@ -66,6 +70,8 @@ pub struct Life {
     upgrade: Option<Start>,
     /// What the supervisor asks of this process, if it is a worker.
     orders: Option<Orders>,
+    /// What this process is confined to.
+    confinement: Confinement,
     /// How long a new program may take until it serves.
     upgrade_limit: Duration,
     stage: Stage,
@@ -106,6 +112,7 @@ impl Life {
             inherited,
             upgrade: None,
             orders: None,
+            confinement: Confinement::default(),
             upgrade_limit,
             stage: Stage::Serving,
         };
@@ -113,6 +120,16 @@ impl Life {
             life.pid_file = Some(PidFile::create(path, life.inherited.pid_file.take())?);
         }
         Ok(life)
+    }
+
+    /// Gives up what is not needed any more: root's rights, and what the sandbox does not allow.
+    /// All that the server starts lives under the same.
+    ///
+    /// # Errors
+    /// Why that cannot be, and what to do. The process is to end then.
+    pub fn confine(&mut self, asked: Asked, log: &DiagnosticLog) -> Result<Confinement, String> {
+        self.confinement = sandbox::confine(asked, self.inherited.rules.take(), log)?;
+        Ok(self.confinement.clone())
     }
 
     /// The server serves from now on: whoever waits for that is told.
@@ -197,7 +214,10 @@ impl Life {
     fn start_successor(&self, server: &mut Server) -> io::Result<Start> {
         let sockets = server.share_listeners()?.into_iter().map(Item::Socket);
         let pid_file = self.pid_file.as_ref().map(PidFile::share).transpose()?;
-        let items = sockets.chain(pid_file.map(Item::PidFile)).chain([Item::End]).collect();
+        let rules = self.confinement.rules().map(|rules| in_memory(&rules.to_bytes()));
+        let rules = rules.transpose()?.map(Item::Rules);
+        let pid_file = pid_file.map(Item::PidFile);
+        let items = sockets.chain(pid_file).chain(rules).chain([Item::End]).collect();
         Start::begin(self.program.clone(), items, self.upgrade_limit, server.waker())
     }
 

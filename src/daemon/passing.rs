@@ -1,11 +1,13 @@
 //! Descriptors over a pair of sockets, by SCM_RIGHTS (unix(7)): what a process gives to the one
 //! that it has started, and the word that comes back. Which processes these are, is not known here.
 
-use std::io::{self, IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Seek as _, Write as _};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -29,6 +31,8 @@ pub(super) enum Item {
     Worker,
     /// The configuration, in a file that is nowhere.
     Configuration(OwnedFd),
+    /// What it is confined to, and so is the other, in a file that is nowhere.
+    Rules(OwnedFd),
     /// There is no more to come.
     End,
     /// It serves.
@@ -59,6 +63,14 @@ pub(super) struct Channel(OwnedFd);
 
 /// Bytes of control data in which one descriptor fits.
 const SPACE: usize = rustix::cmsg_space!(ScmRights(1));
+
+/// A file that is nowhere, with `content` in it.
+pub(super) fn in_memory(content: &[u8]) -> io::Result<OwnedFd> {
+    let mut file = File::from(memfd_create("oneloop", MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file.into())
+}
 
 impl Channel {
     /// Both ends. Neither lets a call take longer than `limit`.
@@ -106,6 +118,7 @@ impl Channel {
             Item::Admin(passed) => (b'm', Some(passed.as_fd())),
             Item::PidFile(file) => (b'p', Some(file.as_fd())),
             Item::Configuration(file) => (b'c', Some(file.as_fd())),
+            Item::Rules(file) => (b'l', Some(file.as_fd())),
             Item::Worker => (b'w', None),
             Item::Order(Order::Retire) => (b'R', None),
             Item::Order(Order::End) => (b'E', None),
@@ -162,6 +175,7 @@ impl Channel {
             (b'm', Some(socket)) => Item::Admin(Passed::new(socket, PathOwner::Other)?),
             (b'p', Some(file)) => Item::PidFile(file),
             (b'c', Some(file)) => Item::Configuration(file),
+            (b'l', Some(file)) => Item::Rules(file),
             (b'w', None) => Item::Worker,
             (b'.', None) => Item::End,
             (b'r', None) => Item::Ready,

@@ -128,6 +128,11 @@ impl DiagnosticLog {
         self.outlet.as_ref().map_or(0, Outlet::lost)
     }
 
+    /// Has its thread end: the next message begins another.
+    pub fn rest(&self) {
+        self.outlet.as_ref().map(Outlet::rest);
+    }
+
     /// Opens the log's file anew, for it may have been renamed. No message is lost.
     ///
     /// # Errors

@@ -464,8 +464,8 @@ fn job(
         arguments: Vec::new(),
         environment,
         input,
-        memory: cgi.memory,
-        cpu: cgi.cpu,
+        limits: cgi.limits,
+        reach: plan.program.reach(cgi),
     })
 }
 

@@ -11,12 +11,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::site::program::ProcessLimits;
+
 /// What the trampoline is called with: this, the memory in bytes, the processor time in seconds,
-/// the program, its arguments. It is no option for people, so `--help` does not know it.
+/// open files, bytes of a file, the program, its arguments. It is no option for people, so `--help`
+/// does not know it.
 const FLAG: &str = "--run-limited";
 
 /// Stands for a limit that is not set.
@@ -58,26 +60,30 @@ pub(super) fn own_program() -> Option<PathBuf> {
 pub(super) fn command(
     trampoline: Option<&Path>,
     program: &Path,
-    memory: Option<u64>,
-    cpu: Option<Duration>,
+    limits: ProcessLimits,
 ) -> io::Result<Command> {
     let Some(trampoline) = trampoline else {
         let what = "limits of a process need `server::limited::run` in `main`";
         return Err(io::Error::new(io::ErrorKind::Unsupported, what));
     };
+    let ProcessLimits { memory, cpu, descriptors, file } = limits;
     let seconds = cpu.map(|time| time.as_secs() + u64::from(time.subsec_nanos() > 0));
     let said = |limit: Option<u64>| limit.map_or(NONE.to_owned(), |limit| limit.to_string());
     let mut command = Command::new(trampoline);
-    command.args([FLAG, &said(memory), &said(seconds)]).arg(program);
+    command.args([FLAG, &said(memory), &said(seconds), &said(descriptors), &said(file)]);
+    command.arg(program);
     Ok(command)
 }
 
 fn become_program(arguments: &mut impl Iterator<Item = OsString>) -> io::Error {
-    let (memory, cpu) = (arguments.next(), arguments.next());
-    let (memory, cpu) = match (limit(memory.as_deref()), limit(cpu.as_deref())) {
-        (Ok(memory), Ok(cpu)) => (memory, cpu),
-        (Err(error), _) | (_, Err(error)) => return error,
-    };
+    let mut limits = [None; 4];
+    for said in &mut limits {
+        match limit(arguments.next().as_deref()) {
+            Ok(limit) => *said = limit,
+            Err(error) => return error,
+        }
+    }
+    let [memory, cpu, descriptors, file] = limits;
     let Some(program) = arguments.next() else { return io::ErrorKind::InvalidInput.into() };
     if is_bare_text(Path::new(&program)) {
         return rustix::io::Errno::NOEXEC.into();
@@ -87,6 +93,8 @@ fn become_program(arguments: &mut impl Iterator<Item = OsString>) -> io::Error {
     // What needs memory is done. A core would be written where the scripts are.
     let done = limit_core()
         .and_then(|()| cpu.map_or(Ok(()), limit_cpu))
+        .and_then(|()| file.map_or(Ok(()), |bytes| set(Resource::Fsize, bytes, bytes)))
+        .and_then(|()| descriptors.map_or(Ok(()), |most| set(Resource::Nofile, most, most)))
         .and_then(|()| memory.map_or(Ok(()), |bytes| set(Resource::As, bytes, bytes)));
     match done {
         Ok(()) => command.exec(),
@@ -130,6 +138,8 @@ fn is_bare_text(program: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -145,13 +155,14 @@ mod tests {
     #[test]
     fn limits_are_said_in_whole_numbers() {
         let arguments = |memory, cpu| {
-            let command = command(Some("/t".as_ref()), "/p".as_ref(), memory, cpu).unwrap();
+            let limits = ProcessLimits { memory, cpu, ..ProcessLimits::default() };
+            let command = command(Some("/t".as_ref()), "/p".as_ref(), limits).unwrap();
             let words = command.get_args().map(|word| word.to_str().unwrap().to_owned());
             words.collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(arguments(None, None), "--run-limited - - /p");
+        assert_eq!(arguments(None, None), "--run-limited - - - - /p");
         let cpu = Duration::from_millis(1001);
-        assert_eq!(arguments(Some(1 << 40), Some(cpu)), "--run-limited 1099511627776 2 /p");
+        assert_eq!(arguments(Some(1 << 40), Some(cpu)), "--run-limited 1099511627776 2 - - /p");
         for said in ["", "-1", "1.5", "+ 1", "99999999999999999999"] {
             assert!(limit(Some(said.as_ref())).is_err(), "{said}");
         }
@@ -162,7 +173,7 @@ mod tests {
 
     #[test]
     fn without_a_trampoline_there_are_no_limits() {
-        let error = command(None, "/p".as_ref(), Some(1), None).unwrap_err();
+        let error = command(None, "/p".as_ref(), ProcessLimits::default()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::Unsupported);
     }
 }

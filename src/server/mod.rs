@@ -9,6 +9,7 @@ pub mod access_log;
 mod admin;
 pub mod client;
 mod complaints;
+pub mod confinement;
 mod conversation;
 mod desk;
 pub mod diagnostic_log;

@@ -14,10 +14,12 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
+use super::confinement::Rules;
 use super::limited;
 use super::net::Wake;
 use super::peers::PeerId;
 use super::process::Process;
+use crate::site::program::{ProcessLimits, Reach};
 
 /// So many starts may be under way. One takes about a millisecond, so the last of them is not late;
 /// each holds the file with its request's content open.
@@ -40,10 +42,10 @@ pub struct Job {
     pub directory: PathBuf,
     /// Its standard input, from where the file stands; empty if `None`.
     pub input: Option<File>,
-    /// Bytes of memory it may have (`RLIMIT_AS`).
-    pub memory: Option<u64>,
-    /// Processor time it may have (`RLIMIT_CPU`, whole seconds).
-    pub cpu: Option<Duration>,
+    /// What it may have.
+    pub limits: ProcessLimits,
+    /// What it may use of the file system, if it is confined.
+    pub reach: Reach,
 }
 
 /// How a process ended.
@@ -73,18 +75,27 @@ pub(super) struct Started {
     pub(super) running: io::Result<Running>,
 }
 
+/// So many threads there are at most: one for each kind of confinement. The one that was begun
+/// first goes for another, and does what it was asked for before that.
+const THREADS: usize = 16;
+
 struct Order {
     job: Job,
     peer: PeerId,
     trampoline: Option<PathBuf>,
 }
 
-/// A thread that starts processes. It is begun with the first job, which is after this process has
-/// taken its final shape (forked, given up privileges).
+/// Threads that start processes. Each is begun with the first job of its kind, which is after this
+/// process has taken its final shape (forked, given up privileges). A thread is confined before it
+/// starts anything, and so is all that it starts.
 pub(super) struct Spawner {
-    queue: Option<Sender<Order>>,
+    /// For each thread, what its processes may reach.
+    queues: Vec<(Option<Reach>, Sender<Order>)>,
+    /// What each thread tells.
+    results: Sender<Started>,
     started: Receiver<Started>,
     under_way: usize,
+    is_confining: bool,
     trampoline: Option<PathBuf>,
     wake: Wake,
     /// Nobody wants what is still in the queue.
@@ -94,10 +105,16 @@ pub(super) struct Spawner {
 impl Spawner {
     /// A spawner that calls `wake` after each job.
     pub(super) fn new(wake: Wake) -> Self {
-        let (_, started) = channel();
+        let (results, started) = channel();
         let trampoline = limited::own_program();
         let over = Arc::default();
-        Spawner { queue: None, started, under_way: 0, trampoline, wake, over }
+        let (queues, is_confining) = (Vec::new(), false);
+        Spawner { queues, results, started, under_way: 0, is_confining, trampoline, wake, over }
+    }
+
+    /// From now on, each process can reach only what its job says.
+    pub(super) fn confine(&mut self) {
+        self.is_confining = true;
     }
 
     /// From now on, processes with limits are started through `program`, which heeds
@@ -114,9 +131,10 @@ impl Spawner {
         if self.under_way >= UNDER_WAY {
             return Err(io::ErrorKind::WouldBlock.into());
         }
+        let reach = self.is_confining.then(|| job.reach.clone());
         let mut order = Order { job, peer, trampoline: self.trampoline.clone() };
-        if let Some(queue) = &self.queue {
-            match queue.send(order) {
+        if let Some(at) = self.queues.iter().position(|(of, _)| *of == reach) {
+            match self.queues[at].1.send(order) {
                 Ok(()) => {
                     self.under_way += 1;
                     return Ok(());
@@ -124,13 +142,17 @@ impl Spawner {
                 // The thread is gone, which only a bug can bring about; what it had is lost.
                 Err(unsent) => order = unsent.0,
             }
+            self.queues.remove(at);
         }
-        let queue = self.begin()?;
+        let queue = self.begin(reach.clone())?;
         if queue.send(order).is_err() {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        self.queue = Some(queue);
-        self.under_way = 1;
+        self.under_way += 1;
+        if self.queues.len() >= THREADS {
+            self.queues.remove(0);
+        }
+        self.queues.push((reach, queue));
         Ok(())
     }
 
@@ -147,13 +169,15 @@ impl Spawner {
         self.under_way == 0
     }
 
-    fn begin(&mut self) -> io::Result<Sender<Order>> {
+    fn begin(&self, reach: Option<Reach>) -> io::Result<Sender<Order>> {
         let (queue, orders) = channel();
-        let (results, started) = channel();
+        let results = self.results.clone();
         let (wake, over) = (Wake::clone(&self.wake), Arc::clone(&self.over));
         let thread = thread::Builder::new().name("oneloop-spawn".to_owned());
-        thread.spawn(move || work_off(&orders, &results, &wake, &over))?;
-        self.started = started;
+        thread.spawn(move || {
+            let confined = reach.map_or(Ok(()), |reach| confine(&reach));
+            work_off(&orders, &confined, &results, &wake, &over);
+        })?;
         Ok(queue)
     }
 }
@@ -162,17 +186,34 @@ impl Drop for Spawner {
     /// What was started and not called for ends here, with the [`Process`] that is dropped.
     fn drop(&mut self) {
         self.over.store(true, Ordering::Release);
-        self.queue = None;
+        self.queues.clear();
+        // Only the threads' own ends are left, and the last of them ends this.
+        self.results = channel().0;
         while self.started.recv_timeout(PATIENCE).is_ok() {}
     }
 }
 
-fn work_off(orders: &Receiver<Order>, results: &Sender<Started>, wake: &Wake, over: &AtomicBool) {
+/// Confines this thread. Where the system has no such thing, that was told of at the start.
+fn confine(reach: &Reach) -> Result<(), String> {
+    let held = Rules::of_programs(reach).hold();
+    held.map(drop).map_err(|error| format!("it cannot be confined: {error}"))
+}
+
+fn work_off(
+    orders: &Receiver<Order>,
+    confined: &Result<(), String>,
+    results: &Sender<Started>,
+    wake: &Wake,
+    over: &AtomicBool,
+) {
     while let Ok(Order { job, peer, trampoline }) = orders.recv() {
         if over.load(Ordering::Acquire) {
             return;
         }
-        let running = start(job, trampoline.as_deref());
+        let running = match confined {
+            Ok(()) => start(job, trampoline.as_deref()),
+            Err(why) => Err(io::Error::other(why.clone())),
+        };
         if results.send(Started { peer, running }).is_err() {
             return;
         }
@@ -196,9 +237,10 @@ fn start(job: Job, trampoline: Option<&Path>) -> io::Result<Running> {
         let what = "a program is started by its absolute path";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
     }
-    let mut command = match (job.memory, job.cpu) {
-        (None, None) => Command::new(&job.program),
-        (memory, cpu) => limited::command(trampoline, &job.program, memory, cpu)?,
+    let mut command = if job.limits == ProcessLimits::default() {
+        Command::new(&job.program)
+    } else {
+        limited::command(trampoline, &job.program, job.limits)?
     };
     command
         .args(&job.arguments)

@@ -63,10 +63,48 @@ pub struct Cgi {
     pub scripts: Scripts,
     /// Bytes of a response; above it, it is cut.
     pub output: u64,
+    /// What else each process may have.
+    pub limits: ProcessLimits,
+    /// Files and folders that it may use, beside its own folder; absolute.
+    pub reach: Vec<PathBuf>,
+}
+
+/// What a process may have (getrlimit(2)); `None`: what this one may.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessLimits {
     /// Bytes of memory (`RLIMIT_AS`).
     pub memory: Option<u64>,
     /// Processor time (`RLIMIT_CPU`, whole seconds).
     pub cpu: Option<Duration>,
+    /// Open files (`RLIMIT_NOFILE`).
+    pub descriptors: Option<u64>,
+    /// Bytes of each file that it writes (`RLIMIT_FSIZE`).
+    pub file: Option<u64>,
+}
+
+/// What the processes of one route may use of the file system, beside what all may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// The folder of the scripts: to read and to execute.
+    pub scripts: PathBuf,
+    /// To do there whatever they like.
+    pub more: Vec<PathBuf>,
+}
+
+impl Program {
+    /// What the processes of this route may use: what is said of it, and what its environment tells
+    /// them of by an absolute path.
+    #[must_use]
+    pub fn reach(&self, cgi: &Cgi) -> Reach {
+        let scripts = match &cgi.scripts {
+            Scripts::Below(root) => root.clone(),
+            Scripts::One(program) => program.parent().unwrap_or(program).to_owned(),
+        };
+        let values = self.environment.iter().map(|(_, value)| PathBuf::from(value));
+        // The root directory would be everything.
+        let told = values.filter(|path| path.is_absolute() && path.parent().is_some());
+        Reach { scripts, more: cgi.reach.iter().cloned().chain(told).collect() }
+    }
 }
 
 /// Which program is run.
@@ -244,7 +282,7 @@ impl Cgi {
     /// Responses up to 1 GiB, and no limit of memory and processor time.
     #[must_use]
     pub fn new(scripts: Scripts) -> Cgi {
-        Cgi { scripts, output: 1 << 30, memory: None, cpu: None }
+        Cgi { scripts, output: 1 << 30, limits: ProcessLimits::default(), reach: Vec::new() }
     }
 }
 

@@ -154,8 +154,10 @@ fn an_end_while_the_new_one_starts_ends_both() {
     let folder = Folder::new();
     let program = folder.path().join("program");
     fs::copy(env!("CARGO_BIN_EXE_oneloop"), &program).unwrap();
-    let file = folder.write("oneloop.toml", config(""));
+    // Where there are scripts, the sandbox lets a script pass for the program.
+    let scripts = "[[site.route]]\npath = \"/cgi/*\"\ncgi = { root = \"www\" }\n";
     folder.write("www/file.txt", "");
+    let file = folder.write("oneloop.toml", config("") + scripts);
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" -c \"$1\" 2>&1"]).args([&program, &file]);
     let daemon = Daemon::spawn(command);

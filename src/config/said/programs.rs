@@ -26,6 +26,12 @@ pub(in crate::config) struct Cgi {
     pub memory: Perhaps<Size>,
     /// Processor time of a process.
     pub cpu: Perhaps<Time>,
+    /// Open files of a process.
+    pub descriptors: Perhaps<Count>,
+    /// Bytes of a file that a process writes.
+    pub file: Perhaps<Size>,
+    /// What it may use of the file system, beside its own folder.
+    pub reach: Several<Spanned<String>>,
     /// More variables.
     pub environment: Pairs,
 }
@@ -34,7 +40,7 @@ table!(
     Cgi,
     "a table like { root = \"/srv/cgi-bin\" }",
     [],
-    [root program timeout processes queue output memory cpu environment]
+    [root program timeout processes queue output memory cpu descriptors file reach environment]
 );
 
 /// `fastcgi` of a route

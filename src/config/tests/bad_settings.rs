@@ -85,13 +85,13 @@ a.toml:2:9: `localhost:9090` is not an address to listen on
     |         ^^^^^^^^^^^^^^^^ did you mean `127.0.0.1:9090`?
 ====
 [server]
-user = "www-data"
+tls = "www-data"
 ----
-a.toml:2:1: unknown key `user`
-  2 | user = "www-data"
-    | ^^^^
+a.toml:2:1: unknown key `tls`
+  2 | tls = "www-data"
+    | ^^^
       known here: listen, pid-file, workers, admin, trusted-forwarders,
-      forwarded-field
+      forwarded-field, user, group, sandbox, reach
 ====
 [server]
 workers = 1025

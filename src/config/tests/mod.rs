@@ -1,6 +1,7 @@
 //! Whole files: what is wrong with bad ones, and what good ones mean.
 
 mod bad_limits;
+mod bad_rights;
 mod bad_routes;
 mod bad_settings;
 mod bad_trust;
@@ -20,6 +21,7 @@ use crate::http::negotiation::Coding;
 use crate::http::status::Status;
 use crate::server::Limits;
 use crate::server::access_log::{AccessLogOptions, LogFormat};
+use crate::server::confinement::identity::Identity;
 use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::outlet::LogTarget;
 use crate::server::shares::RequestRate;
@@ -308,6 +310,15 @@ fn quick_mode_says_what_it_cannot_serve() {
     assert_eq!(error, "/dev/null is not a directory: did you mean /dev?");
 }
 
+/// What is said by default, but for whose the process is and what it may read: there is no default.
+fn rights() -> Config {
+    Config {
+        identity: Identity::find("www-data", None).ok(),
+        reach: vec!["/srv".into()],
+        ..read("[[site]]\nroot = \"/\"").unwrap()
+    }
+}
+
 /// The file of all options: first as it is, then with every option in use.
 #[test]
 fn the_file_of_all_options_has_all_options_and_their_defaults() {
@@ -340,7 +351,7 @@ fn the_file_of_all_options_has_all_options_and_their_defaults() {
         trust: read("server.trusted-forwarders = \"10.0.0.0/8\"\n[[site]]\nroot = \"/\"")
             .unwrap()
             .trust,
-        ..read("[[site]]\nroot = \"/\"").unwrap()
+        ..rights()
     };
     assert_eq!(without_places(general), without_places(defaults));
     for table in [

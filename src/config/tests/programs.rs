@@ -6,7 +6,8 @@ use std::time::Duration;
 use super::super::meaning::Action;
 use super::{quick, read, without_places};
 use crate::site::program::{
-    Cgi, Endpoint, FastCgi, Health, HostField, Kind, Program, Proxy, Scgi, Scripts, Upstream,
+    Cgi, Endpoint, FastCgi, Health, HostField, Kind, ProcessLimits, Program, Proxy, Scgi, Scripts,
+    Upstream,
 };
 
 /// What the first route of the first site means.
@@ -55,11 +56,18 @@ fn a_program_that_says_little_has_the_defaults() {
 fn every_option_of_a_program_is_heard() {
     let cgi = program(
         "cgi = { program = \"/bin/sh\", timeout = \"1s\", processes = 2, queue = 0, \
-         output = \"3B\", memory = \"4MiB\", cpu = \"5s\", \
+         output = \"3B\", memory = \"4MiB\", cpu = \"5s\", descriptors = 64, file = \"1MiB\", \
+         reach = [\"/tmp\", \"/usr\"], \
          environment = { B = \"1\", A = \"é\" } }",
     );
     let scripts = Scripts::One("/bin/sh".into());
-    let kind = Cgi { scripts, output: 3, memory: Some(4 << 20), cpu: Some(Duration::from_secs(5)) };
+    let limits = ProcessLimits {
+        memory: Some(4 << 20),
+        cpu: Some(Duration::from_secs(5)),
+        descriptors: Some(64),
+        file: Some(1 << 20),
+    };
+    let kind = Cgi { scripts, output: 3, limits, reach: vec!["/tmp".into(), "/usr".into()] };
     assert_eq!(cgi.kind, Kind::Cgi(kind));
     assert_eq!((cgi.timeout, cgi.at_once, cgi.queue), (Duration::from_secs(1), 2, 0));
     assert_eq!(cgi.environment, [pair("B", "1"), pair("A", "é")]);

@@ -117,6 +117,12 @@ impl System {
         self.signals.as_mut()?.pending().next()
     }
 
+    /// From now on, each process that is started can reach no more of the file system than its
+    /// [`Job`] says.
+    pub fn confine_programs(&mut self) {
+        self.spawner.confine();
+    }
+
     /// Processes with limits are started through `program`, which calls
     /// [`limited::run`](crate::server::limited::run) as this one should. Unset, it is this one.
     pub fn set_trampoline(&mut self, program: PathBuf) {

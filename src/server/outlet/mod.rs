@@ -83,6 +83,8 @@ struct Queue {
     /// How many lines the thread is just writing.
     in_hand: u64,
     is_over: bool,
+    /// The thread is not to wait for more.
+    is_resting: bool,
     losing: Option<Losing>,
 }
 
@@ -186,6 +188,14 @@ impl Outlet {
         Ok(())
     }
 
+    /// Has the thread end as soon as all is written. The next line begins another.
+    pub fn rest(&self) {
+        if self.shared.lock_sink().is_none() {
+            self.shared.lock().is_resting = true;
+            self.shared.filled.notify_one();
+        }
+    }
+
     /// Waits until all lines are written; for a second at most. Whether they are.
     pub fn flush(&self) -> bool {
         let queue = self.shared.lock();
@@ -265,7 +275,8 @@ impl Shared {
             } else if let Some(time) = calm_in {
                 let waited = self.filled.wait_timeout(queue, time);
                 queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-            } else if since.elapsed() >= IDLE {
+            } else if queue.is_resting || since.elapsed() >= IDLE {
+                queue.is_resting = false;
                 *self.lock_sink() = sink.take();
                 return false;
             } else {

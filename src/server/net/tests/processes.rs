@@ -12,6 +12,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use super::*;
 use crate::server::spawner::UNDER_WAY;
+use crate::site::program::{ProcessLimits, Reach};
 
 /// `/bin/sh -c script`.
 fn sh(script: &str) -> Job {
@@ -25,8 +26,8 @@ fn program(path: impl Into<PathBuf>, arguments: &[&str]) -> Job {
         environment: Vec::new(),
         directory: "/".into(),
         input: None,
-        memory: None,
-        cpu: None,
+        limits: ProcessLimits::default(),
+        reach: Reach::default(),
     }
 }
 
