@@ -390,10 +390,13 @@ mod tests {
     #[test]
     fn a_thread_that_is_confined_can_do_no_more_and_what_it_starts_neither() {
         let folder = folder("held");
-        let [a, other] = ["a", "ab"].map(|name| folder.join(name));
-        fs::write(other.join("file"), "").unwrap();
+        let [a, read, other] = ["a", "read", "ab"].map(|name| folder.join(name));
+        fs::create_dir(&read).unwrap();
+        for place in [&read, &other] {
+            fs::write(place.join("file"), "").unwrap();
+        }
         let work = || {
-            let held = rules(&[(&a, Access::WRITE), (Path::new("/proc"), Access::READ)]).hold();
+            let held = rules(&[(&a, Access::WRITE), (&read, Access::READ)]).hold();
             if !matches!(held, Ok(Held::By(_))) {
                 return;
             }
@@ -401,8 +404,11 @@ mod tests {
             let started = std::thread::spawn(move || fs::read(other.join("file")));
             let error = started.join().unwrap().unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
-            let error = fs::write(folder.join("new"), "").unwrap_err();
-            assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+            fs::read(read.join("file")).unwrap();
+            for place in [&read, &folder] {
+                let error = fs::write(place.join("new"), "").unwrap_err();
+                assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+            }
             assert!(std::process::Command::new("/bin/true").status().is_err());
             fs::remove_file(a.join("file")).unwrap();
         };
