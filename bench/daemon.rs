@@ -1,59 +1,77 @@
-//! What a daemon bears while it is used: `cargo bench --bench daemon -- reload [CONNECTIONS]`.
+//! What a daemon bears: `cargo bench --bench daemon -- WHAT [NUMBERS]`. It ends with a failure if the
+//! daemon has not borne it.
 //!
-//! A thousand connections ask without a pause, one request each at a time, and now and then begin
-//! anew. Meanwhile the configuration is changed and read again, a hundred times: a route says
-//! something else, a listener comes and goes. Each request must have one of the two answers. The
-//! first part, without reloads, is what the second is to be held against.
-//!
-//! It ends with a failure if a request has failed, and prints how long answers took.
+//! | what | numbers | |
+//! |---|---|---|
+//! | `reload` | clients | a hundred changes of the configuration, under load |
+//! | `upgrade` | upgrades, clients | new programs take over, one after the other, under load |
+//! | `kill` | kills, clients | workers are killed, one after the other, under load |
+//! | `shortage` | clients, descriptors | more clients than descriptors |
+//! | `slow` | connections, seconds | a good client beside slowhttptest in its four modes |
+//! | `soak` | minutes, clients | everything at once, with clients that do everything wrong |
 
-#![allow(clippy::print_stdout, reason = "its table is what this program is for")]
+#![allow(clippy::print_stdout, reason = "its tables are what this program is for")]
 
+#[path = "daemon/changes.rs"]
+mod changes;
 #[path = "../tests/support/folder.rs"]
 #[allow(dead_code, clippy::unwrap_used, reason = "the tests use more of it, and may panic")]
 mod folder;
+#[path = "daemon/http.rs"]
+mod http;
+#[path = "daemon/ledger.rs"]
+mod ledger;
 #[path = "daemon/load.rs"]
 mod load;
+#[path = "daemon/origin.rs"]
+mod origin;
 mod percentile;
+#[path = "daemon/process.rs"]
+mod process;
+#[path = "throughput/responder.rs"]
+#[allow(dead_code, reason = "here it is FastCGI only")]
+mod responder;
+#[path = "daemon/shortage.rs"]
+mod shortage;
+#[path = "daemon/slow.rs"]
+mod slow;
+#[path = "daemon/soak.rs"]
+mod soak;
+#[path = "daemon/visitor.rs"]
+mod visitor;
 
-use std::io::{self, BufRead, BufReader};
-use std::net::SocketAddr;
-use std::process::{Child, ChildStderr, Command, ExitCode, Stdio};
-use std::time::Duration;
+use std::io;
+use std::process::ExitCode;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use folder::Folder;
-use load::{Load, Seen};
 use percentile::percentile;
-
-/// Connections at once, unless another number is said.
-const CONNECTIONS: usize = 1_000;
-
-const RELOADS: usize = 100;
-
-/// The time between two of them.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// What the route says, in turn.
-const WORDS: [&str; 2] = ["one", "two"];
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let said: Vec<&str> = words.iter().map(String::as_str).collect();
-    let done = match said[..] {
-        ["reload"] => reload(CONNECTIONS),
-        ["reload", count] => count.parse().map_err(io::Error::other).and_then(reload),
+    let numbers: Vec<usize> = words.iter().skip(1).filter_map(|word| word.parse().ok()).collect();
+    let number = |at: usize, usual: usize| numbers.get(at).copied().unwrap_or(usual);
+    let name = words.first().map_or("", String::as_str);
+    let done = all_descriptors().and_then(|()| match name {
+        "reload" => changes::reload(number(0, 1_000)),
+        "upgrade" => changes::upgrade(number(1, 1_000), number(0, 10)),
+        "kill" => changes::kill(number(1, 1_000), number(0, 10)),
+        "shortage" => shortage::shortage(number(0, 2_000), number(1, 256)),
+        "slow" => slow::slow(number(0, 1_000), number(1, 15)),
+        "soak" => soak::soak(number(0, 10), number(1, 48)),
         // With all other benches, and nothing said, it does nothing.
         _ => {
-            println!("daemon: say what it is to bear: `cargo bench --bench daemon -- reload`");
-            return ExitCode::SUCCESS;
+            println!(
+                "daemon: say what it is to bear: \
+                 `cargo bench --bench daemon -- reload|upgrade|kill|shortage|slow|soak`"
+            );
+            Ok(0)
         }
-    };
+    });
     match done {
         Ok(0) => ExitCode::SUCCESS,
         Ok(failed) => {
-            println!("{failed} requests have failed");
+            println!("{name}: {failed} failures");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -63,105 +81,22 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reloads under load; how many requests have failed.
-fn reload(connections: usize) -> io::Result<usize> {
-    let folder = Folder::new();
-    let mut daemon = Daemon::start(&folder)?;
-    println!("| {connections} connections | answers/s | p50 ms | p99 ms | longest ms | failed |");
-    println!("|---|---|---|---|---|---|");
-    let load = Load::start(daemon.address, connections)?;
-    std::thread::sleep(PAUSE * u32::try_from(RELOADS).unwrap_or(u32::MAX));
-    let quiet = load.end();
-    tell("no reload", &quiet);
-    let load = Load::start(daemon.address, connections)?;
-    let mut took = Vec::new();
-    for round in 1..=RELOADS {
-        std::thread::sleep(PAUSE);
-        configure(&folder, round);
-        kill_process(daemon.pid(), Signal::HUP)?;
-        took.push(daemon.says("reloaded")?);
-    }
-    let reloaded = load.end();
-    tell(&format!("{RELOADS} reloads"), &reloaded);
-    let milliseconds = |line: &String| {
-        let (_, rest) = line.split_once(" in ")?;
-        rest.split_once(" ms")?.0.parse::<f64>().ok()
-    };
-    let took: Vec<f64> = took.iter().filter_map(milliseconds).collect();
-    let [half, all] = [0.5, 1.0].map(|share| percentile(&took, share));
-    println!("\nA reload held the loop up for {half} ms (p50), {all} ms at most.");
-    Ok(quiet.failed + reloaded.failed)
+/// Takes as many descriptors as the system allows.
+fn all_descriptors() -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })?)
 }
 
-#[allow(clippy::cast_precision_loss, reason = "nobody counts so far")]
-fn tell(name: &str, seen: &Seen) {
-    let rate = seen.times.len() as f64 / seen.lasted.as_secs_f64();
-    let [half, most, all] = [0.5, 0.99, 1.0].map(|share| percentile(&seen.times, share));
-    println!("| {name} | {rate:.0} | {half:.1} | {most:.1} | {all:.1} | {} |", seen.failed);
+/// The median of some times, their p99 and the longest; zeros if there are none.
+fn three(times: &[f64]) -> [f64; 3] {
+    if times.is_empty() {
+        return [0.0; 3];
+    }
+    [0.5, 0.99, 1.0].map(|share| percentile(times, share))
 }
 
-/// Writes the configuration of this round.
-fn configure(folder: &Folder, round: usize) {
-    let socket = folder.path().join("socket");
-    let more =
-        if round % 2 == 1 { format!(", \"unix:{}\"", socket.display()) } else { String::new() };
-    let word = WORDS[round % 2];
-    let text = format!(
-        "[server]\nlisten = [\"127.0.0.1:0\"{more}]\n[log]\naccess = {{ to = \"./access.log\" }}\n\
-         [[site]]\nroot = \"www\"\n[[site.route]]\npath = \"/word\"\n\
-         respond = {{ status = 200, content = \"{word}\" }}\n"
-    );
-    folder.write("oneloop.toml", text);
-}
-
-/// The daemon, and what it says of itself. It is killed when this is dropped.
-struct Daemon {
-    child: Child,
-    lines: io::Lines<BufReader<ChildStderr>>,
-    address: SocketAddr,
-}
-
-impl Daemon {
-    fn start(folder: &Folder) -> io::Result<Daemon> {
-        folder.write("www/index.html", "");
-        configure(folder, 0);
-        let mut child = Command::new(env!("CARGO_BIN_EXE_oneloop"))
-            .arg("-c")
-            .arg(folder.path().join("oneloop.toml"))
-            .env_remove("RUST_LOG")
-            .stderr(Stdio::piped())
-            .spawn()?;
-        let stderr = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
-        let address = ([127, 0, 0, 1], 0).into();
-        let mut daemon = Daemon { child, lines: BufReader::new(stderr).lines(), address };
-        let line = daemon.says("listening on http://")?;
-        let (_, url) = line.split_once("http://").ok_or(io::ErrorKind::InvalidData)?;
-        daemon.address = url.trim_end_matches('/').parse().map_err(io::Error::other)?;
-        Ok(daemon)
-    }
-
-    /// Waits for a line with `part` in it.
-    fn says(&mut self, part: &str) -> io::Result<String> {
-        for line in &mut self.lines {
-            let line = line?;
-            if line.contains(part) {
-                return Ok(line);
-            }
-            if line.contains("ERROR") {
-                return Err(io::Error::other(line));
-            }
-        }
-        Err(io::Error::other("the daemon has ended"))
-    }
-
-    fn pid(&self) -> Pid {
-        Pid::from_child(&self.child)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// The head of a table.
+fn write_table(columns: &[&str]) {
+    println!("| {} |", columns.join(" | "));
+    println!("|{}", "---|".repeat(columns.len()));
 }
