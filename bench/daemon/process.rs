@@ -127,8 +127,8 @@ pub(crate) struct Process(u32);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Memory {
     pub(crate) resident: u64,
-    /// What of it is no one else's.
-    pub(crate) private: u64,
+    /// What of it lies in no file: its own.
+    pub(crate) own: u64,
 }
 
 impl Process {
@@ -174,7 +174,7 @@ impl Process {
             let lines = rollup.lines().filter(|line| line.starts_with(prefix));
             lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
         };
-        Ok(Memory { resident: sum("Rss:"), private: sum("Private_") })
+        Ok(Memory { resident: sum("Rss:"), own: sum("Anonymous:") })
     }
 
     /// The ports of the clients whose connections it has.

@@ -35,9 +35,12 @@ pub(crate) fn slow(connections: usize, seconds: usize) -> io::Result<usize> {
     let folder = Folder::new();
     folder.write("www/small.txt", [b's'; 1024]);
     folder.write("www/large.bin", vec![b'l'; LARGE]);
-    let config = "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"unix:./admin\"\n\
-                  [log]\naccess = { to = \"./access.log\" }\n[[site]]\nroot = \"www\"\n\
-                  [[site.route]]\npath = \"/form\"\nproxy = { to = \"http://127.0.0.1:9\" }\n";
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateways/programs/cgi/hello.sh");
+    let config = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\nadmin = \"unix:./admin\"\n\
+         [log]\naccess = {{ to = \"./access.log\" }}\n[[site]]\nroot = \"www\"\n\
+         [[site.route]]\npath = \"/form\"\ncgi = {{ program = \"{script}\" }}\n"
+    );
     folder.write("oneloop.toml", config);
     let daemon = Daemon::start(&folder, "")?;
     println!("slowhttptest with {connections} connections, {seconds} s for each mode\n");

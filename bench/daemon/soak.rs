@@ -38,7 +38,7 @@ pub(crate) fn soak(minutes: usize, clients: usize) -> io::Result<usize> {
         "{clients} clients, {} s to warm up, then {minutes} min\n",
         lasts.as_secs() / u64::from(PARTS)
     );
-    write_table(&["at rest", "resident, KiB", "private, KiB", "descriptors"]);
+    write_table(&["at rest", "resident, KiB", "its own, KiB", "descriptors"]);
     at_rest(&mut daemon)?.write("at start");
     let mut visitors = visit(&daemon, clients, 0, lasts / PARTS)?;
     let before = at_rest(&mut daemon)?;
@@ -54,8 +54,8 @@ pub(crate) fn soak(minutes: usize, clients: usize) -> io::Result<usize> {
     let metrics = daemon.admin("/metrics")?;
     let log = folder.path().join("access.log");
     let mut faults = check_books(&log, &metrics, &mut visitors)?;
-    let memory = [before.memory.resident, before.memory.private];
-    for (was, is) in memory.into_iter().zip([after.memory.resident, after.memory.private]) {
+    let memory = [before.memory.resident, before.memory.own];
+    for (was, is) in memory.into_iter().zip([after.memory.resident, after.memory.own]) {
         faults += usize::from(is > was + TOLERANCE);
     }
     faults += usize::from(after.descriptors != before.descriptors);
@@ -72,8 +72,8 @@ pub(crate) fn soak(minutes: usize, clients: usize) -> io::Result<usize> {
 
 impl Rest {
     fn write(&self, when: &str) {
-        let Memory { resident, private } = self.memory;
-        println!("| {when} | {resident} | {private} | {} |", self.descriptors);
+        let Memory { resident, own } = self.memory;
+        println!("| {when} | {resident} | {own} | {} |", self.descriptors);
     }
 }
 

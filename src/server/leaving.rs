@@ -36,6 +36,7 @@ impl<N: Net> Server<N> {
                 // With it goes what a handler gave, and that may have a bug in its end.
                 if catch_unwind(AssertUnwindSafe(|| drop(work))).is_err() {
                     log::error!("letting go of an answer panicked");
+                    self.metrics.panics += 1;
                 }
             }
             Some(Peer::Gateway(link)) => self.bury(id, &link),

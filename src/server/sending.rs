@@ -231,8 +231,11 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         self.asked += 1;
         let mut content = std::mem::take(self.cx.scratch);
-        let said = catch_unwind(AssertUnwindSafe(|| producer.produce(&mut content)))
-            .unwrap_or_else(|_| Err(io::Error::other("it panicked")));
+        let said = catch_unwind(AssertUnwindSafe(|| producer.produce(&mut content)));
+        let said = said.unwrap_or_else(|_| {
+            self.cx.metrics.panics += 1;
+            Err(io::Error::other("it panicked"))
+        });
         self.client.connection.send(&content, self.cx.tx);
         self.exchange.body_sent += content.len() as u64;
         let made_nothing = content.is_empty();

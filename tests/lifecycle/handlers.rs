@@ -22,6 +22,9 @@ fn panic() -> ! {
     resume_unwind(Box::new("a secret"))
 }
 
+/// Bytes of an answer that sockets do not hold.
+const LARGE: usize = 24 << 20;
+
 fn router() -> Router {
     Router::new().get("/hello", |_: &Request<'_>| Response::text("hello"))
 }
@@ -79,6 +82,72 @@ fn content_whose_producer_fails_is_visibly_cut() {
         assert!(answer.ends_with("\r\n\r\nd\r\nthe beginning\r\n"), "no last chunk: {answer}");
     }
     assert_eq!(server.connect().get("/hello").text(), "hello");
+}
+
+#[test]
+fn a_panic_harms_no_other_connection_and_is_counted() {
+    let (sender, promises) = channel();
+    let any = Address::Tcp(([127, 0, 0, 1], 0).into());
+    let options = Options { admin: Some(any), ..Options::default() };
+    let server = Running::with(options, move || {
+        let later = move |_: &Request<'_>| {
+            let (promise, response) = Response::later();
+            sender.send(promise).unwrap();
+            response
+        };
+        router()
+            .get("/later", later)
+            .get("/large", |_: &Request<'_>| Response::text("z".repeat(LARGE)))
+            .any("/panic", |_: &Request<'_>| panic())
+            .get("/cut", |_: &Request<'_>| {
+                Response::produced("text/plain", |_: &mut Vec<u8>| panic())
+            })
+            .build()
+            .unwrap()
+    });
+    // One between two requests, one in the middle of its answer, of its head, of its content, and
+    // one for whom another thread looks for an answer.
+    let mut idle = server.connect();
+    assert_eq!(idle.get("/hello").text(), "hello");
+    let mut loading = server.connect();
+    loading.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(loading.exactly(15), b"HTTP/1.1 200 OK");
+    let mut asking = server.connect();
+    asking.send("GET /hello HTTP/1.1\r\nHo");
+    let mut sending = server.connect();
+    sending.send("POST /panic HTTP/1.1\r\nHost: a\r\nContent-Length: 7\r\n\r\ncon");
+    let mut waiting = server.connect();
+    waiting.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+    let promise = promises.recv_timeout(DEADLINE).unwrap();
+    // Three ways, ten times each.
+    for _ in 0..10 {
+        assert_eq!(server.connect().get("/panic").status, 500);
+        let cut = server.exchange("GET /cut HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(!cut.ends_with(b"0\r\n\r\n"), "its end is not told of");
+        let mut client = server.connect();
+        client.send("GET /later HTTP/1.1\r\nHost: a\r\n\r\n");
+        promises.recv_timeout(DEADLINE).unwrap().fulfil(|| panic());
+        assert_eq!(client.response(false).status, 500);
+    }
+    assert_eq!(idle.get("/hello").text(), "hello");
+    asking.send("st: a\r\n\r\n");
+    assert_eq!(asking.response(false).text(), "hello");
+    promise.fulfil(|| Response::text("at last"));
+    assert_eq!(waiting.response(false).text(), "at last");
+    loading.finish();
+    let rest = loading.read_to_end();
+    assert_eq!(rest.iter().filter(|&&byte| byte == b'z').count(), LARGE, "its answer is whole");
+    let panics = |count| {
+        let metrics = Client::connect(server.admin()).get("/metrics");
+        let line = format!("\noneloop_panics_total {count}\n");
+        assert!(metrics.text().contains(&line), "{}", metrics.text());
+    };
+    panics(30);
+    // It panics when all of its content is there, which the connection outlives, too.
+    sending.send("tent");
+    assert_eq!(sending.response(false).status, 500);
+    assert_eq!(sending.get("/hello").text(), "hello");
+    panics(31);
 }
 
 /// A server whose `/later` hands its promises to the test.

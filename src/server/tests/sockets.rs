@@ -4,6 +4,7 @@
 use std::cell::Cell;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::panic::resume_unwind;
 use std::rc::Rc;
 
 use super::super::client::Phase;
@@ -290,6 +291,23 @@ fn a_panic_at_a_clients_end_ends_no_other() {
     while server.clients() > 0 {
         turn(&mut server);
     }
+    assert_eq!(server.metrics.panics, 1);
+}
+
+#[test]
+fn a_producer_that_panics_is_counted() {
+    let produced = |_: &Request<'_>| {
+        Response::produced("text/plain", |_: &mut Vec<u8>| resume_unwind(Box::new(())))
+    };
+    let mut server = server(Router::new().get("/", produced));
+    let mut client = connect(&server);
+    client.write_all(GET).unwrap();
+    let mut got = Vec::new();
+    while !read(&mut client, &mut got) {
+        turn(&mut server);
+    }
+    assert!(got.ends_with(b"chunked\r\n\r\n"), "not even its end: {got:?}");
+    assert_eq!((server.metrics.panics, server.metrics.cut), (1, 1));
 }
 
 /// An origin server that may have one exchange at once, and answers as a test does by hand.
