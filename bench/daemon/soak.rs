@@ -21,8 +21,8 @@ struct Rest {
     descriptors: usize,
 }
 
-/// Memory of this many KiB more is no more: what the allocator keeps differs by as much from one
-/// minute to the next, in both directions.
+/// Memory of this many KiB more is no more: what the allocator keeps of the largest moment grows with
+/// ever rarer ones, and ever less. The warm-up is long for the same reason.
 const TOLERANCE: u64 = 512;
 
 /// So many times all clients go, and what is left is looked at.
@@ -34,13 +34,11 @@ pub(crate) fn soak(minutes: usize, clients: usize) -> io::Result<usize> {
     let folder = Folder::new();
     configure(&folder)?;
     let mut daemon = Daemon::start(&folder, "")?;
-    println!(
-        "{clients} clients, {} s to warm up, then {minutes} min\n",
-        lasts.as_secs() / u64::from(PARTS)
-    );
+    let warm_up = lasts / 2;
+    println!("{clients} clients, {} s to warm up, then {minutes} min\n", warm_up.as_secs());
     write_table(&["at rest", "resident, KiB", "its own, KiB", "descriptors"]);
     at_rest(&mut daemon)?.write("at start");
-    let mut visitors = visit(&daemon, clients, 0, lasts / PARTS)?;
+    let mut visitors = visit(&daemon, clients, 0, warm_up)?;
     let before = at_rest(&mut daemon)?;
     before.write("before");
     let mut after = None;
