@@ -60,6 +60,7 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
     if let Some(sandbox) = line.sandbox {
         config.sandbox = sandbox.into();
     }
+    daemon::make_room_for_descriptors(config.limits.connections);
     let log = start_diagnostic_log(line, &config.diagnostic_log)?;
     inherited.announce();
     raise_descriptor_limit(&config);

@@ -50,6 +50,17 @@ pub fn raise_descriptor_limit() -> Option<u64> {
     if result.is_ok() { limit.maximum } else { limit.current }
 }
 
+/// Has the system's table of this process's descriptors hold `count` of them from the beginning, if
+/// as many are allowed. It would grow by and by; but where there are several threads, whoever needs
+/// it larger waits until no processor looks at the former one any more. Under load, an `accept4`
+/// has taken 1.7 s for it. So this is for the time before there is a second thread.
+pub fn make_room_for_descriptors(count: usize) {
+    let most = raise_descriptor_limit().unwrap_or(u64::MAX).saturating_sub(1);
+    let last = i32::try_from(most.min(count as u64)).unwrap_or(i32::MAX);
+    // What cannot be had now may still be had later.
+    let _ = rustix::io::fcntl_dupfd_cloexec(io::stderr(), last);
+}
+
 /// From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are for [`run`] to act on. Until then
 /// they end the process at once and leave a Unix-domain socket lying about, so nobody should be
 /// told of the server before.

@@ -48,6 +48,15 @@ fn without_descriptors_it_goes_on_serving_and_does_not_spin() {
     assert_eq!(again, None, "one shortage is told of once, however many arrive meanwhile");
 }
 
+/// A table that grows later stops the loop for as long as the system likes.
+#[test]
+fn the_table_of_descriptors_is_large_enough_from_the_beginning() {
+    let world = World::after("ulimit -n 2000", "[limits]\nconnections = 1500");
+    let status = fs::read_to_string(format!("/proc/{}/status", world.daemon.child.id())).unwrap();
+    let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).unwrap();
+    assert!(size.trim().parse::<u32>().unwrap() >= 1500, "{size}");
+}
+
 #[test]
 fn without_descriptors_the_oldest_idle_clients_make_room() {
     const ALLOWED: usize = 40;
