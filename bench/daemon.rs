@@ -1,5 +1,5 @@
-//! What a daemon bears: `cargo bench --bench daemon -- WHAT [NUMBERS]`. It ends with a failure if the
-//! daemon has not borne it.
+//! What a daemon bears: `cargo bench --bench daemon -- WHAT [NUMBERS]`. It ends with a failure if
+//! the daemon has not borne it.
 //!
 //! | what | numbers | |
 //! |---|---|---|

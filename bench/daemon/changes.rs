@@ -1,5 +1,5 @@
-//! What is done to a daemon while its clients ask: its configuration is read again, it is replaced by
-//! a new program, its workers die.
+//! What is done to a daemon while its clients ask: its configuration is read again, it is replaced
+//! by a new program, its workers die.
 
 use std::io;
 use std::thread;
@@ -87,8 +87,8 @@ pub(crate) fn upgrade(clients: usize, upgrades: usize) -> io::Result<usize> {
     Ok(seen.failures.len())
 }
 
-/// Workers are killed, one after the other; how many requests have failed of those that none of them
-/// had.
+/// Workers are killed, one after the other; how many requests have failed of those that none of
+/// them had.
 pub(crate) fn kill(clients: usize, kills: usize) -> io::Result<usize> {
     const WORKERS: usize = 4;
     let folder = Folder::new();

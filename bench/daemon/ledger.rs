@@ -1,5 +1,6 @@
-//! Whether the lines of an access log are those of the requests that were answered. Each request has
-//! a number in its target, `?id=CLIENT.REQUEST`. Why a request was not answered is not known here.
+//! Whether the lines of an access log are those of the requests that were answered. Each request
+//! has a number in its target, `?id=CLIENT.REQUEST`. Why a request was not answered is not known
+//! here.
 
 use std::collections::BTreeMap;
 use std::fs::File;

@@ -1,5 +1,5 @@
-//! A small origin server: it takes what it is sent, and says how much that was. Who asks is not known
-//! here.
+//! A small origin server: it takes what it is sent, and says how much that was. Who asks is not
+//! known here.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -1,6 +1,6 @@
-//! A daemon that has a few descriptors, and many times as many clients. What they do with it is known
-//! here; that a good client is answered all the while, and what the daemon does with its time, is
-//! measured.
+//! A daemon that has a few descriptors, and many times as many clients. What they do with it is
+//! known here; that a good client is answered all the while, and what the daemon does with its
+//! time, is measured.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -107,8 +107,8 @@ fn settled(process: Process) -> io::Result<usize> {
     Ok(last)
 }
 
-/// A client that comes anew for each request, for a while: its failures, and the part of a processor
-/// that the daemon took.
+/// A client that comes anew for each request, for a while: its failures, and the part of a
+/// processor that the daemon took.
 fn good(
     name: &str,
     address: SocketAddr,
@@ -132,8 +132,8 @@ fn good(
     Ok((failed, share))
 }
 
-/// All descriptors are taken, others wait for one, and nobody says a word: one who has nothing to do
-/// shall do nothing. Whether it did more.
+/// All descriptors are taken, others wait for one, and nobody says a word: one who has nothing to
+/// do shall do nothing. Whether it did more.
 fn stand_still(address: SocketAddr, process: Process, clients: usize) -> io::Result<usize> {
     let mut all = Vec::new();
     for _ in 0..clients {

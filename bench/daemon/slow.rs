@@ -1,4 +1,5 @@
-//! A good client beside slowhttptest, which takes connections and is slow on them, in its four modes.
+//! A good client beside slowhttptest, which takes connections and is slow on them, in its four
+//! modes.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -81,8 +82,8 @@ pub(crate) fn slow(connections: usize, seconds: usize) -> io::Result<usize> {
         let (by_half, by_most) = (half / quiet_half, most / quiet_most);
         let failed = during.failed + after.failed;
         println!(
-            "| {name} | {reached} | {in_all} | {half:.2} | {most:.2} | {quiet_half:.2} | {quiet_most:.2} \
-             | {by_half:.2} | {by_most:.2} | {failed} |"
+            "| {name} | {reached} | {in_all} | {half:.2} | {most:.2} | {quiet_half:.2} \
+             | {quiet_most:.2} | {by_half:.2} | {by_most:.2} | {failed} |"
         );
         failures += failed;
         too_slow += usize::from(by_most > GOAL);

@@ -1,5 +1,5 @@
-//! Everything at once, for minutes: what the daemon has at its end that it had not before, and whether
-//! its books are right.
+//! Everything at once, for minutes: what the daemon has at its end that it had not before, and
+//! whether its books are right.
 
 use std::fs;
 use std::io;
@@ -21,8 +21,8 @@ struct Rest {
     descriptors: usize,
 }
 
-/// Memory of this many KiB more is no more: what the allocator keeps of the largest moment grows with
-/// ever rarer ones, and ever less. The warm-up is long for the same reason.
+/// Memory of this many KiB more is no more: what the allocator keeps of the largest moment grows
+/// with ever rarer ones, and ever less. The warm-up is long for the same reason.
 const TOLERANCE: u64 = 512;
 
 /// So many times all clients go, and what is left is looked at.
