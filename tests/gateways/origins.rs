@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::origin::{Origin, route};
 use super::{World, json};
 use crate::support::client::Client;
+use crate::support::running::wait_until;
 
 const LENGTH: &str = "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 26\r\n\r\n\
                       abcdefghijklmnopqrstuvwxyz";
@@ -216,7 +217,9 @@ fn an_origin_that_is_not_there_is_a_502() {
     }
     assert_eq!(client.get("/file.txt").text(), "a file");
     world.assert_well();
-    let log = fs::read_to_string(world.path("access.log")).unwrap();
+    let log = || fs::read_to_string(world.path("access.log")).unwrap();
+    wait_until("all lines are written", || log().lines().count() >= 11);
+    let log = log();
     let reasons: Vec<Value> = log
         .lines()
         .map(json)

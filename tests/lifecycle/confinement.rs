@@ -98,6 +98,22 @@ fn nobody_config(listen: &str, more: &str) -> String {
     config(&text) + more
 }
 
+/// A folder that no process needs: none of those for temporary files, which all may use, and in one
+/// of which this project may lie.
+fn outside() -> tempfile::TempDir {
+    let home = std::env::var("HOME").unwrap_or_default();
+    let places = [env!("CARGO_TARGET_TMPDIR"), &home, "/srv", "/mnt"].map(Path::new);
+    let temporary = [std::env::temp_dir(), "/tmp".into(), "/var/tmp".into()];
+    let is_outside = |place: &&Path| {
+        place.canonicalize().is_ok_and(|place| !temporary.iter().any(|one| place.starts_with(one)))
+    };
+    let made = places.iter().filter(|place| is_outside(place)).find_map(|place| {
+        let folder = tempfile::Builder::new().prefix("oneloop-tests-").tempdir_in(place);
+        folder.ok()
+    });
+    made.expect("a folder that may be written to, and is not one for temporary files")
+}
+
 #[test]
 fn every_thread_and_script_is_another_users_and_confined() {
     if !is_root() {
@@ -192,7 +208,7 @@ fn successors_are_confined_once_however_many_there_are() {
 
 #[test]
 fn a_reload_that_needs_more_files_than_were_allowed_changes_nothing() {
-    let other = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let other = outside();
     fs::create_dir_all(other.path().join("sites/new")).unwrap();
     fs::write(other.path().join("sites/new/a.txt"), "new").unwrap();
     let other = other.path().canonicalize().unwrap();
@@ -232,7 +248,7 @@ fn a_reload_that_needs_more_files_than_were_allowed_changes_nothing() {
 
 #[test]
 fn workers_are_confined_and_a_reload_gives_them_what_it_names() {
-    let other = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let other = outside();
     fs::write(other.path().join("a.txt"), "new").unwrap();
     let server = "[server]\nlisten = \"127.0.0.1:0\"\nworkers = 2\nsandbox = \"require\"\n";
     let world = World::start(server);
@@ -256,7 +272,7 @@ fn workers_are_confined_and_a_reload_gives_them_what_it_names() {
 #[test]
 fn scripts_reach_their_own_folder_the_system_and_what_they_are_told_of() {
     // Where everybody may write, they may as well; so this is elsewhere.
-    let place = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let place = outside();
     let place = place.path().canonicalize().unwrap();
     let names = ["cgi", "www", "hidden", "told", "reached"];
     let places: Vec<String> =
