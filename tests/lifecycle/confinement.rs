@@ -169,7 +169,18 @@ fn logs_reload_and_upgrade_go_on_without_root() {
     world.daemon.says("cannot listen on 127.0.0.1:77");
     world.daemon.says("Ports below 1024 need root");
     assert_eq!(world.connect().get("/new").status, 404);
+    // Nor are there passwords that only root may read.
+    let secret = world.folder.write("secret", fs::read("conf/demo.htpasswd").unwrap());
+    fs::set_permissions(&secret, PermissionsExt::from_mode(0o600)).unwrap();
+    let guarded = format!(
+        "{more}[[site.route]]\npath = \"/p/*\"\nauth = {{ basic = \"secret\", realm = \"p\" }}\n"
+    );
+    fs::write(&file, nobody_config(&ours, &guarded)).unwrap();
+    world.daemon.signal("HUP");
+    world.daemon.says("secret: Permission denied");
+    assert_eq!(world.connect().get("/new").status, 404);
     // Nor by a new program; then the old one goes on.
+    fs::write(&file, nobody_config(&format!("{ours}, \"127.0.0.1:77\""), more)).unwrap();
     world.daemon.signal("USR2");
     world.daemon.says("no upgrade, this server goes on");
     fs::write(&file, nobody_config(&ours, more)).unwrap();
