@@ -1,10 +1,14 @@
 //! The file with the number of the process: there while the server serves.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+
+use crate::server::opening;
 
 /// The file, which holds the number of this process. It is removed when this is dropped, unless
 /// another process stands there by then.
@@ -24,7 +28,7 @@ impl PidFile {
         let inherited = inherited.filter(|file| is_at(file, path));
         let file = match inherited {
             Some(file) => Ok(file),
-            None => OpenOptions::new().write(true).create(true).truncate(false).open(path),
+            None => opening::open(path, OFlags::WRONLY | OFlags::CREATE),
         };
         let written = file.and_then(|file| {
             let pid_file = PidFile { path: path.to_owned(), file };
@@ -113,7 +117,7 @@ mod tests {
         let path = path("successor");
         fs::write(&path, "1\n").unwrap();
         // One that was given can be read from, too; here, one that was opened cannot.
-        let given = || OpenOptions::new().read(true).write(true).open(&path).unwrap();
+        let given = || fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
         let can_be_read = |pid_file: &PidFile| pid_file.file.read_at(&mut [0], 0).is_ok();
         let same = given();
         assert!(can_be_read(&PidFile::create(&path, Some(same)).unwrap()));

@@ -2,13 +2,14 @@
 //! Who that is, and what it is to have, is not known here.
 
 use std::ffi::CString;
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, fchown, lchown};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use nix::unistd::{self, Gid, Uid};
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 use crate::server::confinement::identity::Identity;
 
@@ -60,28 +61,27 @@ pub fn no_new_privileges() -> io::Result<()> {
 }
 
 /// Gives the file at `path` to `identity`: a log, for instance, that is to be opened anew. Only
-/// plain files, FIFOs and sockets change their owners: a terminal or /dev/null is everybody's.
+/// plain files, FIFOs and sockets change their owners, and none that has another name: a terminal
+/// or /dev/null is everybody's. What is not there any more needs no owner.
 ///
 /// # Errors
-/// Those of open(2) and fchown(2).
+/// Those of open(2) and fchownat(2).
 pub fn give(path: &Path, identity: &Identity) -> io::Result<()> {
-    let metadata = path.symlink_metadata()?;
+    // What is looked at is what changes its owner, whatever somebody puts in its place meanwhile.
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let file = match rustix::fs::open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(()),
+        Err(error) => return Err(error.into()),
+    };
+    let metadata = file.metadata()?;
     let kind = metadata.file_type();
-    let (user, group) = (Some(identity.user), Some(identity.group));
-    if metadata.uid() == identity.user {
+    let is_to_be_given = kind.is_file() || kind.is_fifo() || kind.is_socket();
+    if metadata.uid() == identity.user || !is_to_be_given || metadata.nlink() > 1 {
         return Ok(());
     }
-    if kind.is_fifo() || kind.is_socket() {
-        return lchown(path, user, group);
-    }
-    if kind.is_file() {
-        // Whoever may write to the folder could put something else there meanwhile: a link, or
-        // another name of a file that is root's.
-        let nofollow = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-        let file = OpenOptions::new().append(true).custom_flags(nofollow).open(path)?;
-        if file.metadata()?.nlink() == 1 {
-            fchown(&file, user, group)?;
-        }
-    }
+    let (user, group) =
+        (rustix::fs::Uid::from_raw(identity.user), rustix::fs::Gid::from_raw(identity.group));
+    rustix::fs::chownat(&file, "", Some(user), Some(group), AtFlags::EMPTY_PATH)?;
     Ok(())
 }

@@ -103,16 +103,17 @@ pub(super) fn confine(
     }
     let confinement = match sandbox {
         Sandbox::Off => Confinement::default(),
-        Sandbox::Auto | Sandbox::Require => match is_alone {
-            Ok(()) => enter(sandbox, rules, has_programs)?,
-            Err(why) if sandbox == Sandbox::Require => {
-                return Err(format!("the sandbox is required, and cannot be had: {why}"));
+        Sandbox::Auto | Sandbox::Require => {
+            match is_alone {
+                Ok(()) => {}
+                Err(why) if sandbox == Sandbox::Require => {
+                    return Err(format!("the sandbox is required, and cannot be had: {why}"));
+                }
+                // Most of it is better than none of it.
+                Err(why) => log::warn!("other threads may stay outside the sandbox: {why}"),
             }
-            Err(why) => {
-                log::warn!("there is no sandbox: {why}");
-                Confinement::default()
-            }
-        },
+            enter(sandbox, rules, has_programs)?
+        }
     };
     Ok(confinement)
 }

@@ -48,7 +48,7 @@ pub struct Forwarded {
 }
 
 /// Walks `field` from its end, past those who are trusted, to the first who is not, and no further
-/// than to what is no address. `peer` is who has sent the request, and is trusted: `None` where it
+/// than to what is no address: that is somebody whose address is not known, `::`. `peer` is who has sent the request, and is trusted: `None` where it
 /// has come over a Unix-domain socket.
 ///
 /// # Errors
@@ -63,15 +63,11 @@ pub fn read(
     // From the front it is one pass: the walk that begins behind a member ends where the one before
     // it does, if that member is trusted, and else with it.
     let mut client: Option<(IpAddr, bool)> = None;
-    // Somebody without an address would be let in wherever clients of Unix-domain sockets are. But
-    // there is one, whom the proxy does not name.
-    let mut nobody = peer;
     let mut take = |said: Option<(IpAddr, bool)>| {
-        nobody = if said.is_none() { peer.or(Some(UNKNOWN.into())) } else { peer };
-        match said {
-            Some((address, _)) if is_trusted(address) => client = client.or(said),
-            Some(_) | None => client = said,
-        }
+        // Whom a proxy does not name is somebody all the same. With the proxy's own address, or
+        // none, they would be let in wherever it is, or clients of Unix-domain sockets are.
+        let said = said.unwrap_or((UNKNOWN.into(), false));
+        client = if is_trusted(said.0) { client.or(Some(said)) } else { Some(said) };
     };
     match field {
         ForwardedField::XForwardedFor => {
@@ -81,7 +77,7 @@ pub fn read(
             {
                 take(node(member.trim_ascii()).map(|address| (address, is_secure)));
             }
-            let client = client.map_or(nobody, |(address, _)| Some(address));
+            let client = client.map_or(peer, |(address, _)| Some(address));
             Ok(Forwarded { client, is_secure })
         }
         ForwardedField::Forwarded => {
@@ -90,7 +86,7 @@ pub fn read(
             }
             Ok(match client {
                 Some((address, is_secure)) => Forwarded { client: Some(address), is_secure },
-                None => Forwarded { client: nobody, is_secure: false },
+                None => Forwarded { client: peer, is_secure: false },
             })
         }
     }

@@ -30,6 +30,7 @@ pub mod listener;
 mod memory;
 mod metrics;
 pub mod net;
+pub mod opening;
 pub mod outlet;
 mod overload;
 pub mod peers;
@@ -66,7 +67,6 @@ use admin::Report;
 use client::{Fate, Work};
 use desk::Desk;
 pub use desk::Stopper;
-use diagnostic_log::DiagnosticLog;
 use dialing::Wish;
 use gateways::Gateways;
 use handing_over::Passed;
@@ -119,7 +119,7 @@ pub struct Server<N: Net = System> {
     /// What the client of the admin listener that is served is shown.
     shown: Option<Box<Report>>,
     /// The diagnostic log, to be shown how it is.
-    diagnostic_log: Option<&'static DiagnosticLog>,
+    diagnostic_log: Option<&'static diagnostic_log::DiagnosticLog>,
     watch: Watch,
     memory: Memory,
     shares: Shares,
@@ -256,7 +256,7 @@ impl<N: Net> Server<N> {
     }
 
     /// Has the admin listener show how this log is doing, too.
-    pub fn show_log(&mut self, log: &'static DiagnosticLog) {
+    pub fn show_log(&mut self, log: &'static diagnostic_log::DiagnosticLog) {
         self.diagnostic_log = Some(log);
     }
 

@@ -363,3 +363,46 @@ fn a_sandbox_that_is_required_and_not_to_be_had_is_an_error() {
     assert!(said.contains("the sandbox lacks Landlock, ") && said.contains("listening"), "{said}");
     assert!(said.contains("confined by seccomp\n"), "{said}");
 }
+
+#[test]
+fn root_writes_to_no_file_that_another_user_has_pointed_to() {
+    if !is_root() {
+        return;
+    }
+    let world = as_nobody("\"127.0.0.1:0\"", "");
+    let victim = world.path("victim");
+    let log = world.path("log/access.log");
+    fs::remove_file(&log).unwrap();
+    std::os::unix::fs::symlink(&victim, &log).unwrap();
+    let file = world.path("oneloop.toml");
+    let output = Command::new(world.path("program")).arg("-c").arg(&file).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("symbolic link") && !victim.exists(), "{said}");
+}
+
+#[test]
+fn a_socket_that_somebody_has_removed_keeps_no_worker_from_starting() {
+    if !is_root() {
+        return;
+    }
+    let folder = Folder::new();
+    let socket = folder.path().join("socket");
+    let listen = format!("\"127.0.0.1:0\", \"unix:{}\"", socket.display());
+    let server = format!("[server]\nlisten = [{listen}]\nuser = \"{NOBODY}\"\nworkers = 2\n");
+    let world = World::start(&server);
+    let before = super::workers::workers(world.daemon.child.id(), 2);
+    fs::remove_file(&socket).unwrap();
+    super::workers::kill(before[0], "KILL");
+    wait_until("there is another one", || {
+        let now = super::workers::workers(world.daemon.child.id(), 2);
+        !now.contains(&before[0]) && now.iter().all(|worker| has_seccomp(*worker))
+    });
+    assert_eq!(world.connect().get("/file.txt").text(), "0123456789");
+}
+
+/// Whether a process is confined, which it is once it serves.
+fn has_seccomp(process: u32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{process}/status"));
+    status.is_ok_and(|status| status.contains("\nSeccomp:\t2\n"))
+}

@@ -35,7 +35,7 @@ fn forwarded(lines: &str) -> (String, bool) {
 fn the_last_who_is_not_trusted_is_the_client() {
     for (lines, expected) in [
         ("", PEER),
-        ("X-Forwarded-For:\r\n", PEER),
+        ("X-Forwarded-For:\r\n", "::"),
         ("X-Forwarded-For: 192.0.2.7\r\n", "192.0.2.7"),
         ("x-forwarded-for: 198.51.100.1, 192.0.2.7\r\n", "192.0.2.7"),
         ("X-Forwarded-For: 198.51.100.1,192.0.2.7 ,\t10.1.1.1,10.0.0.2\r\n", "192.0.2.7"),
@@ -70,9 +70,9 @@ fn what_is_no_address_ends_the_walk() {
         "",
     ] {
         for (lines, expected) in [
-            (format!("X-Forwarded-For: {bad}\r\n"), PEER),
-            (format!("X-Forwarded-For: 192.0.2.7, {bad}\r\n"), PEER),
-            (format!("X-Forwarded-For: 192.0.2.7, {bad}, 10.2.2.2, 10.3.3.3\r\n"), "10.2.2.2"),
+            (format!("X-Forwarded-For: {bad}\r\n"), "::"),
+            (format!("X-Forwarded-For: 192.0.2.7, {bad}\r\n"), "::"),
+            (format!("X-Forwarded-For: 192.0.2.7, {bad}, 10.2.2.2, 10.3.3.3\r\n"), "::"),
             (format!("X-Forwarded-For: {bad}, 192.0.2.7, 10.2.2.2\r\n"), "192.0.2.7"),
         ] {
             assert_eq!(client(&lines), expected, "{lines}");
@@ -109,9 +109,9 @@ fn forwarded_is_walked_the_same_way() {
         ("Forwarded: for=192.0.2.7;proto=http, for=10.2.2.2;proto=https\r\n", "192.0.2.7", false),
         ("Forwarded: for=198.51.100.1;proto=https, for=192.0.2.7\r\n", "192.0.2.7", false),
         ("Forwarded: for=192.0.2.7\r\nForwarded: for=10.2.2.2\r\n", "192.0.2.7", false),
-        ("Forwarded: for=192.0.2.7, for=unknown\r\n", PEER, false),
-        ("Forwarded: for=192.0.2.7, for=_a, for=10.2.2.2\r\n", "10.2.2.2", false),
-        ("Forwarded: for=192.0.2.7, proto=https\r\n", PEER, false),
+        ("Forwarded: for=192.0.2.7, for=unknown\r\n", "::", false),
+        ("Forwarded: for=192.0.2.7, for=_a, for=10.2.2.2\r\n", "::", false),
+        ("Forwarded: for=192.0.2.7, proto=https\r\n", "::", false),
         ("Forwarded: for=192.0.2.7;ext=\"a, for=1.2.3.4;\\\"\"\r\n", "192.0.2.7", false),
         ("X-Forwarded-For: 192.0.2.7\r\nX-Forwarded-Proto: https\r\n", PEER, false),
     ] {
@@ -148,7 +148,7 @@ fn over_a_unix_domain_socket_only_the_proxy_itself_has_no_address() {
     assert_eq!(client(x, ""), None);
     assert_eq!(client(x, "X-Forwarded-For: 192.0.2.7\r\n").as_deref(), Some("192.0.2.7"));
     assert_eq!(client(x, "X-Forwarded-For: 192.0.2.7, unknown\r\n").as_deref(), Some("::"));
-    assert_eq!(client(x, "X-Forwarded-For: unknown, 10.1.1.1\r\n").as_deref(), Some("10.1.1.1"));
+    assert_eq!(client(x, "X-Forwarded-For: unknown, 10.1.1.1\r\n").as_deref(), Some("::"));
     let forwarded = ForwardedField::Forwarded;
     assert_eq!(client(forwarded, ""), None);
     assert_eq!(client(forwarded, "Forwarded: for=_hidden\r\n").as_deref(), Some("::"));

@@ -1,7 +1,7 @@
 //! What lines are written to, for those who may wait: files, pipes, terminals and syslog. What of
 //! them is not written is lost. Who waits, and who hears of what is lost, is not known here.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::OFlags;
 
+use super::super::opening;
 use super::{LogTarget, count};
 use crate::http::date::Stamp;
 
@@ -84,9 +86,9 @@ fn open(path: &Path) -> io::Result<File> {
     // To open a FIFO only for writing is to wait for its reader (fifo(7)). Opened for both, it is
     // there at once, takes lines before the reader comes, and stays when it goes.
     if fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
-        return OpenOptions::new().read(true).write(true).open(path);
+        return opening::open(path, OFlags::RDWR);
     }
-    OpenOptions::new().create(true).append(true).open(path)
+    opening::open(path, OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND)
 }
 
 /// Whether `output` leads to the journal, where a line can begin with its severity (JOURNAL_STREAM
