@@ -48,8 +48,8 @@ pub struct Forwarded {
 }
 
 /// Walks `field` from its end, past those who are trusted, to the first who is not, and no further
-/// than to what is no address: that is somebody whose address is not known, `::`. `peer` is who has sent the request, and is trusted: `None` where it
-/// has come over a Unix-domain socket.
+/// than to what is no address: that is somebody whose address is not known, `::`. `peer` is who has
+/// sent the request, and is trusted: `None` where it has come over a Unix-domain socket.
 ///
 /// # Errors
 /// 400 for a `Forwarded` that is malformed: where a quotation mark is left open, nobody can tell
