@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail by panicking")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::support::client::ask;
 
 /// The program, in an environment that says nothing of it.
 fn oneloop(words: &[&str]) -> Command {
@@ -96,7 +98,7 @@ impl Served {
 
     fn get(&self, path: &str) -> String {
         let address = self.urls[0].strip_prefix("http://").unwrap().strip_suffix('/').unwrap();
-        ask(TcpStream::connect(address).unwrap(), path)
+        ask(TcpStream::connect(address).unwrap(), path).unwrap()
     }
 
     fn terminate(mut self) -> i32 {
@@ -111,13 +113,6 @@ impl Drop for Served {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn ask(mut stream: impl Read + Write, path: &str) -> String {
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }
 
 #[test]
@@ -270,7 +265,7 @@ fn quick_mode_serves_a_directory_and_says_where() {
         "{line}"
     );
     let socket = UnixStream::connect(Path::new(&unix["unix:".len()..])).unwrap();
-    assert!(ask(socket, "/").contains("a.txt"));
+    assert!(ask(socket, "/").unwrap().contains("a.txt"));
     assert_eq!(served.terminate(), 0);
     assert!(!scratch.0.join("sock").exists());
 }

@@ -70,8 +70,7 @@ fn listen(said: &Several<Short<said::Listen>>, source: &Source) -> Result<Vec<Ad
     for Short(said::Listen { addr, proxy_protocol: _ }) in &said.0 {
         let address =
             address::parse(addr.get_ref(), source).map_err(|what| Fault::new(addr, what))?;
-        let any_free = matches!(&address, Address::Tcp(address) if address.port() == 0);
-        if addresses.contains(&address) && !any_free {
+        if addresses.contains(&address) && !address.is_any_port() {
             return Err(Fault::new(addr, "this address stands here for the second time"));
         }
         addresses.push(address);

@@ -9,7 +9,6 @@ use std::path::{Path, PathBuf};
 use super::meaning::{Action, Auth, Config, Files, Route, Site};
 use super::units::{Rate, Size, Time};
 use crate::server::access_log::{AccessLogOptions, LogFormat};
-use crate::server::confinement::Sandbox;
 use crate::server::confinement::identity::Identity;
 use crate::server::diagnostic_log::{DiagnosticLogOptions, MessageFormat};
 use crate::server::limits::Limits;
@@ -78,12 +77,7 @@ fn write_rights(f: &mut Formatter<'_>, config: &Config) -> fmt::Result {
         let name = name.clone().unwrap_or_else(|| user.to_string());
         writeln!(f, "user = {}\ngroup = \"{group}\"", quoted(&name))?;
     }
-    let sandbox = match config.sandbox {
-        Sandbox::Auto => "auto",
-        Sandbox::Require => "require",
-        Sandbox::Off => "off",
-    };
-    writeln!(f, "sandbox = \"{sandbox}\"")?;
+    writeln!(f, "sandbox = \"{}\"", config.sandbox.name())?;
     if !config.reach.is_empty() {
         writeln!(f, "reach = {}", paths(&config.reach))?;
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::amounts::{any, limit, timeout};
+use super::amounts::{any, limit, perhaps, timeout};
 use super::error::Fault;
 use super::rights;
 use super::said::{self, Pairs, Several, in_order};
@@ -165,10 +165,10 @@ fn connecting(
 fn process_limits(said: &said::Cgi) -> Result<ProcessLimits, Fault> {
     let said::Cgi { memory, cpu, descriptors, file, .. } = said;
     Ok(ProcessLimits {
-        memory: memory.as_ref().map(|memory| limit(Some(memory), 0)).transpose()?,
+        memory: perhaps(memory.as_ref())?,
         cpu: cpu.as_ref().map(seconds).transpose()?,
-        descriptors: descriptors.as_ref().map(|most| limit(Some(most), 0)).transpose()?,
-        file: file.as_ref().map(|bytes| limit(Some(bytes), 0)).transpose()?,
+        descriptors: perhaps(descriptors.as_ref())?,
+        file: perhaps(file.as_ref())?,
     })
 }
 

@@ -46,12 +46,10 @@ pub(super) fn identity(said: &said::Server) -> Result<Option<Identity>, Fault> {
 /// Where it is another word.
 pub(super) fn sandbox(said: Option<&Spanned<String>>) -> Result<Sandbox, Fault> {
     let Some(said) = said else { return Ok(Sandbox::default()) };
-    match said.get_ref().as_str() {
-        "auto" => Ok(Sandbox::Auto),
-        "require" => Ok(Sandbox::Require),
-        "off" => Ok(Sandbox::Off),
-        _ => Err(Fault::not_one_of(said, "a kind of confinement", &["auto", "require", "off"])),
-    }
+    let is_meant = |known: &Sandbox| known.name() == said.get_ref();
+    Sandbox::ALL.into_iter().find(is_meant).ok_or_else(|| {
+        Fault::not_one_of(said, "a kind of confinement", &Sandbox::ALL.map(Sandbox::name))
+    })
 }
 
 /// Folders or files that are to be reached.

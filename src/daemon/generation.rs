@@ -120,13 +120,9 @@ impl Generation {
         program: &Program,
         wake: &Wake,
     ) -> Result<(), StartError> {
-        let is_any = |address: &Address| match address {
-            Address::Tcp(address) => address.port() == 0,
-            Address::Unix(_) => false,
-        };
         let mut listen = self.plan.listen.clone();
         // Any port gets what nobody names.
-        listen.sort_by_key(is_any);
+        listen.sort_by_key(Address::is_any_port);
         for address in listen {
             let group = bind_for_several(&address, self.plan.workers, passed)
                 .map_err(|error| StartError::Listen(address, error))?;

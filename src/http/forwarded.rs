@@ -13,8 +13,11 @@ use super::fields::{self, Fields};
 #[cfg(test)]
 mod tests;
 
-/// The address of somebody who has one that is not known (RFC 4291 §2.5.2).
-const UNKNOWN: [u16; 8] = [0; 8];
+/// The address of somebody who has one that is not known: `::` (RFC 4291 §2.5.2).
+#[must_use]
+pub fn unknown() -> IpAddr {
+    [0_u16; 8].into()
+}
 
 /// Which field is believed. Only one: proxies that write one of them pass the other one on as the
 /// client has made it up.
@@ -66,7 +69,7 @@ pub fn read(
     let mut take = |said: Option<(IpAddr, bool)>| {
         // Whom a proxy does not name is somebody all the same. With the proxy's own address, or
         // none, they would be let in wherever it is, or clients of Unix-domain sockets are.
-        let said = said.unwrap_or((UNKNOWN.into(), false));
+        let said = said.unwrap_or((unknown(), false));
         client = if is_trusted(said.0) { client.or(Some(said)) } else { Some(said) };
     };
     match field {

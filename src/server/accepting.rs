@@ -8,6 +8,7 @@ use super::client::{Client, Fate};
 use super::listener::{Address, REST, is_exhausted};
 use super::metrics::Limit;
 use super::net::Net;
+use super::overload::{TOO_MANY, is_let_in};
 use super::peers::{Peer, PeerId};
 use super::serving::Occasion;
 use super::start::Wanted;
@@ -103,7 +104,8 @@ impl<N: Net> Server<N> {
             let is_at = |address: &Address| listener.is(Wanted { address, is_admin: false });
             client.awaits_header = self.terms.trust.awaits_header(is_at, address);
         }
-        if !is_admin && !self.let_in(&mut client) {
+        if !is_admin && !is_let_in(&mut client, &self.terms, &mut self.shares, &mut self.metrics) {
+            log::debug!("closed {address:?}: {TOO_MANY}");
             // It is nobody yet: only its socket is there.
             return self.net.close(self.peers.next_id());
         }

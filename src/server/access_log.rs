@@ -6,12 +6,13 @@
 //! and dropped; how it is written is not known here, but in `outlet`.
 
 use std::io::{self, Write};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::outlet::{LogTarget, Outlet};
 use super::timers::Millis;
 use crate::http::date::Stamp;
+use crate::http::forwarded;
 use crate::http::status::Status;
 
 /// Bytes of lines that are not held back any longer.
@@ -309,7 +310,7 @@ fn end_line(out: &mut Vec<u8>, format: LogFormat, why: Option<&str>) {
 /// Who has no address, over a Unix-domain socket, is `::`, which says just that (RFC 4291 §2.5.2):
 /// programs that read logs want an address.
 fn write_client(out: &mut Vec<u8>, client: Option<IpAddr>) {
-    match client.unwrap_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED)) {
+    match client.unwrap_or_else(forwarded::unknown) {
         IpAddr::V4(address) => write_ipv4(out, address),
         IpAddr::V6(address) => write!(out, "{address}").expect("a vector takes all bytes"),
     }

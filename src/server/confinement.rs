@@ -36,6 +36,21 @@ pub enum Sandbox {
     Off,
 }
 
+impl Sandbox {
+    /// All of them.
+    pub const ALL: [Sandbox; 3] = [Sandbox::Auto, Sandbox::Require, Sandbox::Off];
+
+    /// What it is called.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Sandbox::Auto => "auto",
+            Sandbox::Require => "require",
+            Sandbox::Off => "off",
+        }
+    }
+}
+
 /// What may be done with what lies at a path and below it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Access {

@@ -173,7 +173,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Some(report) => Answer::Reply(admin::answer(report, head)),
             None => self.cx.terms.site.answer(&inquiry, route),
         }));
-        match answer.unwrap_or_else(|_| self.panicked()) {
+        match answer.unwrap_or_else(|_| Answer::Reply(self.panicked())) {
             Answer::Reply(reply) => self.answer_now(reply, head, bytes),
             Answer::Content { limit } => {
                 if matches!(head.length, Some(Length::Known(length)) if length > limit) {
@@ -197,9 +197,9 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     #[cold]
-    fn panicked(&mut self) -> Answer {
+    fn panicked(&mut self) -> Reply {
         self.cx.metrics.panics += 1;
-        Answer::Reply(self.cx.terms.site.refuse(PANICKED))
+        self.cx.terms.site.refuse(PANICKED)
     }
 
     /// Answers at once, or when a little content that nobody wants has come in: then the connection
@@ -235,8 +235,8 @@ impl<N: Net> Serving<'_, '_, N> {
             }
             Ok(Some(Settled::Reply(reply))) => self.reply_spooled(reply),
             Err(_) => {
-                self.cx.metrics.panics += 1;
-                self.reply_spooled(self.cx.terms.site.refuse(PANICKED));
+                let reply = self.panicked();
+                self.reply_spooled(reply);
             }
         }
         Step::Moved

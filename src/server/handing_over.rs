@@ -211,7 +211,7 @@ impl Server {
     /// Those of fcntl(2): there may be no descriptor left.
     pub fn share_listeners(&mut self) -> io::Result<Vec<Passed>> {
         let mut shared = Vec::new();
-        for id in self.listeners() {
+        for id in self.listener_ids() {
             let socket = self.net.share(id)?;
             if let Some(listener) = self.listener_mut(id) {
                 let (address, owner) = (listener.address().clone(), listener.path_owner());
@@ -226,7 +226,7 @@ impl<N: Net> Server<N> {
     /// The process that had the listening sockets before serves no more. What was its is this
     /// one's.
     pub fn succeed(&mut self) {
-        for id in self.listeners() {
+        for id in self.listener_ids() {
             if let Some(listener) = self.listener_mut(id)
                 && listener.path_owner() == PathOwner::Predecessor
             {
@@ -243,7 +243,7 @@ impl<N: Net> Server<N> {
     /// [`upgrade_drain`]: super::Limits::upgrade_drain
     pub fn retire(&mut self) {
         self.drained_by.get_or_insert(self.net.now() + self.terms.limits.upgrade_drain);
-        for id in self.listeners() {
+        for id in self.listener_ids() {
             if let Some(listener) = self.listener_mut(id) {
                 listener.set_path_owner(PathOwner::Other);
             }
@@ -277,10 +277,9 @@ impl<N: Net> Server<N> {
     }
 
     fn addresses(&self, is_admin: bool) -> Vec<Address> {
-        let mut listeners: Vec<_> = self.peers.iter().filter_map(super::as_listener).collect();
-        listeners.retain(|(_, listener)| listener.is_admin() == is_admin);
-        listeners.sort_unstable_by_key(|(id, _)| id.key);
-        listeners.into_iter().map(|(_, listener)| listener.address().clone()).collect()
+        let listeners = self.peers.listeners().into_iter().map(|(_, listener)| listener);
+        let wanted = listeners.filter(|listener| listener.is_admin() == is_admin);
+        wanted.map(|listener| listener.address().clone()).collect()
     }
 
     fn listener_mut(&mut self, id: PeerId) -> Option<&mut Listener> {
@@ -290,14 +289,7 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// All listeners, in the order they came.
-    fn listeners(&self) -> Vec<PeerId> {
-        let is_listener = |(id, peer): (PeerId, &Peer)| match peer {
-            Peer::Listener(_) => Some(id),
-            Peer::Client(_) | Peer::Gateway(_) => None,
-        };
-        let mut listeners: Vec<PeerId> = self.peers.iter().filter_map(is_listener).collect();
-        listeners.sort_unstable_by_key(|id| id.key);
-        listeners
+    fn listener_ids(&self) -> Vec<PeerId> {
+        self.peers.listeners().into_iter().map(|(id, _)| id).collect()
     }
 }

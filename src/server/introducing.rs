@@ -2,13 +2,14 @@
 //! for the ends of its connection, before anything else is looked at; what a field says, for whom
 //! its request is from. Who is believed, `trust.rs` knows.
 
-use std::net::{Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use super::net::Net;
-use super::overload::TOO_MANY;
-use super::serving::{Serving, Step};
+use super::overload::{TOO_MANY, is_let_in};
+use super::serving::{Cx, Serving, Step};
 use crate::http::Refusal;
+use crate::http::forwarded;
 use crate::http::head::Head;
 use crate::http::proxy_header::{self, Ends};
 use crate::http::status::Status;
@@ -37,14 +38,15 @@ impl<N: Net> Serving<'_, '_, N> {
                     Ends::Client { client, server } => {
                         self.client.address = Some(client);
                         self.client.server = Some(Box::new(server));
-                        if !self.let_in() {
+                        let Cx { terms, shares, metrics, .. } = &mut *self.cx;
+                        if !is_let_in(self.client, terms, shares, metrics) {
                             self.log_unanswered(Status::TOO_MANY_REQUESTS, TOO_MANY);
                             return Step::Broken;
                         }
                     }
                     // Without an address it would be let in wherever local clients are.
                     Ends::Unknown if self.client.address.is_none() => {
-                        self.client.address = Some(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)));
+                        self.client.address = Some(SocketAddr::new(forwarded::unknown(), 0));
                     }
                     // By the specification, the ends are then those of the socket.
                     Ends::Unknown | Ends::Sender => {}

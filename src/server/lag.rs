@@ -59,6 +59,9 @@ impl fmt::Display for Phase {
 /// The turn, as it goes on.
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// When the last wait was over, and the turn behind it, in microseconds.
+    woken_us: u64,
+    ended_us: u64,
     /// When the piece under way began.
     since: Millis,
     pieces: u32,
@@ -68,8 +71,6 @@ pub(super) struct Watch {
     allowed_us: u64,
     /// How long it may take until the rest of it is put off, if the one before took longer, too.
     overload_us: u64,
-    /// When this turn began.
-    began: Millis,
     /// The one before took longer than that.
     was_overdue: bool,
     /// Requests that were put off since turns take so long.
@@ -92,14 +93,15 @@ struct Piece {
 
 impl Watch {
     /// Watches over turns that may take so long.
-    pub(super) fn new(limits: &Limits) -> Watch {
+    pub(super) fn new(limits: &Limits, now_us: u64) -> Watch {
         let mut watch = Watch {
+            woken_us: now_us,
+            ended_us: now_us,
             since: Millis(0),
             pieces: 0,
             worth_ms: 0,
             allowed_us: 0,
             overload_us: 0,
-            began: Millis(0),
             was_overdue: false,
             put_off: 0,
             longest: None,
@@ -119,17 +121,27 @@ impl Watch {
         self.allowed_us = in_64_bits(allowed.as_micros());
     }
 
-    /// A turn begins.
-    fn begin_turn(&mut self, now: Millis) {
-        self.since = now;
-        self.began = now;
+    /// A turn begins. Returns how long whoever is ready may have waited for it, in microseconds:
+    /// not at all, if the loop has slept.
+    fn begin_turn(&mut self, now_us: u64) -> Option<u64> {
+        let has_slept = now_us.saturating_sub(self.ended_us) >= SLEEP_US;
+        // Who was found ready at once may have been so since the last look.
+        let lag_us = (!has_slept).then(|| self.ended_us.saturating_sub(self.woken_us));
+        self.woken_us = now_us;
+        self.since = self.began();
         self.pieces = 0;
+        lag_us
+    }
+
+    /// When this turn began.
+    fn began(&self) -> Millis {
+        Millis(self.woken_us / 1000)
     }
 
     /// Whether there is more to do than can be done: a turn has taken too long, and this one does
     /// as well. One alone may have been somebody's slow disk, and all who waited are served.
     pub(super) fn is_overdue(&self) -> bool {
-        self.was_overdue && 1000 * self.since.0.saturating_sub(self.began.0) > self.overload_us
+        self.was_overdue && 1000 * self.since.0.saturating_sub(self.began().0) > self.overload_us
     }
 
     /// A request was put off for it.
@@ -143,14 +155,16 @@ impl Watch {
         self.put_off += 1;
     }
 
-    /// The turn has ended, and has taken so long.
-    fn end_turn(&mut self, took_us: u64) {
-        self.longest = None;
+    /// The turn has ended. Returns how long it has taken, in microseconds.
+    fn end_turn(&mut self, now_us: u64) -> u64 {
+        self.ended_us = now_us;
+        let took_us = now_us.saturating_sub(self.woken_us);
         self.was_overdue = took_us > self.overload_us;
         if self.put_off > 0 && !self.was_overdue {
             let count = std::mem::take(&mut self.put_off);
             log::warn!("no longer overloaded: {count} requests were answered with 503");
         }
+        took_us
     }
 
     /// A piece ends, and the next begins. Returns how long it took, if the caller is to
@@ -183,29 +197,23 @@ impl Watch {
 impl<N: Net> Server<N> {
     /// A wait is over. Returns what the time is.
     pub(super) fn begin_turn(&mut self) -> Millis {
-        let now_us = self.net.micros();
-        if now_us.saturating_sub(self.ended_us) >= SLEEP_US {
-            self.metrics.lag.add_nothing();
-        } else {
-            // Who was found ready at once may have been so since the last look.
-            self.metrics.lag.add(self.ended_us.saturating_sub(self.woken_us));
+        match self.watch.begin_turn(self.net.micros()) {
+            None => self.metrics.lag.add_nothing(),
+            Some(lag_us) => self.metrics.lag.add(lag_us),
         }
-        self.woken_us = now_us;
-        let now = Millis(now_us / 1000);
-        self.watch.begin_turn(now);
-        now
+        self.watch.began()
     }
 
     /// A turn is over: says so if it has taken too long, and what of it.
     pub(super) fn end_turn(&mut self) {
-        self.ended_us = self.net.micros();
-        self.now = Millis(self.ended_us / 1000);
-        let took = self.ended_us.saturating_sub(self.woken_us);
-        self.metrics.turns.add(took);
-        if took > self.watch.allowed_us {
-            self.complain(took);
+        let now_us = self.net.micros();
+        self.now = Millis(now_us / 1000);
+        let took_us = self.watch.end_turn(now_us);
+        self.metrics.turns.add(took_us);
+        if took_us > self.watch.allowed_us {
+            self.complain(took_us);
         }
-        self.watch.end_turn(took);
+        self.watch.longest = None;
     }
 
     #[cold]
@@ -281,8 +289,8 @@ mod tests {
     #[test]
     fn the_longest_piece_of_a_turn_is_told_of_and_no_short_one() {
         let loop_lag = Duration::from_millis(40);
-        let mut watch = Watch::new(&Limits { loop_lag, ..Limits::default() });
-        watch.begin_turn(Millis(1000));
+        let mut watch = Watch::new(&Limits { loop_lag, ..Limits::default() }, 0);
+        watch.begin_turn(1_000_000);
         let mut end = |at, name: &str| {
             let took = watch.end_piece(Millis(at));
             if let Some(took) = took {
@@ -296,7 +304,7 @@ mod tests {
         assert_eq!(end(1080, "late"), Some(20));
         assert_eq!(watch.explain(), "30 ms of it to read and answer, longest");
         watch.longest = None;
-        watch.begin_turn(Millis(2000));
+        watch.begin_turn(2_000_000);
         assert_eq!(watch.end_piece(Millis(2001)), None);
         assert_eq!(watch.explain(), "no single one of its 1 pieces took long");
     }
@@ -304,16 +312,16 @@ mod tests {
     #[test]
     fn one_long_turn_is_no_overload_and_two_of_them_are() {
         let overload = Duration::from_millis(100);
-        let mut watch = Watch::new(&Limits { overload, ..Limits::default() });
-        let mut turn = |began, took| {
-            watch.begin_turn(Millis(began));
+        let mut watch = Watch::new(&Limits { overload, ..Limits::default() }, 0);
+        let mut turn = |began: u64, took: u64| {
+            watch.begin_turn(began * 1000);
             let begins = watch.is_overdue();
             watch.end_piece(Millis(began + took));
             let is_overdue = watch.is_overdue();
             if is_overdue {
                 watch.put_off();
             }
-            watch.end_turn(took * 1000);
+            watch.end_turn((began + took) * 1000);
             assert!(!begins, "the first in a turn is always served");
             (is_overdue, watch.put_off)
         };

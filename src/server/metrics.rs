@@ -11,11 +11,11 @@ use crate::site::Site;
 use crate::site::rule::RouteNumber;
 
 /// Everything that is counted, since the server was started.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Metrics {
-    /// By number. The first is of answers that no route has given: to what is no request, for
-    /// instance.
-    routes: Vec<RouteCounts>,
+    /// All that there ever were, by number. The first is of answers that no route has given: to
+    /// what is no request, for instance.
+    pub(super) routes: Vec<RouteCounts>,
     /// Clients taken in.
     pub(super) accepted: u64,
     /// Bytes received from clients, and sent to them.
@@ -190,14 +190,9 @@ impl Metrics {
         self.hits[limit as usize] += 1;
     }
 
-    /// How often that has happened.
-    pub(super) fn hits(&self, limit: Limit) -> u64 {
-        self.hits[limit as usize]
-    }
-
-    /// All routes that there ever were.
-    pub(super) fn routes(&self) -> &[RouteCounts] {
-        &self.routes
+    /// How often that has happened, for each limit by its name.
+    pub(super) fn hits(&self) -> [(&'static str, u64); Limit::ALL.len()] {
+        Limit::ALL.map(|limit| (limit.name(), self.hits[limit as usize]))
     }
 }
 
@@ -297,7 +292,7 @@ mod tests {
                 let _ = site.answer(&inquiry, &mut number);
                 metrics.count_answer(number, Status::OK);
             }
-            let counted = metrics.routes().iter().map(|route| (&*route.pattern, route.answers[1]));
+            let counted = metrics.routes.iter().map(|route| (&*route.pattern, route.answers[1]));
             counted.map(|(pattern, count)| format!("{pattern} {count}")).collect::<Vec<_>>()
         };
         let first = count(["/a", "/b"], ["/a", "/b", "/b"]);

@@ -127,9 +127,6 @@ pub struct Server<N: Net = System> {
     moment: u64,
     /// What the time was when the loop last looked: at the end of its last turn.
     now: Millis,
-    /// When the last wait was over, and the turn behind it, in microseconds.
-    woken_us: u64,
-    ended_us: u64,
     /// When the server was made, on the same clock.
     started: Millis,
     stamp: Stamp,
@@ -230,13 +227,11 @@ impl<N: Net> Server<N> {
             aside: Metrics::new(),
             shown: None,
             diagnostic_log: None,
-            watch: Watch::new(limits),
+            watch: Watch::new(limits, net.micros()),
             memory: Memory::default(),
             shares: Shares::default(),
             moment: 0,
             now: net.now(),
-            woken_us: net.micros(),
-            ended_us: net.micros(),
             started: net.now(),
             stamp,
             stop: Arc::default(),
@@ -489,12 +484,5 @@ impl<N: Net> Server<N> {
         let is_new = client.is_admin && client.requests == 0;
         let is_let_go = self.lets_go && fate == Fate::Wait && client.is_idle() && !is_new;
         if is_let_go { Fate::Close } else { fate }
-    }
-}
-
-fn as_listener((id, peer): (PeerId, &Peer)) -> Option<(PeerId, &Listener)> {
-    match peer {
-        Peer::Listener(listener) => Some((id, listener)),
-        Peer::Client(_) | Peer::Gateway(_) => None,
     }
 }

@@ -6,17 +6,18 @@ use std::time::Duration;
 
 use super::Server;
 use super::client::Client;
-use super::metrics::Limit;
+use super::metrics::{Limit, Metrics};
 use super::net::Net;
 use super::peers::PeerId;
 use super::serving::Serving;
+use super::shares::Shares;
 use super::terms::Terms;
 use crate::http::Refusal;
 use crate::http::status::Status;
 use crate::site::Reply;
 use crate::site::rule::RouteNumber;
 
-/// When whoever was put off because of an overload should come back, in seconds.
+/// When whoever was put off because of an overload should come back.
 const COME_BACK: Duration = Duration::from_secs(1);
 
 /// Why a client is not let in.
@@ -59,33 +60,9 @@ impl<N: Net> Serving<'_, '_, N> {
         self.exchange.why = Some(refusal.why.into());
         Some(self.cx.terms.site.put_off(refusal, wait))
     }
-
-    /// Whether the client may come in that somebody has introduced.
-    pub(super) fn let_in(&mut self) -> bool {
-        let Some(most) = self.cx.terms.limits.per_ip_connections else { return true };
-        let Some(address) = counted(self.client, self.cx.terms) else { return true };
-        self.client.is_counted = self.cx.shares.enter(address.ip(), most);
-        if !self.client.is_counted {
-            self.cx.metrics.hit(Limit::PerIpConnections);
-        }
-        self.client.is_counted
-    }
 }
 
 impl<N: Net> Server<N> {
-    /// Whether a client may come in. Of those who speak for others it is seen later whom they speak
-    /// for.
-    pub(super) fn let_in(&mut self, client: &mut Client) -> bool {
-        let Some(most) = self.terms.limits.per_ip_connections else { return true };
-        let Some(address) = counted(client, &self.terms) else { return true };
-        client.is_counted = self.shares.enter(address.ip(), most);
-        if !client.is_counted {
-            self.metrics.hit(Limit::PerIpConnections);
-            log::debug!("closed {address}: {TOO_MANY}");
-        }
-        client.is_counted
-    }
-
     /// Counts the connections of each address anew, for the limit may not have been there before.
     pub(super) fn count_connections(&mut self) {
         self.shares.forget_clients();
@@ -98,6 +75,23 @@ impl<N: Net> Server<N> {
                 address.is_some_and(|address| self.shares.enter(address.ip(), usize::MAX));
         }
     }
+}
+
+/// Whether `client` may come in: it is counted from then on, if there is a limit. Of those who
+/// speak for others it is seen later whom they speak for.
+pub(super) fn is_let_in(
+    client: &mut Client,
+    terms: &Terms,
+    shares: &mut Shares,
+    metrics: &mut Metrics,
+) -> bool {
+    let Some(most) = terms.limits.per_ip_connections else { return true };
+    let Some(address) = counted(client, terms) else { return true };
+    client.is_counted = shares.enter(address.ip(), most);
+    if !client.is_counted {
+        metrics.hit(Limit::PerIpConnections);
+    }
+    client.is_counted
 }
 
 /// Where a client is counted: not at all if it speaks for others, or has no address.

@@ -172,6 +172,19 @@ impl Peers {
         (self.slots.capacity(), size_of::<Slot>())
     }
 
+    /// All listeners, in the order they came.
+    pub(super) fn listeners(&self) -> Vec<(PeerId, &Listener)> {
+        let mut listeners = Vec::new();
+        for (id, peer) in self.iter() {
+            match peer {
+                Peer::Listener(listener) => listeners.push((id, listener)),
+                Peer::Client(_) | Peer::Gateway(_) => {}
+            }
+        }
+        listeners.sort_unstable_by_key(|(id, _)| id.key);
+        listeners
+    }
+
     /// Everyone, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (PeerId, &Peer)> {
         self.slots.iter().map(|(key, slot)| {

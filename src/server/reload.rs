@@ -47,7 +47,7 @@ impl Server {
 
     /// Listens at these addresses and no others: if one cannot be had, at those where it did.
     pub(super) fn listen_at(&mut self, wanted: &[Wanted<'_>]) -> Result<(), StartError> {
-        let there: Vec<_> = self.peers.iter().filter_map(super::as_listener).collect();
+        let there = self.peers.listeners();
         let is_wanted = |listener: &Listener| wanted.iter().any(|one| listener.is(*one));
         let is_missing = |one: &&Wanted<'_>| !there.iter().any(|(_, listener)| listener.is(**one));
         let leaving = there.iter().filter(|(_, listener)| !is_wanted(listener)).map(|(id, _)| *id);

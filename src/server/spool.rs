@@ -36,6 +36,12 @@ impl Budget {
         self.0.most.set(bytes);
     }
 
+    /// Bytes that are kept.
+    pub(super) fn kept(&self) -> u64 {
+        self.0.kept.get()
+    }
+
+    #[cfg(test)]
     pub(super) fn left(&self) -> u64 {
         self.0.most.get().saturating_sub(self.0.kept.get())
     }
@@ -277,5 +283,8 @@ mod tests {
         assert_eq!(other.push(b"f"), Err(no_room()));
         drop(one);
         other.push(b"fgh").unwrap();
+        // What is kept stays what it is, however little there may be from now on.
+        budget.set_room(1);
+        assert_eq!((budget.kept(), budget.left()), (5, 0));
     }
 }

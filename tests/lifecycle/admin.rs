@@ -1,23 +1,19 @@
 //! The admin listener through the changes of a server's life: reloads, upgrades, several workers.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::upgrade::upgrade;
 use super::workers::{kill, workers};
 use super::{World, config};
+use crate::support::client;
 use crate::support::folder::Folder;
 use crate::support::running::wait_until;
 
 /// What is answered at the socket; nothing where nobody listens.
 fn ask(socket: &Path, path: &str) -> Option<String> {
-    let mut stream = UnixStream::connect(socket).ok()?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    Some(answer)
+    client::ask(UnixStream::connect(socket).ok()?, path).ok()
 }
 
 /// Answers of one route, as the process behind the socket has counted them.

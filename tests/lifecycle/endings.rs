@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use super::{World, begin_download, big};
-use crate::support::client::Client;
+use crate::support::client::{self, Client};
 use crate::support::folder::Folder;
 use crate::support::programs::is_there;
 use crate::support::running::{Daemon, wait_until};
@@ -106,11 +106,8 @@ fn signals_are_heeded_before_it_says_where_it_listens() {
 }
 
 /// One request over any kind of stream.
-pub(super) fn ask(mut stream: impl Read + Write) -> String {
-    stream.write_all(b"GET /file.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
+pub(super) fn ask(stream: impl Read + Write) -> String {
+    client::ask(stream, "/file.txt").unwrap()
 }
 
 #[test]

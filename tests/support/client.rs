@@ -255,6 +255,14 @@ impl Client {
     }
 }
 
+/// The answer to one request over any kind of stream, which ends with it.
+pub(crate) fn ask(mut stream: impl Read + Write, path: &str) -> io::Result<String> {
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
 /// How an answer's end is found.
 enum Framing {
     Length(usize),

@@ -18,7 +18,7 @@ pub(super) fn page(report: &Report) -> String {
     page.push_str("</header>\n");
     push_figures(&mut page, report);
     push_loop(&mut page, report);
-    push_routes(&mut page, &report.routes);
+    push_routes(&mut page, &report.metrics.routes);
     push_programs(&mut page, &report.pools);
     push_list(&mut page, "Connections", "state", &report.connections, |count| number(count as u64));
     push_list(&mut page, "Memory", "purpose", &report.memory, readable);
@@ -51,7 +51,7 @@ fn push_head(page: &mut String, report: &Report, state: &str) {
 /// What is looked for first.
 fn push_figures(page: &mut String, report: &Report) {
     let clients: usize = report.connections.iter().map(|&(_, count)| count).sum();
-    let answers = || report.routes.iter().map(|route| route.answers);
+    let answers = || report.metrics.routes.iter().map(|route| route.answers);
     let answered: u64 = answers().flatten().sum();
     let failed: u64 = answers().map(|[.., failed]| failed).sum();
     let figures = [
@@ -61,23 +61,24 @@ fn push_figures(page: &mut String, report: &Report) {
             format!("of {}", number(report.most_connections as u64)),
         ),
         ("Answers", number(answered), format!("{} with 5xx", number(failed))),
-        ("Sent", readable(report.sent), format!("{} received", readable(report.received))),
+        (
+            "Sent",
+            readable(report.metrics.sent),
+            format!("{} received", readable(report.metrics.received)),
+        ),
         ("Memory", report.resident.map_or_else(|| "–".to_owned(), readable), "resident".to_owned()),
     ];
     page.push_str("<dl>\n");
     for (name, figure, more) in figures {
         page.extend(["<div><dt>", name, "</dt><dd>", &figure, " <small>", &more]);
-        page.push_str(
-            "</small></dd></div>
-",
-        );
+        page.push_str("</small></dd></div>\n");
     }
     page.push_str("</dl>\n");
 }
 
 fn push_loop(page: &mut String, report: &Report) {
     open_table(page, "The loop", &["", "count", "50 % ≤", "99 % ≤", "mean"]);
-    for (name, histogram) in [("turns", &report.turns), ("lag", &report.lag)] {
+    for (name, histogram) in [("turns", &report.metrics.turns), ("lag", &report.metrics.lag)] {
         let count = histogram.count();
         let average =
             u32::try_from(count).ok().and_then(|count| histogram.sum().checked_div(count));
@@ -129,14 +130,14 @@ fn push_programs(page: &mut String, pools: &[Pool]) {
 fn push_hits(page: &mut String, report: &Report) {
     let [access, error] = report.lines_lost.map(|(_, lines)| lines);
     let lost = [
-        ("requests without an answer", report.unanswered),
-        ("answers cut", report.cut),
-        ("panics", report.panics),
+        ("requests without an answer", report.metrics.unanswered),
+        ("answers cut", report.metrics.cut),
+        ("panics", report.metrics.panics),
         ("lines of the access log", access),
         ("lines of the error log", error),
     ];
     push_list(page, "Lost", "what", &lost, number);
-    let hits: Vec<_> = report.hits.iter().copied().filter(|&(_, count)| count > 0).collect();
+    let hits: Vec<_> = report.metrics.hits().into_iter().filter(|&(_, count)| count > 0).collect();
     if !hits.is_empty() {
         push_list(page, "Limits hit", "limit", &hits, number);
     }

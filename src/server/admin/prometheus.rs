@@ -51,7 +51,7 @@ fn about_process(text: &mut Text, report: &Report) {
         text.sample("oneloop_log_lines_lost_total", &[("log", log)], lines);
     }
     text.counter("oneloop_panics_total", "Panics that were caught; each ended one exchange.");
-    text.sample("oneloop_panics_total", &[], report.panics);
+    text.sample("oneloop_panics_total", &[], report.metrics.panics);
 }
 
 fn about_clients(text: &mut Text, report: &Report) {
@@ -64,11 +64,11 @@ fn about_clients(text: &mut Text, report: &Report) {
     text.gauge("oneloop_admin_connections", "Clients of the admin listener.");
     text.sample("oneloop_admin_connections", &[], report.admins);
     text.counter("oneloop_connections_accepted_total", "Clients taken in.");
-    text.sample("oneloop_connections_accepted_total", &[], report.accepted);
+    text.sample("oneloop_connections_accepted_total", &[], report.metrics.accepted);
     text.counter("oneloop_received_bytes_total", "Bytes received from clients.");
-    text.sample("oneloop_received_bytes_total", &[], report.received);
+    text.sample("oneloop_received_bytes_total", &[], report.metrics.received);
     text.counter("oneloop_sent_bytes_total", "Bytes sent to clients.");
-    text.sample("oneloop_sent_bytes_total", &[], report.sent);
+    text.sample("oneloop_sent_bytes_total", &[], report.metrics.sent);
 }
 
 fn about_requests(text: &mut Text, report: &Report) {
@@ -77,7 +77,7 @@ fn about_requests(text: &mut Text, report: &Report) {
         "Requests by the route that answers and the class of the status, counted when their answer \
          begins. The route \"none\" is of what was no request, or that no route answers.",
     );
-    for route in &report.routes {
+    for route in &report.metrics.routes {
         for (class, &count) in route.answers.iter().enumerate() {
             let status = format!("{}xx", class + 1);
             let labels = [("host", &*route.host), ("route", &*route.pattern), ("status", &*status)];
@@ -85,22 +85,22 @@ fn about_requests(text: &mut Text, report: &Report) {
         }
     }
     text.counter("oneloop_request_heads_total", "Requests whose head was understood.");
-    text.sample("oneloop_request_heads_total", &[], report.requests);
+    text.sample("oneloop_request_heads_total", &[], report.metrics.requests);
     text.counter(
         "oneloop_requests_unanswered_total",
         "Requests whose client had gone before their answer began.",
     );
-    text.sample("oneloop_requests_unanswered_total", &[], report.unanswered);
+    text.sample("oneloop_requests_unanswered_total", &[], report.metrics.unanswered);
     text.counter(
         "oneloop_answers_cut_total",
         "Answers that have begun and did not come to their end.",
     );
-    text.sample("oneloop_answers_cut_total", &[], report.cut);
+    text.sample("oneloop_answers_cut_total", &[], report.metrics.cut);
     text.counter(
         "oneloop_limit_hits_total",
         "How often something has come up against a limit, by its name in the configuration.",
     );
-    for &(limit, count) in &report.hits {
+    for &(limit, count) in &report.metrics.hits() {
         text.sample("oneloop_limit_hits_total", &[("limit", limit)], count);
     }
 }
@@ -109,13 +109,13 @@ fn about_loop(text: &mut Text, report: &Report) {
     text.histogram(
         "oneloop_loop_turn_seconds",
         "How long turns of the loop took, without the wait.",
-        &report.turns,
+        &report.metrics.turns,
     );
     text.histogram(
         "oneloop_loop_lag_seconds",
         "How long whoever was found ready may have waited for the loop to look: the time since it \
          looked before, or nothing where it has slept in between.",
-        &report.lag,
+        &report.metrics.lag,
     );
 }
 

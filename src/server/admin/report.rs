@@ -9,7 +9,7 @@ use super::super::diagnostic_log::DiagnosticLog;
 use super::super::gateway::Stage;
 use super::super::gateways::Pool;
 use super::super::memory;
-use super::super::metrics::{Histogram, Limit, RouteCounts};
+use super::super::metrics::Metrics;
 use super::super::net::Net;
 use super::super::peers::Peer;
 
@@ -24,20 +24,11 @@ pub(in super::super) struct Report {
     pub(super) connections: Vec<(&'static str, usize)>,
     pub(super) most_connections: usize,
     pub(super) admins: usize,
-    pub(super) accepted: u64,
-    pub(super) received: u64,
-    pub(super) sent: u64,
-    pub(super) requests: u64,
-    pub(super) unanswered: u64,
-    pub(super) cut: u64,
-    pub(super) panics: u64,
-    pub(super) routes: Vec<RouteCounts>,
-    pub(super) turns: Histogram,
-    pub(super) lag: Histogram,
+    /// All that is counted.
+    pub(super) metrics: Metrics,
     /// Who has held the loop up for longer than it may be, the last time that somebody did.
     pub(super) last_long_turn: Option<String>,
     pub(super) pools: Vec<Pool>,
-    pub(super) hits: Vec<(&'static str, u64)>,
     /// Lines of each log that could not be written.
     pub(super) lines_lost: [(&'static str, u64); 2],
     /// Bytes by what they are for.
@@ -63,11 +54,9 @@ impl<N: Net> Server<N> {
                 }
             }
         }
-        let metrics = &self.metrics;
         let uptime = self.now.since(self.started);
         let (slots, slot_bytes) = self.peers.slots();
         let buffers = [&self.tx, &self.scratch, &self.gx].map(Vec::capacity);
-        let spooled = self.terms.limits.spool_total - self.budget.left();
         let memory = [
             ("peers", slots * slot_bytes),
             ("buffers", self.rx.len() + buffers.iter().sum::<usize>()),
@@ -76,7 +65,7 @@ impl<N: Net> Server<N> {
         ];
         let mut memory: Vec<_> =
             memory.into_iter().map(|(purpose, bytes)| (purpose, bytes as u64)).collect();
-        memory.push(("spool", spooled));
+        memory.push(("spool", self.budget.kept()));
         Report {
             uptime,
             started_at: self.stamp.seconds().saturating_sub(uptime.as_secs()),
@@ -84,21 +73,11 @@ impl<N: Net> Server<N> {
             connections: connections.to_vec(),
             most_connections: self.terms.limits.connections,
             admins: self.peers.admins(),
-            accepted: metrics.accepted,
-            received: metrics.received,
-            sent: metrics.sent,
-            requests: metrics.requests,
-            unanswered: metrics.unanswered,
-            cut: metrics.cut,
-            panics: metrics.panics,
-            routes: metrics.routes().to_vec(),
-            turns: metrics.turns.clone(),
-            lag: metrics.lag.clone(),
+            metrics: self.metrics.clone(),
             last_long_turn: self.watch.said.clone(),
             pools: self.pools(),
-            hits: Limit::ALL.map(|limit| (limit.name(), metrics.hits(limit))).to_vec(),
             lines_lost: [
-                ("access", metrics.lines_lost + self.log.lost()),
+                ("access", self.metrics.lines_lost + self.log.lost()),
                 ("error", self.diagnostic_log.map_or(0, DiagnosticLog::lost)),
             ],
             memory,

@@ -3,17 +3,24 @@
 use std::time::Duration;
 
 use super::super::gateways::{End, Pool};
-use super::super::metrics::{Histogram, RouteCounts};
+use super::super::metrics::{Limit, Metrics, RouteCounts};
 use super::{Report, page, prometheus, status};
 
 /// Everything that could do harm in one of the forms.
 const HOSTILE: &str = "/<b>\"'\\\n*";
 
 fn report() -> Report {
-    let mut turns = Histogram::default();
+    let mut metrics = Metrics::new();
+    metrics.routes = vec![
+        RouteCounts { host: String::new(), pattern: "none".into(), answers: [0, 0, 0, 3, 0] },
+        RouteCounts { host: "a.example".into(), pattern: HOSTILE.into(), answers: [0, 5, 0, 0, 1] },
+    ];
+    (metrics.accepted, metrics.received, metrics.sent) = (1_300, 1_500_000, 3 << 30);
+    (metrics.requests, metrics.unanswered, metrics.cut) = (9, 1, 2);
     for took in [5, 12, 70_000, 3_000_000] {
-        turns.add(took);
+        metrics.turns.add(took);
     }
+    (0..7).for_each(|_| metrics.hit(Limit::HeadTimeout));
     let end =
         |name: &str, is_unhealthy| End { name: name.into(), running: 2, idle: 1, is_unhealthy };
     Report {
@@ -23,30 +30,13 @@ fn report() -> Report {
         connections: vec![("head", 1), ("idle", 1_200)],
         most_connections: 10_000,
         admins: 1,
-        accepted: 1_300,
-        received: 1_500_000,
-        sent: 3 << 30,
-        requests: 9,
-        unanswered: 1,
-        cut: 2,
-        panics: 0,
-        routes: vec![
-            RouteCounts { host: String::new(), pattern: "none".into(), answers: [0, 0, 0, 3, 0] },
-            RouteCounts {
-                host: "a.example".into(),
-                pattern: HOSTILE.into(),
-                answers: [0, 5, 0, 0, 1],
-            },
-        ],
-        turns,
-        lag: Histogram::default(),
+        metrics,
         pools: vec![Pool {
             host: "a.example".into(),
             pattern: HOSTILE.into(),
             queued: 4,
             ends: vec![end("127.0.0.1:1", false), end("unix:/x\"y", true)],
         }],
-        hits: vec![("connections", 0), ("head.timeout", 7)],
         lines_lost: [("access", 0), ("error", 0)],
         memory: vec![("peers", 2_000)],
         resident: Some(4 << 20),
