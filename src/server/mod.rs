@@ -421,11 +421,13 @@ impl<N: Net> Server<N> {
             Some(Peer::Listener(_)) => self.accept(id, now),
             Some(Peer::Gateway(_)) => self.serve_gateway(id, now, occasion),
             Some(Peer::Client(client)) => {
-                if client.is_admin {
-                    self.shown = Some(Box::new(self.report()));
-                }
-                let served =
-                    catch_unwind(AssertUnwindSafe(|| self.serve_client(id, now, occasion)));
+                let is_admin = client.is_admin;
+                let served = catch_unwind(AssertUnwindSafe(|| {
+                    if is_admin {
+                        self.shown = Some(Box::new(self.report()));
+                    }
+                    self.serve_client(id, now, occasion)
+                }));
                 served.unwrap_or_else(|_| {
                     log::error!("serving a client panicked; its connection is closed");
                     self.metrics.panics += 1;
