@@ -328,7 +328,7 @@ impl Site {
             Some(entry) => Rc::clone(&entry.rule),
             None => self.hosts[host].table.rule(path),
         };
-        *route = rule.number();
+        *route = rule.number;
         let errand = Errand { inquiry, host, path, rule: &rule };
         let user = match self.admit(&errand) {
             Ok(user) => user,

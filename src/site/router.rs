@@ -337,6 +337,8 @@ impl Table {
         for route in self.routes.iter().filter(|route| route.action.is_some()) {
             route.number.set(number(&route.pattern.text));
         }
+        // Those that were merged before have the old numbers.
+        self.rules.borrow_mut().clear();
     }
 
     /// Pages for errors are files: no program is asked what to say of another one's failure, or of
