@@ -6,11 +6,11 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::support::client::ask;
+use crate::support::folder::Folder;
 
 /// The program, in an environment that says nothing of it.
 fn oneloop(words: &[&str]) -> Command {
@@ -31,33 +31,20 @@ fn run(words: &[&str]) -> (i32, String, String) {
 }
 
 /// A directory that is gone when it is dropped.
-struct Scratch(PathBuf);
+struct Scratch(Folder);
 
 impl Scratch {
     fn new() -> Scratch {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name =
-            format!("oneloop-cli-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Scratch(path)
+        Scratch(Folder::new())
     }
 
     fn path(&self) -> &str {
-        self.0.to_str().unwrap()
+        self.0.path().to_str().unwrap()
     }
 
     /// Makes a file, and gives its path.
     fn file(&self, name: &str, content: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.write(name, content).to_str().unwrap().to_owned()
     }
 }
 
@@ -190,7 +177,7 @@ fn what_is_probably_not_meant_is_a_warning() {
 #[test]
 fn what_check_prints_can_be_served_and_means_the_same() {
     let scratch = Scratch::new();
-    fs::create_dir(scratch.0.join("www")).unwrap();
+    fs::create_dir(scratch.0.path().join("www")).unwrap();
     let site = "[[site]]\nroot = \"www\"\n[[site.route]]\npath = \"/a\"\nredirect.to = \"/b\"\n";
     let file = scratch.file("a.toml", site);
     let (code, printed, _) = run(&["check", "--print", "-c", &file]);
@@ -267,7 +254,7 @@ fn quick_mode_serves_a_directory_and_says_where() {
     let socket = UnixStream::connect(Path::new(&unix["unix:".len()..])).unwrap();
     assert!(ask(socket, "/").unwrap().contains("a.txt"));
     assert_eq!(served.terminate(), 0);
-    assert!(!scratch.0.join("sock").exists());
+    assert!(!scratch.0.path().join("sock").exists());
 }
 
 #[test]
@@ -285,7 +272,7 @@ fn the_environment_is_heard_where_the_command_line_is_silent() {
 #[test]
 fn a_file_is_served_and_the_log_says_where() {
     let scratch = Scratch::new();
-    let log = scratch.0.join("log");
+    let log = scratch.0.path().join("log");
     let file = scratch.file(
         "a.toml",
         "server.listen = \"127.0.0.1:0\"\nlog.access = { to = \"./log\", format = \"common\" }\n\

@@ -86,15 +86,20 @@ fn is_at(file: &File, path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
 
-    fn path(name: &str) -> PathBuf {
-        std::env::temp_dir().join(format!("oneloop-pid-{}-{name}", std::process::id()))
+    /// Where a file can be, for as long as the first is held.
+    fn path() -> (TempDir, PathBuf) {
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("pid");
+        (scratch, path)
     }
 
     #[test]
     fn it_is_there_with_the_number_and_gone_when_it_is_dropped() {
-        let path = path("plain");
+        let (_scratch, path) = path();
         fs::write(&path, "1234567890123\n").unwrap();
         let file = PidFile::create(&path, None).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), format!("{}\n", std::process::id()));
@@ -104,17 +109,16 @@ mod tests {
 
     #[test]
     fn that_of_another_process_stays() {
-        let path = path("another");
+        let (_scratch, path) = path();
         let file = PidFile::create(&path, None).unwrap();
         fs::write(&path, "1\n").unwrap();
         drop(file);
         assert_eq!(fs::read_to_string(&path).unwrap(), "1\n");
-        fs::remove_file(&path).unwrap();
     }
 
     #[test]
     fn a_successor_writes_into_the_file_that_it_was_given_if_that_is_still_there() {
-        let path = path("successor");
+        let (_scratch, path) = path();
         fs::write(&path, "1\n").unwrap();
         // One that was given can be read from, too; here, one that was opened cannot.
         let given = || fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();

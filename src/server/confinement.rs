@@ -324,15 +324,17 @@ impl Server {
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+
     use super::*;
 
-    /// A folder of the test's own, with two others in it.
-    fn folder(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("oneloop-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&folder);
+    /// A folder of the test's own, with two others in it, for as long as the first is held.
+    fn scratch() -> (TempDir, PathBuf) {
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().canonicalize().unwrap();
         fs::create_dir_all(folder.join("a/b")).unwrap();
-        fs::create_dir_all(folder.join("ab")).unwrap();
-        folder.canonicalize().unwrap()
+        fs::create_dir(folder.join("ab")).unwrap();
+        (scratch, folder)
     }
 
     fn rules(all: &[(&Path, Access)]) -> Rules {
@@ -345,7 +347,7 @@ mod tests {
 
     #[test]
     fn what_is_allowed_somewhere_is_allowed_below_and_nowhere_else() {
-        let folder = folder("rules");
+        let (_scratch, folder) = scratch();
         let [a, b, other] = ["a", "a/b", "ab"].map(|name| folder.join(name));
         let had = rules(&[(&a, Access::READ), (&b, Access::WRITE)]);
         let needs = |path: &Path, access| {
@@ -367,12 +369,11 @@ mod tests {
         assert_eq!(had.lacks(&optional), None);
         optional.allow(&other, Access::READ);
         assert!(had.lacks(&optional).is_some());
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn what_was_put_in_its_place_is_something_else() {
-        let folder = folder("place");
+        let (_scratch, folder) = scratch();
         let (a, kept) = (folder.join("a"), folder.join("kept"));
         let had = rules(&[(&a, Access::READ)]);
         fs::rename(&a, kept).unwrap();
@@ -381,12 +382,11 @@ mod tests {
         // A rule for the folder around it is about whatever lies in there.
         let around = rules(&[(&folder, Access::READ)]);
         assert_eq!(around.lacks(&rules(&[(&a, Access::READ)])), None);
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn another_process_reads_the_same_rules() {
-        let folder = folder("bytes");
+        let (_scratch, folder) = scratch();
         let odd = folder.join("a/\n 1 é");
         fs::create_dir(&odd).unwrap();
         let rules = rules(&[(&folder, Access::RUN), (&odd, Access::WRITE), (&odd, Access::READ)]);
@@ -399,12 +399,11 @@ mod tests {
         assert_eq!(text.lines().count(), 4, "{text}");
         assert!(text.lines().skip(1).all(|line| line.starts_with("# ")), "{text}");
         assert_eq!(rules.in_comments(Sandbox::Off), "");
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]
     fn a_thread_that_is_confined_can_do_no_more_and_what_it_starts_neither() {
-        let folder = folder("held");
+        let (_scratch, folder) = scratch();
         let [a, read, other] = ["a", "read", "ab"].map(|name| folder.join(name));
         fs::create_dir(&read).unwrap();
         for place in [&read, &other] {

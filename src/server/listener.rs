@@ -347,7 +347,8 @@ mod tests {
 
     #[test]
     fn a_deserted_socket_is_replaced_and_a_living_one_or_a_file_is_not() {
-        let path = std::env::temp_dir().join(format!("oneloop-bind-{}", std::process::id()));
+        let scratch = tempfile::tempdir().unwrap();
+        let path = scratch.path().join("socket");
         let address = Address::Unix(path.clone());
         drop(address.bind().unwrap()); // leaves its path behind
         let living = address.bind().unwrap();

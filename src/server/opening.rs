@@ -63,9 +63,9 @@ mod tests {
             return;
         }
         // The folder for temporary files is everybody's.
-        let folder = std::env::temp_dir().join(format!("oneloop-opening-{}", std::process::id()));
-        fs::create_dir_all(folder.join("real")).unwrap();
-        let folder = folder.canonicalize().unwrap();
+        let scratch = tempfile::tempdir().unwrap();
+        let folder = scratch.path().canonicalize().unwrap();
+        fs::create_dir(folder.join("real")).unwrap();
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::APPEND;
         symlink(folder.join("target"), folder.join("link")).unwrap();
@@ -80,7 +80,6 @@ mod tests {
         fs::hard_link(folder.join("file"), folder.join("other")).unwrap();
         let error = open(&folder.join("file"), flags).unwrap_err();
         assert!(error.to_string().contains("another name"), "{error}");
-        fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

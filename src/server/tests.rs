@@ -8,9 +8,10 @@ use std::cell::Cell;
 use std::fs::{self, File};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::access_log::{AccessLog, AccessLogOptions, LogFormat};
 use super::listener::Address;
@@ -168,31 +169,24 @@ fn taking_in(net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay
 }
 
 /// A folder with one small file, gone when this is.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("oneloop-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        fs::write(path.join("small.txt"), "small").unwrap();
-        Folder(path)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+    fn new() -> Folder {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("small.txt"), "small").unwrap();
+        Folder(folder)
     }
 }
 
 /// How many times memory is allocated for 1000 turns, in each of which the client asks `requests`
 /// times for a small file. The first turns do not count: there its cache and buffers are filled.
 fn allocations(requests: usize, log: &AccessLogOptions) -> u64 {
-    let folder = Folder::new(&format!("cost-{requests}-{:?}", log.format));
+    let folder = Folder::new();
     let request = "GET /small.txt HTTP/1.1\r\nHost: a.example\r\nUser-Agent: b\r\n\
                    Accept: */*\r\nAccept-Encoding: br, gzip\r\n\r\n";
     let net = Replay::new(&request.repeat(requests), Says::Once);
-    let site = Router::new().files("/*", Files::new(&folder.0).unwrap());
+    let site = Router::new().files("/*", Files::new(folder.0.path()).unwrap());
     let mut server = server(net, site, log);
     for _ in 0..10 {
         server.turn().unwrap();
@@ -224,12 +218,12 @@ fn a_request_for_a_small_file_allocates_nothing() {
 
 #[test]
 fn what_has_changed_between_two_turns_is_new_in_the_second() {
-    let folder = Folder::new("changes");
+    let folder = Folder::new();
     let net = Replay::new("GET /small.txt HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
-    let site = Router::new().files("/*", Files::new(&folder.0).unwrap());
+    let site = Router::new().files("/*", Files::new(folder.0.path()).unwrap());
     let mut server = server(net, site, &AccessLogOptions::default());
     for content in ["first", "second", "third"] {
-        fs::write(folder.0.join("small.txt"), content).unwrap();
+        fs::write(folder.0.path().join("small.txt"), content).unwrap();
         server.net.sent.clear();
         server.turn().unwrap();
         assert!(server.net.sent.ends_with(content.as_bytes()), "{content} is not there yet");
@@ -283,8 +277,8 @@ fn the_loop_wakes_up_for_lines_that_are_held_back() {
 
 #[test]
 fn a_server_that_has_ended_has_written_its_log() {
-    let folder = Folder::new("ended");
-    let path = folder.0.join("log");
+    let folder = Folder::new();
+    let path = folder.0.path().join("log");
     let log = AccessLogOptions { to: LogTarget::File(path.clone()), ..Default::default() };
     let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
     let mut server = server(net, Router::new(), &log);

@@ -210,8 +210,9 @@ fn every_option_of_a_route_is_heard() {
 
 #[test]
 fn where_files_have_no_root_of_their_own_the_sites_holds_for_the_whole_path() {
-    let scratch = std::env::temp_dir().join(format!("oneloop-whole-{}", std::process::id()));
-    fs::create_dir_all(scratch.join("down")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let scratch = folder.path();
+    fs::create_dir(scratch.join("down")).unwrap();
     fs::write(scratch.join("down/x.txt"), "").unwrap();
     for (files, target, file) in [
         ("{}".to_owned(), "/down/x.txt", Some(scratch.join("down/x.txt"))),
@@ -227,7 +228,6 @@ fn where_files_have_no_root_of_their_own_the_sites_holds_for_the_whole_path() {
             assert_eq!((explained.file, explained.missing), (file.clone(), None), "{target}");
         }
     }
-    fs::remove_dir_all(&scratch).unwrap();
 }
 
 /// The lines may be others; nothing else.
@@ -252,7 +252,8 @@ fn what_is_printed_means_the_same() {
 
 #[test]
 fn passwords_are_looked_at_before_the_server_starts() {
-    let path = std::env::temp_dir().join(format!("oneloop-htpasswd-{}", std::process::id()));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("users");
     let file =
         |auth: &str| format!("[[site]]\n[[site.route]]\nauth = {{ basic = {path:?}{auth} }}");
     fs::write(&path, "alice:$2y$05$abcdefghijklmnopqrstuuvNfFsT2BxkT2yYhF1XoXIyIc3Bwr5pC\n")
@@ -271,7 +272,6 @@ fn passwords_are_looked_at_before_the_server_starts() {
     fs::write(&path, "alice:secret\n").unwrap();
     let error = read(&file("")).unwrap_err();
     assert!(error.contains("line 1: ") && !error.contains("secret"), "{error}");
-    fs::remove_file(&path).unwrap();
 }
 
 fn quick(words: &[&str]) -> Result<Config, String> {

@@ -5,11 +5,8 @@ use std::path::PathBuf;
 use super::*;
 
 fn line(format: LogFormat, entry: &Entry<'_>) -> String {
-    let path = std::env::temp_dir().join(format!(
-        "oneloop-log-{}-{:?}",
-        std::process::id(),
-        std::thread::current().id()
-    ));
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("log");
     let options = AccessLogOptions { to: LogTarget::File(path.clone()), format, queue: QUEUE };
     let mut log = AccessLog::open(&options).unwrap();
     let time = Stamp::new(971_211_336);
@@ -18,7 +15,6 @@ fn line(format: LogFormat, entry: &Entry<'_>) -> String {
     log.add_draft(&draft, 5, None);
     drop(log);
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
     let (first, second) = text.split_once('\n').unwrap();
     assert_eq!(format!("{first}\n"), second, "a draft makes another line");
     first.to_owned()

@@ -6,6 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, mkfifoat};
+use tempfile::TempDir;
 
 use super::*;
 
@@ -13,24 +14,15 @@ use super::*;
 const DEADLINE: Duration = Duration::from_secs(20);
 
 /// A folder that is gone when this is.
-struct Folder(PathBuf);
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Folder {
-        let path = std::env::temp_dir().join(format!("oneloop-{name}-{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir_all(&path).unwrap();
-        Folder(path)
+    fn new() -> Folder {
+        Folder(tempfile::tempdir().unwrap())
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
+        self.0.path().join(name)
     }
 }
 
@@ -57,7 +49,7 @@ fn is_calm(outlet: &Outlet) -> bool {
 
 #[test]
 fn a_file_gets_all_lines_in_order() {
-    let folder = Folder::new("in-order");
+    let folder = Folder::new();
     let path = folder.path("log");
     fs::write(&path, "old\n").unwrap();
     let outlet = file(&path);
@@ -74,7 +66,7 @@ fn a_file_gets_all_lines_in_order() {
 
 #[test]
 fn the_end_of_an_outlet_waits_for_its_lines() {
-    let folder = Folder::new("end");
+    let folder = Folder::new();
     let path = folder.path("log");
     let outlet = file(&path);
     (0..1000).for_each(|_| outlet.give(b"line\n"));
@@ -84,7 +76,7 @@ fn the_end_of_an_outlet_waits_for_its_lines() {
 
 #[test]
 fn a_thread_that_has_nothing_to_do_ends_and_another_one_goes_on() {
-    let folder = Folder::new("idle");
+    let folder = Folder::new();
     let path = folder.path("log");
     let outlet = file(&path);
     for round in 1..=3 {
@@ -96,7 +88,7 @@ fn a_thread_that_has_nothing_to_do_ends_and_another_one_goes_on() {
 
 #[test]
 fn a_file_that_was_renamed_and_opened_anew_loses_no_line() {
-    let folder = Folder::new("renamed");
+    let folder = Folder::new();
     let path = folder.path("log");
     let outlet = file(&path);
     for round in 0..20 {
@@ -125,7 +117,7 @@ fn a_file_that_was_renamed_and_opened_anew_loses_no_line() {
 
 #[test]
 fn a_file_that_cannot_be_opened_anew_stays_the_one_it_was() {
-    let folder = Folder::new("stays");
+    let folder = Folder::new();
     fs::create_dir(folder.path("sub")).unwrap();
     let path = folder.path("sub/log");
     let outlet = file(&path);
@@ -152,7 +144,7 @@ fn a_full_disk_loses_lines_and_counts_them() {
 
 #[test]
 fn a_fifo_that_nobody_reads_stops_nobody_and_gives_its_lines_to_who_comes() {
-    let folder = Folder::new("fifo");
+    let folder = Folder::new();
     let path = folder.path("log");
     mkfifoat(CWD, &path, Mode::RWXU).unwrap();
     let outlet = outlet(&LogTarget::File(path.clone()), 100_000);
@@ -179,7 +171,7 @@ fn a_fifo_that_nobody_reads_stops_nobody_and_gives_its_lines_to_who_comes() {
 
 #[test]
 fn the_end_of_an_outlet_that_nobody_reads_comes_all_the_same() {
-    let folder = Folder::new("blocked");
+    let folder = Folder::new();
     let path = folder.path("log");
     mkfifoat(CWD, &path, Mode::RWXU).unwrap();
     let outlet = outlet(&LogTarget::File(path), 100_000);
@@ -196,7 +188,7 @@ fn the_end_of_an_outlet_that_nobody_reads_comes_all_the_same() {
 
 #[test]
 fn a_line_that_is_longer_than_the_queue_has_room_in_an_empty_one() {
-    let folder = Folder::new("long");
+    let folder = Folder::new();
     let path = folder.path("log");
     let outlet = outlet(&LogTarget::File(path.clone()), 1);
     let line = format!("{}\n", "x".repeat(KEPT));
@@ -224,7 +216,7 @@ fn hear(syslog: &UnixDatagram) -> (String, String) {
 
 #[test]
 fn syslog_gets_a_message_for_each_line_with_its_severity() {
-    let folder = Folder::new("syslog");
+    let folder = Folder::new();
     let path = folder.path("socket");
     let syslog = UnixDatagram::bind(&path).unwrap();
     let outlet = outlet_of_syslog(&path);
@@ -238,7 +230,7 @@ fn syslog_gets_a_message_for_each_line_with_its_severity() {
 
 #[test]
 fn a_syslog_that_comes_goes_and_comes_back_gets_what_is_said_while_it_is_there() {
-    let folder = Folder::new("away");
+    let folder = Folder::new();
     let path = folder.path("socket");
     let outlet = outlet_of_syslog(&path);
     outlet.give(b"1\n2\n");
@@ -266,7 +258,7 @@ fn a_syslog_that_comes_goes_and_comes_back_gets_what_is_said_while_it_is_there()
 
 #[test]
 fn a_syslog_that_takes_nothing_stops_nobody() {
-    let folder = Folder::new("deaf");
+    let folder = Folder::new();
     let path = folder.path("socket");
     let syslog = UnixDatagram::bind(&path).unwrap();
     let outlet = outlet(&LogTarget::Syslog(path.clone()), 10_000);

@@ -1,10 +1,10 @@
 //! What the made-up clients say, and the site that they say it to.
 
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
+use tempfile::TempDir;
 
 use super::backend::{FASTCGI, HTTP, SCGI};
 use super::program::{ACTS, Act};
@@ -19,24 +19,17 @@ use crate::site::rule::Settings;
 use crate::site::{Site, files};
 
 /// A folder with a small, a middling and a large file, for as long as the test runs.
-pub(super) struct Files(PathBuf);
+pub(super) struct Files(TempDir);
 
 impl Files {
     pub(super) fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("oneloop-sim-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         for (name, length) in [("small", 100), ("middling", 20_000), ("large", 70_000)] {
             let content: Vec<u8> =
                 (0..length).map(|at| b"abcdefghijklmnopqrstuvw"[at % 23]).collect();
-            std::fs::write(path.join(name), content).unwrap();
+            std::fs::write(folder.path().join(name), content).unwrap();
         }
-        Files(path)
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        std::fs::remove_dir_all(&self.0).unwrap();
+        Files(folder)
     }
 }
 

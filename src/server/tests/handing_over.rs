@@ -6,6 +6,8 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::PathBuf;
 
+use tempfile::TempDir;
+
 use super::super::handing_over::{assign, bind_for_several};
 use super::super::listener::PathOwner;
 use super::super::*;
@@ -47,8 +49,11 @@ fn shared(old: &mut Server) -> Vec<Passed> {
     sockets.map(|one| Passed::new(one.try_clone().unwrap().into(), owner(&one)).unwrap()).collect()
 }
 
-fn path(name: &str) -> PathBuf {
-    std::env::temp_dir().join(format!("oneloop-handing-{}-{name}", std::process::id()))
+/// Where a socket can be, for as long as the first is held.
+fn path() -> (TempDir, PathBuf) {
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("socket");
+    (scratch, path)
 }
 
 #[test]
@@ -76,7 +81,8 @@ fn a_successor_serves_on_the_same_sockets_and_the_old_one_keeps_its_clients() {
 
 #[test]
 fn who_has_retired_is_not_woken_by_the_clients_of_its_successor() {
-    for listen in ["127.0.0.1:0".to_owned(), format!("unix:{}", path("woken").display())] {
+    let (_scratch, path) = path();
+    for listen in ["127.0.0.1:0".to_owned(), format!("unix:{}", path.display())] {
         let mut old = server(&[&listen], "old", &mut Vec::new());
         let new = server(&[&listen], "new", &mut shared(&mut old));
         old.retire();
@@ -89,7 +95,6 @@ fn who_has_retired_is_not_woken_by_the_clients_of_its_successor() {
         old.net.wait(&mut ready, Some(Duration::ZERO)).unwrap();
         assert!(ready.is_empty(), "{listen}: {ready:?}");
         drop(new);
-        let _ = std::fs::remove_file(path("woken"));
     }
 }
 
@@ -110,7 +115,7 @@ fn an_end_is_not_put_off_by_having_retired() {
 
 #[test]
 fn a_path_is_removed_by_whoever_was_the_last_to_serve() {
-    let path = path("path");
+    let (_scratch, path) = path();
     let listen = format!("unix:{}", path.display());
     let mut old = server(&[&listen], "old", &mut Vec::new());
     // One that never comes to serve.
@@ -131,7 +136,7 @@ fn a_path_is_removed_by_whoever_was_the_last_to_serve() {
 
 #[test]
 fn the_path_of_somebody_else_stays() {
-    let path = path("foreign");
+    let (_scratch, path) = path();
     let bound = UnixListener::bind(&path).unwrap();
     let passed = Passed::new(bound.into(), PathOwner::Other).unwrap();
     let listen = format!("unix:{}", path.display());
@@ -141,7 +146,6 @@ fn the_path_of_somebody_else_stays() {
     second.succeed();
     drop((first, second));
     assert!(path.exists());
-    std::fs::remove_file(&path).unwrap();
 }
 
 #[test]
@@ -195,7 +199,7 @@ fn several_have_a_socket_each_or_share_one() {
     let address = first[3].address().clone();
     assert_eq!(bind_for_several(&address, 2, &mut first).unwrap().len(), 1);
     assert_eq!(first.len(), 3, "the others stay");
-    let path = path("several");
+    let (_scratch, path) = path();
     let address = Address::Unix(path.clone());
     let one = bind_for_several(&address, 2, &mut Vec::new()).unwrap();
     assert_eq!(one.len(), 1);

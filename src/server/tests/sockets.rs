@@ -80,8 +80,8 @@ const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 /// has told nothing of it: it may have come in after others in this turn were answered.
 #[test]
 fn what_nobody_told_of_may_be_younger_than_the_turn() {
-    let folder = super::Folder::new("younger");
-    let path = folder.0.join("small.txt");
+    let folder = super::Folder::new();
+    let path = folder.0.path().join("small.txt");
     let late: Rc<Cell<Option<TcpStream>>> = Rc::default();
     let (other, file) = (Rc::clone(&late), path.clone());
     let change = move |_: &Request<'_>| {
@@ -91,7 +91,7 @@ fn what_nobody_told_of_may_be_younger_than_the_turn() {
         }
         Response::text("changed")
     };
-    let files = Files::new(&folder.0).unwrap();
+    let files = Files::new(folder.0.path()).unwrap();
     let router = Router::new().files("/*", files).get("/change", change);
     let mut server = server(router);
     Rc::get_mut(&mut server.terms).unwrap().limits.turn_requests = 1;

@@ -273,18 +273,18 @@ pub(super) mod tests {
 
     #[test]
     fn only_a_regular_file_is_read_and_not_an_endless_one() {
-        let directory = std::env::temp_dir();
+        let directory = tempfile::tempdir().expect("a directory");
+        let directory = directory.path();
         let text = |path: &Path| Htpasswd::read(path).expect_err("not a file").to_string();
-        assert_eq!(text(&directory), "it is not a regular file");
+        assert_eq!(text(directory), "it is not a regular file");
         assert_eq!(text(Path::new("/dev/zero")), "it is not a regular file");
-        assert!(text(&directory.join("oneloop-no-such-file")).contains("No such file"));
-        let path = directory.join(format!("oneloop-htpasswd-{}", std::process::id()));
+        assert!(text(&directory.join("no-such-file")).contains("No such file"));
+        let path = directory.join("users");
         std::fs::write(&path, FILE).expect("a file");
         let users = Htpasswd::read(&path).map(|file| file.len());
         let file = File::create(&path).expect("a file");
         file.set_len(MAX_FILE + 1).expect("a sparse file");
         let long = text(&path);
-        std::fs::remove_file(&path).expect("its removal");
         assert_eq!(users, Ok(2));
         assert_eq!(long, "the file is longer than 4 MiB");
     }

@@ -14,9 +14,9 @@ use super::{Scratch, ask_at, at, get};
 /// A root with all that one might find in it, and secrets around it.
 fn hostile() -> Scratch {
     let scratch = Scratch::new();
-    std::fs::write(scratch.0.join("secret"), "secret").unwrap();
-    std::fs::create_dir(scratch.0.join("www-beside")).unwrap();
-    std::fs::write(scratch.0.join("www-beside/x"), "secret").unwrap();
+    std::fs::write(scratch.0.path().join("secret"), "secret").unwrap();
+    std::fs::create_dir(scratch.0.path().join("www-beside")).unwrap();
+    std::fs::write(scratch.0.path().join("www-beside/x"), "secret").unwrap();
     scratch.write("a/b/file", "file");
     scratch.write(".hidden", "hidden");
     scratch.write("a/.git/config", "hidden");
@@ -222,7 +222,7 @@ fn what_may_not_be_read_is_forbidden() {
 fn a_root_that_is_not_there_says_so() {
     let scratch = Scratch::new();
     let file = scratch.write("file", "");
-    for path in [scratch.0.join("nowhere"), file] {
+    for path in [scratch.0.path().join("nowhere"), file] {
         let error = Files::new(&path).unwrap_err().to_string();
         assert!(error.contains(path.to_str().unwrap()), "{error}");
     }

@@ -125,7 +125,7 @@ fn directories_are_listed_where_that_is_wanted() {
     scratch.write("d/.secret", "");
     std::os::unix::fs::symlink("../../outside", scratch.www().join("d/away")).unwrap();
     std::os::unix::fs::symlink("sub", scratch.www().join("d/in")).unwrap();
-    fs::write(scratch.0.join("outside"), "").unwrap();
+    fs::write(scratch.0.path().join("outside"), "").unwrap();
     let listing = |symlinks| {
         let files = scratch.files().listing(true).symlinks(symlinks);
         Router::new().files("/*", files).build().unwrap()

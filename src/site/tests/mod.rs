@@ -16,8 +16,10 @@ mod watching;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
+
+use tempfile::TempDir;
 
 use super::body::{Body, Produced};
 use super::cache::CacheLimits;
@@ -29,21 +31,18 @@ use crate::http::Limits;
 use crate::http::head::{Head, HeadSpace};
 
 /// A directory that goes when its test ends.
-struct Scratch(PathBuf);
+struct Scratch(TempDir);
 
 impl Scratch {
     fn new() -> Scratch {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("oneloop-site-{}-{number}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(path.join("www")).unwrap();
-        Scratch(path)
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("www")).unwrap();
+        Scratch(folder)
     }
 
     /// The root that is served; what stands beside it must never be.
     fn www(&self) -> PathBuf {
-        self.0.join("www")
+        self.0.path().join("www")
     }
 
     /// Writes a file into the root, last changed well in the past.
@@ -68,12 +67,6 @@ impl Scratch {
     /// The root's files as they are served without any option.
     fn site(&self) -> Site {
         Router::new().files("/*", self.files()).build().unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 

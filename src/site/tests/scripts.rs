@@ -37,8 +37,9 @@ pub(super) fn scripts() -> Scratch {
     scratch.write("plain.py", "no script");
     scratch.write("static/index.html", "static");
     fs::create_dir(scratch.www().join("directory.py")).unwrap();
-    fs::write(scratch.0.join("outside.py"), "#!/bin/sh\n").unwrap();
-    fs::set_permissions(scratch.0.join("outside.py"), PermissionsExt::from_mode(0o755)).unwrap();
+    fs::write(scratch.0.path().join("outside.py"), "#!/bin/sh\n").unwrap();
+    fs::set_permissions(scratch.0.path().join("outside.py"), PermissionsExt::from_mode(0o755))
+        .unwrap();
     for (target, link) in [
         ("../outside.py", "out.py"),
         ("..", "up"),
@@ -399,14 +400,14 @@ fn what_lies_behind_a_link_is_looked_at_each_time() {
 #[test]
 fn a_root_of_scripts_that_becomes_another_one_is_seen_within_a_second() {
     let scratch = scripts();
-    let current = scratch.0.join("current");
+    let current = scratch.0.path().join("current");
     symlink("www", &current).unwrap();
     let site = Router::new().program("/*", fastcgi(current.to_str(), None)).build().unwrap();
     assert_eq!(status_at(&site, 0, "/deep/index.php"), 0);
-    fs::create_dir(scratch.0.join("next")).unwrap();
-    fs::write(scratch.0.join("next/deep"), "a picture").unwrap();
-    symlink("next", scratch.0.join("link")).unwrap();
-    fs::rename(scratch.0.join("link"), &current).unwrap();
+    fs::create_dir(scratch.0.path().join("next")).unwrap();
+    fs::write(scratch.0.path().join("next/deep"), "a picture").unwrap();
+    symlink("next", scratch.0.path().join("link")).unwrap();
+    fs::rename(scratch.0.path().join("link"), &current).unwrap();
     assert_eq!(status_at(&site, 1000, "/deep/index.php"), 404);
 }
 

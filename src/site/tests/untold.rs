@@ -45,8 +45,8 @@ fn beyond_the_limit_of_watches_changes_are_seen_within_a_second() {
 fn a_write_by_another_name_is_seen_within_a_second() {
     let scratch = Scratch::new();
     let path = scratch.write("x", "one");
-    fs::create_dir(scratch.0.join("elsewhere")).unwrap();
-    let other = scratch.0.join("elsewhere/name");
+    fs::create_dir(scratch.0.path().join("elsewhere")).unwrap();
+    let other = scratch.0.path().join("elsewhere/name");
     let site = scratch.site();
     assert_eq!(later(&site, 0, "/x").text(), "one");
     // The name is made when the file is known already.
@@ -70,7 +70,7 @@ fn what_cannot_be_told_is_seen_when_it_is_looked_at_once_more() {
     assert_eq!(later(&site, 0, "/x").text(), "one");
     assert_eq!(later(&site, 1000, "/x").text(), "one");
     // All that could be known then is that the file has one name.
-    let other = scratch.0.join("other");
+    let other = scratch.0.path().join("other");
     fs::hard_link(&path, &other).unwrap();
     fs::write(&other, "two").unwrap();
     assert_eq!(later(&site, 999 + after, "/x").text(), "one");
@@ -84,7 +84,7 @@ fn what_cannot_be_told_is_seen_when_it_is_looked_at_once_more() {
 fn a_file_with_two_names_is_looked_at_each_second() {
     let scratch = Scratch::new();
     let path = scratch.write("x", "one");
-    let other = scratch.0.join("other");
+    let other = scratch.0.path().join("other");
     fs::hard_link(&path, &other).unwrap();
     let site = scratch.site();
     assert_eq!(later(&site, 0, "/x").text(), "one");
@@ -117,9 +117,9 @@ fn what_a_link_leads_to_is_looked_at_each_second() {
     assert_eq!(site.cache.absent(), 2);
     fs::write(&path, "two").unwrap();
     // Nothing is told of what is made here: nobody asks for it, so nobody watches it.
-    fs::create_dir(scratch.0.join("made")).unwrap();
-    fs::write(scratch.0.join("made/x"), "made").unwrap();
-    fs::rename(scratch.0.join("made"), www.join("nothing")).unwrap();
+    fs::create_dir(scratch.0.path().join("made")).unwrap();
+    fs::write(scratch.0.path().join("made/x"), "made").unwrap();
+    fs::rename(scratch.0.path().join("made"), www.join("nothing")).unwrap();
     assert_eq!(texts(2001), ["two", "made", "made"]);
 }
 

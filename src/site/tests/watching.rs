@@ -367,7 +367,7 @@ fn a_cached_file_becomes_forbidden_or_missing_by_its_directory() {
     scratch.write("d/x", "x");
     let site = scratch.site();
     assert_eq!(seen(&site, "/d/x"), ok("x"));
-    let away: PathBuf = scratch.0.join("away");
+    let away: PathBuf = scratch.0.path().join("away");
     fs::rename(scratch.www().join("d"), &away).unwrap();
     assert_eq!(seen(&site, "/d/x"), MISSING);
     // A name that is hidden leads nowhere, and is not watched for.

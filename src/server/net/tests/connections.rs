@@ -54,8 +54,8 @@ fn to_a_port() {
 
 #[test]
 fn to_a_path() {
-    let path = std::env::temp_dir().join(format!("oneloop-net-{}.sock", std::process::id()));
-    let _ = std::fs::remove_file(&path);
+    let scratch = tempfile::tempdir().unwrap();
+    let path = scratch.path().join("socket");
     let mut world = World::new();
     let endpoint = Endpoint::Unix(path.clone());
     let missing = world.connect(&endpoint).unwrap_err();

@@ -31,14 +31,6 @@ fn program(path: impl Into<PathBuf>, arguments: &[&str]) -> Job {
     }
 }
 
-/// An empty folder of the test's own.
-fn folder(name: &str) -> PathBuf {
-    let folder = std::env::temp_dir().join(format!("oneloop-net-{name}-{}", std::process::id()));
-    let _ = fs::remove_dir_all(&folder);
-    fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
 /// Whether there is such a process, be it a zombie or not.
 fn exists(pid: &str) -> bool {
     Path::new("/proc").join(pid.trim()).exists()
@@ -107,28 +99,28 @@ fn nothing_can_be_written_to_a_process() {
 
 #[test]
 fn input_comes_from_where_the_file_stands() {
-    let folder = folder("input");
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
     fs::write(folder.join("input"), "before;after").unwrap();
     let mut file = File::open(folder.join("input")).unwrap();
     file.seek(SeekFrom::Start(7)).unwrap();
     let said = World::new().run(Job { input: Some(file), ..sh("cat") });
     assert_eq!(said.output, "after");
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
 fn directory_and_environment_are_what_was_asked_for() {
     let pair = |name: &str, value: &str| (name.into(), value.into());
     let environment = vec![pair("B", "2=2"), pair("A", "ä\n"), pair("EMPTY", "")];
-    let folder = folder("directory");
-    let job = Job { environment, directory: folder.clone(), ..program("/usr/bin/env", &["-0"]) };
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
+    let job = Job { environment, directory: folder.into(), ..program("/usr/bin/env", &["-0"]) };
     let said = World::new().run(job);
     let mut lines: Vec<&str> = said.output.split_terminator('\0').collect();
     lines.sort_unstable();
     assert_eq!(lines, ["A=ä\n", "B=2=2", "EMPTY="]);
-    let said = World::new().run(Job { directory: folder.clone(), ..program("/bin/pwd", &["-P"]) });
+    let said = World::new().run(Job { directory: folder.into(), ..program("/bin/pwd", &["-P"]) });
     assert_eq!(Path::new(said.output.trim_end()), folder.canonicalize().unwrap());
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -176,7 +168,8 @@ fn a_process_leads_its_own_group() {
 
 #[test]
 fn what_cannot_be_started_says_why() {
-    let folder = folder("missing");
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
     let file = |name: &str, text: &str, mode| {
         let path = folder.join(name);
         fs::write(&path, text).unwrap();
@@ -189,7 +182,7 @@ fn what_cannot_be_started_says_why() {
     let errors = [
         folder.join("nothing"),
         file("data", "#!/bin/sh\n", 0o644),
-        folder.clone(),
+        folder.into(),
         file("text", "echo a\n", 0o755),
         file("orphan", "#!/nowhere/sh\n", 0o755),
     ]
@@ -200,7 +193,6 @@ fn what_cannot_be_started_says_why() {
     assert_eq!(error(Job { directory: folder.join("nothing"), ..sh("") }).raw_os_error(), Some(2));
     let long = "a".repeat(1 << 20);
     assert_eq!(error(program("/bin/true", &[&long])).raw_os_error(), Some(7));
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
@@ -280,7 +272,8 @@ fn a_closed_process_is_killed_and_reaped() {
 
 #[test]
 fn a_process_closed_while_it_starts_is_killed_and_reaped() {
-    let folder = folder("closed");
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path();
     let file = folder.join("pid");
     let mut world = World::new();
     let script = format!("echo $$ > {}; exec sleep 1000", file.display());
@@ -295,7 +288,6 @@ fn a_process_closed_while_it_starts_is_killed_and_reaped() {
     if let Ok(pid) = fs::read_to_string(&file) {
         assert!(pid.is_empty() || !exists(&pid));
     }
-    fs::remove_dir_all(folder).unwrap();
 }
 
 #[test]
