@@ -5,17 +5,22 @@
 //! for (the generic cell rate algorithm, ITU-T I.371). An address that has nothing and owes nothing
 //! takes no room.
 //!
-//! *Invariant:* there are never more addresses than clients and `DEBTORS`.
+//! *Invariant:* there are never more addresses than clients and `DEBTORS`, and never a request that
+//! nobody has to pay for.
 
 use std::collections::HashMap;
+use std::hash::BuildHasher as _;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use super::timers::Millis;
 
 /// Addresses without a connection that are remembered because they owe something. Where there are
-/// more, new ones go on credit that nobody keeps: to turn them away would be worse.
+/// more, new ones have their share in common with others.
 const DEBTORS: usize = 1 << 16;
+
+/// So many shares there are in common. Who is in which is foreseen by nobody outside.
+const CROWDS: usize = 1 << 12;
 
 /// Those who owe nothing any more are looked for no more often than that.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -33,11 +38,13 @@ pub struct RequestRate {
 #[derive(Debug, Default)]
 pub(super) struct Shares {
     by_address: HashMap<IpAddr, Share>,
+    /// As many as there are `CROWDS`, once there was no room for an address.
+    crowds: Vec<Share>,
     clients: usize,
     swept: Millis,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Share {
     clients: usize,
     /// When it owes nothing any more, in microseconds.
@@ -79,10 +86,11 @@ impl Shares {
         now: Millis,
     ) -> Result<(), Duration> {
         let network = network(address);
-        if !self.by_address.contains_key(&network) && !self.has_room(now) {
-            return Ok(());
-        }
-        let share = self.by_address.entry(network).or_default();
+        let share = if self.by_address.contains_key(&network) || self.has_room(now) {
+            self.by_address.entry(network).or_default()
+        } else {
+            self.crowd(network)
+        };
         let (now_us, price_us) = (now.0 * 1000, 1_000_000 / u64::from(rate.per_second.max(1)));
         let credit_us = price_us * u64::from(rate.burst.saturating_sub(1));
         match share.paid_us.checked_sub(now_us + credit_us) {
@@ -102,6 +110,22 @@ impl Shares {
             self.swept = now;
         }
         self.by_address.len() < most
+    }
+
+    /// The share that a network has in common with others. All of a /48 have the same one: it is
+    /// what a site is given (RFC 6177), and would otherwise be in all of them.
+    fn crowd(&mut self, network: IpAddr) -> &mut Share {
+        let site = match network {
+            IpAddr::V4(_) => network,
+            IpAddr::V6(address) => {
+                let [a, b, c, ..] = address.segments();
+                Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into()
+            }
+        };
+        self.crowds.resize(CROWDS, Share::default());
+        let hash = self.by_address.hasher().hash_one(site);
+        let at = usize::try_from(hash % CROWDS as u64).expect("it is less than `CROWDS`");
+        &mut self.crowds[at]
     }
 
     /// Forgets who has how many connections: they are counted anew.
@@ -186,9 +210,16 @@ mod tests {
     fn however_many_addresses_there_are_they_have_no_more_room() {
         let mut shares = Shares::default();
         let v6 = |number: u64| IpAddr::from(Ipv6Addr::from(u128::from(number) << 64));
-        for number in 0..DEBTORS as u64 + 1000 {
-            assert_eq!(shares.take(v6(number), RATE, Millis(5000)), Ok(()));
+        let mut take = |number| shares.take(v6(number), RATE, Millis(5000));
+        for number in 0..DEBTORS as u64 {
+            assert_eq!(take(number), Ok(()));
         }
+        // All these are of one /48, whichever they are.
+        let late = DEBTORS as u64..DEBTORS as u64 + 1000;
+        assert_eq!(late.filter(|&number| take(number).is_ok()).count(), 3);
+        // And of these each is of another one.
+        let others = (0..100).filter(|number| take(number << 32).is_ok()).count();
+        assert!(others > 90, "{others}");
         assert_eq!(shares.by_address.len(), DEBTORS);
         assert_eq!(shares.take(v6(u64::MAX), RATE, Millis(60_000)), Ok(()));
         assert_eq!(shares.by_address.len(), 1, "they owe nothing any more");
