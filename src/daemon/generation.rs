@@ -8,6 +8,7 @@ use super::passing::{Channel, Item, Order, in_memory};
 use super::supervisor::Plan;
 use super::upgrade::{Born, Program, Start};
 use crate::server::handing_over::{Passed, bind_for_several};
+use crate::server::listener::Wanted;
 use crate::server::net::Wake;
 use crate::server::timers::Millis;
 use crate::server::{Address, StartError};
@@ -124,13 +125,15 @@ impl Generation {
         // Any port gets what nobody names.
         listen.sort_by_key(Address::is_any_port);
         for address in listen {
-            let group = bind_for_several(&address, self.plan.workers, passed)
+            let wanted = Wanted { address: &address, is_admin: false };
+            let group = bind_for_several(wanted, self.plan.workers, passed)
                 .map_err(|error| StartError::Listen(address, error))?;
             self.seat(group);
         }
         for number in 1..=self.plan.workers {
             if let Some(own) = self.plan.admin.as_ref().and_then(|first| first.of_worker(number)) {
-                let sockets = bind_for_several(&own, 1, passed);
+                let wanted = Wanted { address: &own, is_admin: true };
+                let sockets = bind_for_several(wanted, 1, passed);
                 self.admin.extend(sockets.map_err(|error| StartError::Listen(own, error))?);
             }
         }
@@ -158,7 +161,7 @@ impl Generation {
             items.push(Item::Socket(self.sockets[at].lend()?));
         }
         if let Some(admin) = self.admin.get(seat) {
-            items.push(Item::Admin(admin.lend()?));
+            items.push(Item::Socket(admin.lend()?));
         }
         items.push(Item::End);
         Start::begin(program.same(), items, self.plan.start, wake.clone())
@@ -349,7 +352,8 @@ mod tests {
 
     fn sockets(count: usize) -> Vec<Passed> {
         let address = "127.0.0.1:0".parse().unwrap();
-        bind_for_several(&address, count, &mut Vec::new()).unwrap()
+        let wanted = Wanted { address: &address, is_admin: false };
+        bind_for_several(wanted, count, &mut Vec::new()).unwrap()
     }
 
     #[test]

@@ -35,8 +35,6 @@ pub struct Inherited {
     pub(super) pid_file: Option<File>,
     /// The predecessor, or the supervisor.
     pub(super) predecessor: Option<Channel>,
-    /// Where the admin listener of a worker is: one of the sockets.
-    admin: Option<Address>,
     is_activated: bool,
     is_worker: bool,
     /// The names that systemd has for the sockets.
@@ -71,9 +69,10 @@ impl Inherited {
     /// Where a worker serves, and where its admin listener is.
     #[must_use]
     pub fn of_worker(&self) -> (Vec<Address>, Option<Address>) {
-        let addresses = self.sockets.iter().map(Passed::address);
-        let for_sites = addresses.filter(|address| self.admin.as_ref() != Some(*address));
-        (for_sites.cloned().collect(), self.admin.clone())
+        let (admin, for_sites): (Vec<&Passed>, Vec<&Passed>) =
+            self.sockets.iter().partition(|one| one.is_admin());
+        let address = |one: &Passed| one.address().clone();
+        (for_sites.into_iter().map(address).collect(), admin.first().copied().map(address))
     }
 
     /// The text of the configuration that a worker is to serve under.
@@ -130,10 +129,6 @@ fn from_predecessor() -> Result<Inherited, String> {
     loop {
         match channel.receive() {
             Ok(Some(Item::Socket(passed))) => inherited.sockets.push(passed),
-            Ok(Some(Item::Admin(passed))) => {
-                inherited.admin = Some(passed.address().clone());
-                inherited.sockets.push(passed);
-            }
             Ok(Some(Item::PidFile(file))) => inherited.pid_file = Some(file.into()),
             Ok(Some(Item::End)) => break,
             Ok(Some(Item::Worker)) => inherited.is_worker = true,

@@ -23,8 +23,6 @@ use crate::server::listener::PathOwner;
 pub(super) enum Item {
     /// A socket that listens.
     Socket(Passed),
-    /// One for the admin listener of a worker.
-    Admin(Passed),
     /// The file with the number of the process, open to be written.
     PidFile(OwnedFd),
     /// The other is one of several workers; this one supervises them.
@@ -110,12 +108,15 @@ impl Channel {
 
     fn send_by(&self, item: &Item, flags: SendFlags) -> io::Result<()> {
         let (kind, descriptor): (u8, Option<BorrowedFd<'_>>) = match item {
-            Item::Socket(passed) => match passed.path_owner() {
-                PathOwner::This | PathOwner::Predecessor => (b'o', Some(passed.as_fd())),
-                PathOwner::Other => (b's', Some(passed.as_fd())),
-            },
-            // Its path is the supervisor's.
-            Item::Admin(passed) => (b'm', Some(passed.as_fd())),
+            Item::Socket(passed) => {
+                let kind = match (passed.path_owner(), passed.is_admin()) {
+                    (PathOwner::This | PathOwner::Predecessor, false) => b'o',
+                    (PathOwner::Other, false) => b's',
+                    (PathOwner::This | PathOwner::Predecessor, true) => b'n',
+                    (PathOwner::Other, true) => b'm',
+                };
+                (kind, Some(passed.as_fd()))
+            }
             Item::PidFile(file) => (b'p', Some(file.as_fd())),
             Item::Configuration(file) => (b'c', Some(file.as_fd())),
             Item::Rules(file) => (b'l', Some(file.as_fd())),
@@ -172,7 +173,12 @@ impl Channel {
         let item = match (kind[0], descriptor) {
             (b'o', Some(socket)) => Item::Socket(Passed::new(socket, PathOwner::Predecessor)?),
             (b's', Some(socket)) => Item::Socket(Passed::new(socket, PathOwner::Other)?),
-            (b'm', Some(socket)) => Item::Admin(Passed::new(socket, PathOwner::Other)?),
+            (b'n', Some(socket)) => {
+                Item::Socket(Passed::new(socket, PathOwner::Predecessor)?.for_admin())
+            }
+            (b'm', Some(socket)) => {
+                Item::Socket(Passed::new(socket, PathOwner::Other)?.for_admin())
+            }
             (b'p', Some(file)) => Item::PidFile(file),
             (b'c', Some(file)) => Item::Configuration(file),
             (b'l', Some(file)) => Item::Rules(file),

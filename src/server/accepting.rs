@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 
 use super::Server;
 use super::client::{Client, Fate};
-use super::listener::{Address, REST, is_exhausted};
+use super::listener::{Address, REST, Wanted, is_exhausted};
 use super::metrics::Limit;
 use super::net::Net;
 use super::overload::{TOO_MANY, is_let_in};
 use super::peers::{Peer, PeerId};
 use super::serving::Occasion;
-use super::start::Wanted;
 use super::timers::Millis;
 
 /// Connections that one listener may accept before the others have their turn.

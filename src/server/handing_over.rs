@@ -2,7 +2,6 @@
 //! start, handed over to a successor. Who passes them, and how, is not known here.
 
 use std::io;
-use std::iter;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -11,10 +10,9 @@ use rustix::net::AddressFamily;
 use rustix::net::sockopt::{socket_acceptconn, socket_domain};
 
 use super::gateways::LinkState;
-use super::listener::{Address, Bound, Listener, PathOwner};
+use super::listener::{Address, Bound, Listener, PathOwner, Wanted};
 use super::net::Net;
 use super::peers::{Peer, PeerId};
-use super::start::Wanted;
 use super::{Server, StartError};
 
 /// A listening socket that is passed from one process to another.
@@ -23,10 +21,11 @@ pub struct Passed {
     socket: OwnedFd,
     address: Address,
     owner: PathOwner,
+    is_admin: bool,
 }
 
 impl Passed {
-    /// Takes `socket` for one that listens; `owner` has the path of a Unix-domain socket.
+    /// Takes `socket` for one that listens for sites; `owner` has the path of a Unix-domain socket.
     ///
     /// # Errors
     /// Where it does not listen, or not where an [`Address`] could say.
@@ -43,7 +42,19 @@ impl Passed {
             }
             Bound::Unix(listener) => listener.set_nonblocking(true)?,
         }
-        Ok(Passed { address: bound.address()?, socket, owner })
+        Ok(Passed { address: bound.address()?, socket, owner, is_admin: false })
+    }
+
+    /// The same, but it is that of an admin listener.
+    #[must_use]
+    pub fn for_admin(self) -> Self {
+        Passed { is_admin: true, ..self }
+    }
+
+    /// Whether it is that of an admin listener.
+    #[must_use]
+    pub fn is_admin(&self) -> bool {
+        self.is_admin
     }
 
     /// Where it listens.
@@ -70,8 +81,13 @@ impl Passed {
     /// # Errors
     /// Those of fcntl(2).
     pub fn try_clone(&self) -> io::Result<Self> {
-        let (address, owner) = (self.address.clone(), self.owner);
-        Ok(Passed { socket: self.socket.try_clone()?, address, owner })
+        let Passed { owner, is_admin, .. } = *self;
+        Ok(Passed {
+            socket: self.socket.try_clone()?,
+            address: self.address.clone(),
+            owner,
+            is_admin,
+        })
     }
 
     /// The same, for one that has nothing to do with its path.
@@ -117,24 +133,23 @@ fn bound(socket: OwnedFd) -> io::Result<Bound> {
     }
 }
 
-/// For each address the socket that listens there already, taken out of `passed`. Port 0 gets what
-/// nobody has named.
-pub(super) fn assign<'a>(
-    addresses: impl Iterator<Item = &'a Address> + Clone,
-    passed: &mut Vec<Passed>,
-) -> Vec<Option<Passed>> {
-    let mut take = |fits: &dyn Fn(&Address) -> bool| {
-        let at = passed.iter().position(|one| fits(&one.address))?;
+/// For each that is wanted the socket that listens there already, taken out of `passed`. Port 0
+/// gets what nobody has named, and has served the same purpose.
+pub(super) fn assign(wanted: &[Wanted<'_>], passed: &mut Vec<Passed>) -> Vec<Option<Passed>> {
+    let mut take = |fits: &dyn Fn(&Passed) -> bool| {
+        let at = passed.iter().position(fits)?;
         Some(passed.remove(at))
     };
     let mut assigned: Vec<Option<Passed>> =
-        addresses.clone().map(|wanted| take(&|address| address == wanted)).collect();
-    for (wanted, assigned) in addresses.zip(&mut assigned) {
-        if let Address::Tcp(wanted) = wanted
-            && wanted.port() == 0
+        wanted.iter().map(|wanted| take(&|one| one.address == *wanted.address)).collect();
+    for (wanted, assigned) in wanted.iter().zip(&mut assigned) {
+        if let Address::Tcp(address) = wanted.address
+            && address.port() == 0
         {
-            *assigned = take(&|address| match address {
-                Address::Tcp(address) => address.ip() == wanted.ip(),
+            *assigned = take(&|one| match &one.address {
+                Address::Tcp(there) => {
+                    there.ip() == address.ip() && one.is_admin == wanted.is_admin
+                }
                 Address::Unix(_) => false,
             });
         }
@@ -142,39 +157,43 @@ pub(super) fn assign<'a>(
     assigned
 }
 
-/// Sockets at `address` for several processes: those of `passed`, taken out of them, and as many
+/// Sockets as they are `wanted`, for several processes: those of `passed`, taken out of them, and as many
 /// of its own, bound with SO_REUSEPORT (socket(7)), as it takes for each to have one. Where that
 /// cannot be, they share.
 ///
 /// # Errors
 /// Where there is none to be had.
 pub fn bind_for_several(
-    address: &Address,
+    wanted: Wanted<'_>,
     count: usize,
     passed: &mut Vec<Passed>,
 ) -> io::Result<Vec<Passed>> {
-    let mut sockets: Vec<Passed> =
-        assign(iter::once(address), passed).into_iter().flatten().collect();
+    let Wanted { address, is_admin } = wanted;
+    let mut sockets: Vec<Passed> = assign(&[wanted], passed).into_iter().flatten().collect();
     let actual = sockets.first().map_or_else(|| address.clone(), |first| first.address.clone());
     while let Some(at) = passed.iter().position(|one| one.address == actual) {
         sockets.push(passed.remove(at));
     }
-    let wanted = match address {
+    let most = match address {
         Address::Tcp(_) => count,
         // There is one at a path.
         Address::Unix(_) => 1,
     };
-    while sockets.len() < wanted {
+    while sockets.len() < most {
         let actual = sockets.first().map_or(address, |first| &first.address);
         match actual.bind_beside_others() {
             Ok(bound) => {
-                let address = bound.address()?;
-                sockets.push(Passed { socket: bound.into(), address, owner: PathOwner::This });
+                let (address, owner) = (bound.address()?, PathOwner::This);
+                sockets.push(Passed { socket: bound.into(), address, owner, is_admin });
             }
             // What is there was not bound so that another one can be beside it.
             Err(_) if !sockets.is_empty() => break,
             Err(error) => return Err(error),
         }
+    }
+    // What was passed may have served another purpose.
+    for one in &mut sockets {
+        one.is_admin = is_admin;
     }
     Ok(sockets)
 }
@@ -215,7 +234,7 @@ impl Server {
             let socket = self.net.share(id)?;
             if let Some(listener) = self.listener_mut(id) {
                 let (address, owner) = (listener.address().clone(), listener.path_owner());
-                shared.push(Passed { socket, address, owner });
+                shared.push(Passed { socket, address, owner, is_admin: listener.is_admin() });
             }
         }
         Ok(shared)

@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::start::Wanted;
 use super::timers::Millis;
 
 /// Connections the kernel keeps for us until they are accepted. Linux cuts it to
@@ -191,6 +190,15 @@ impl Bound {
             }
         })
     }
+}
+
+/// An address where to listen, and what for.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The address.
+    pub address: &'a Address,
+    /// Its clients are answered by the server itself.
+    pub is_admin: bool,
 }
 
 /// Who removes the path of a Unix-domain socket when nobody listens on it any more.

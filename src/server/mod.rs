@@ -164,7 +164,7 @@ impl Server {
         let (limits, trust) = (options.limits.clone(), options.trust.clone());
         let mut server = Server::by_terms(net, Terms::new(site.into(), limits, trust), log);
         let wanted = options.wanted();
-        let assigned = handing_over::assign(wanted.iter().map(|one| one.address), passed);
+        let assigned = handing_over::assign(&wanted, passed);
         for (wanted, passed) in wanted.into_iter().zip(assigned) {
             let error = |error| StartError::Listen(wanted.address.clone(), error);
             server.listen(wanted, passed).map_err(error)?;

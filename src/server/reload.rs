@@ -6,10 +6,10 @@ use std::rc::Rc;
 
 use super::access_log::AccessLog;
 use super::gateways::{Link, LinkState};
-use super::listener::{Address, BACKLOG, Bound, Listener};
+use super::listener::{Address, BACKLOG, Bound, Listener, Wanted};
 use super::net::Net;
 use super::peers::{Peer, PeerId};
-use super::start::{Options, StartError, Wanted};
+use super::start::{Options, StartError};
 use super::terms::Terms;
 use super::{RECEIVE, Server};
 use crate::site::Site;

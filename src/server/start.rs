@@ -5,7 +5,7 @@ use std::io;
 
 use super::access_log::AccessLogOptions;
 use super::limits::Limits;
-use super::listener::Address;
+use super::listener::{Address, Wanted};
 use super::trust::Trust;
 
 /// What a server is started with.
@@ -21,14 +21,6 @@ pub struct Options {
     pub limits: Limits,
     /// The access log.
     pub access_log: AccessLogOptions,
-}
-
-/// An address where to listen, and what for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Wanted<'a> {
-    pub(super) address: &'a Address,
-    /// Its clients are answered by the server itself.
-    pub(super) is_admin: bool,
 }
 
 impl Options {

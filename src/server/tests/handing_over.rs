@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::super::handing_over::{assign, bind_for_several};
-use super::super::listener::PathOwner;
+use super::super::listener::{PathOwner, Wanted};
 use super::super::*;
 use crate::site::handler::{Request, Response};
 use crate::site::router::Router;
@@ -148,6 +148,10 @@ fn the_path_of_somebody_else_stays() {
     assert!(path.exists());
 }
 
+fn for_sites(address: &Address) -> Wanted<'_> {
+    Wanted { address, is_admin: false }
+}
+
 #[test]
 fn what_was_passed_is_found_by_its_address() {
     let bind = |address: &str| {
@@ -157,13 +161,40 @@ fn what_was_passed_is_found_by_its_address() {
     let ports: Vec<Address> = passed.iter().map(|one| one.address().clone()).collect();
     let any: Address = "127.0.0.1:0".parse().unwrap();
     let elsewhere: Address = "127.0.0.2:0".parse().unwrap();
-    let wanted = [any.clone(), ports[0].clone(), elsewhere, ports[2].clone(), any.clone()];
-    let assigned = assign(wanted.iter(), &mut passed);
+    let wanted = [&any, &ports[0], &elsewhere, &ports[2], &any].map(for_sites);
+    let assigned = assign(&wanted, &mut passed);
     let got: Vec<Option<&Address>> =
         assigned.iter().map(|one| one.as_ref().map(Passed::address)).collect();
     let expected = [Some(&ports[1]), Some(&ports[0]), None, Some(&ports[2]), Some(&ports[3])];
     assert_eq!(got, expected);
     assert!(passed.is_empty());
+}
+
+/// Whatever the order that they come in: clients of sites must not end up at the admin listener.
+#[test]
+fn any_port_gets_what_served_the_same_purpose() {
+    let options = Options {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        admin: Some("127.0.0.1:0".parse().unwrap()),
+        ..Options::default()
+    };
+    let mut old = Server::new(&options, Router::new().build().unwrap()).unwrap();
+    let mut passed = old.share_listeners().unwrap();
+    passed.sort_by_key(|one| !one.is_admin());
+    let mut new =
+        Server::with_sockets(&options, Router::new().build().unwrap(), &mut passed).unwrap();
+    let of = |server: &mut Server| {
+        let mut all = server.share_listeners().unwrap();
+        all.sort_by_key(Passed::is_admin);
+        all.iter().map(|one| (one.is_admin(), one.address().clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(of(&mut new), of(&mut old));
+    // And for several.
+    let mut passed = old.share_listeners().unwrap();
+    passed.sort_by_key(|one| !one.is_admin());
+    let sites = bind_for_several(for_sites(&options.listen[0]), 1, &mut passed).unwrap();
+    assert_eq!(*sites[0].address(), of(&mut old)[0].1);
+    assert!(passed.len() == 1 && passed[0].is_admin());
 }
 
 #[test]
@@ -183,25 +214,25 @@ fn what_does_not_listen_is_refused() {
 #[test]
 fn several_have_a_socket_each_or_share_one() {
     let any = "127.0.0.1:0".parse().unwrap();
-    let mut first = bind_for_several(&any, 3, &mut Vec::new()).unwrap();
+    let mut first = bind_for_several(for_sites(&any), 3, &mut Vec::new()).unwrap();
     let address = first[0].address().clone();
     assert!(first.len() == 3 && first.iter().all(|one| *one.address() == address));
     // For fewer of them, all sockets stay; for more, there are more.
     let share = |sockets: &[Passed]| sockets.iter().map(|one| one.try_clone().unwrap()).collect();
     let mut passed: Vec<Passed> = share(&first);
-    assert_eq!(bind_for_several(&any, 1, &mut passed).unwrap().len(), 3);
+    assert_eq!(bind_for_several(for_sites(&any), 1, &mut passed).unwrap().len(), 3);
     assert!(passed.is_empty());
-    assert_eq!(bind_for_several(&address, 5, &mut share(&first)).unwrap().len(), 5);
+    assert_eq!(bind_for_several(for_sites(&address), 5, &mut share(&first)).unwrap().len(), 5);
     // One that was bound alone is shared.
     let alone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let alone = Passed::new(alone.into(), PathOwner::This).unwrap();
     first.push(alone);
     let address = first[3].address().clone();
-    assert_eq!(bind_for_several(&address, 2, &mut first).unwrap().len(), 1);
+    assert_eq!(bind_for_several(for_sites(&address), 2, &mut first).unwrap().len(), 1);
     assert_eq!(first.len(), 3, "the others stay");
     let (_scratch, path) = path();
     let address = Address::Unix(path.clone());
-    let one = bind_for_several(&address, 2, &mut Vec::new()).unwrap();
+    let one = bind_for_several(for_sites(&address), 2, &mut Vec::new()).unwrap();
     assert_eq!(one.len(), 1);
     one[0].lend().unwrap().remove_path();
     assert!(path.exists(), "it was only lent");
@@ -213,7 +244,7 @@ fn several_have_a_socket_each_or_share_one() {
 #[test]
 fn one_serves_on_all_sockets_that_there_are_at_its_address() {
     let any = "127.0.0.1:0".parse().unwrap();
-    let mut sockets = bind_for_several(&any, 4, &mut Vec::new()).unwrap();
+    let mut sockets = bind_for_several(for_sites(&any), 4, &mut Vec::new()).unwrap();
     let mut server = server(&["127.0.0.1:0"], "one", &mut sockets);
     assert!(sockets.is_empty());
     let mut waiting: Vec<TcpStream> = (0..32).map(|_| connect(&server)).collect();
