@@ -143,7 +143,7 @@ fn reload(line: &Serve, config: &mut Config, confinement: &Confinement, server: 
     let mut read = || -> Result<Config, Box<dyn Error>> {
         let mut new = Config::read(file)?;
         new.sandbox = line.sandbox.map_or(new.sandbox, Sandbox::from);
-        confinement.allows(&new.rules(Some(file)))?;
+        confinement.allows(&new.rules(Some(file)), new.has_programs())?;
         let site = new.site()?;
         warn_in_log(&site);
         raise_descriptor_limit(&new);

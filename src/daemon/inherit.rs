@@ -11,8 +11,8 @@ use listenfd::ListenFd;
 use rustix::process::getppid;
 
 use super::passing::{Channel, Item};
+use super::sandbox::Confinement;
 use crate::server::Address;
-use crate::server::confinement::Rules;
 use crate::server::handing_over::Passed;
 use crate::server::listener::PathOwner;
 
@@ -40,7 +40,7 @@ pub struct Inherited {
     /// The names that systemd has for the sockets.
     names: Vec<String>,
     /// What the predecessor is confined to, and so is this one.
-    pub(super) rules: Option<Rules>,
+    pub(super) confinement: Confinement,
     /// The configuration that a worker is to serve under.
     configuration: Option<String>,
 }
@@ -138,11 +138,12 @@ fn from_predecessor() -> Result<Inherited, String> {
                 read.map_err(|error| format!("no configuration: {error}"))?;
                 inherited.configuration = Some(text);
             }
-            Ok(Some(Item::Rules(file))) => {
+            Ok(Some(Item::Confinement(file))) => {
                 let mut bytes = Vec::new();
                 let read = File::from(file).read_to_end(&mut bytes);
-                read.map_err(|error| format!("no rules: {error}"))?;
-                inherited.rules = Rules::from_bytes(&bytes);
+                read.map_err(|error| format!("what it is confined to: {error}"))?;
+                inherited.confinement =
+                    Confinement::from_bytes(&bytes).ok_or("what it is confined to, is not said")?;
             }
             Ok(Some(Item::Ready | Item::Alive | Item::Order(_))) => {
                 return Err("it says what it should not".to_owned());

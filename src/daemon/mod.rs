@@ -139,7 +139,8 @@ impl Life {
     /// # Errors
     /// Why that cannot be, and what to do. The process is to end then.
     pub fn confine(&mut self, asked: Asked, log: &DiagnosticLog) -> Result<Confinement, String> {
-        self.confinement = sandbox::confine(asked, self.inherited.rules.take(), log)?;
+        self.confinement =
+            sandbox::confine(asked, std::mem::take(&mut self.inherited.confinement), log)?;
         Ok(self.confinement.clone())
     }
 
@@ -225,10 +226,9 @@ impl Life {
     fn start_successor(&self, server: &mut Server) -> io::Result<Start> {
         let sockets = server.share_listeners()?.into_iter().map(Item::Socket);
         let pid_file = self.pid_file.as_ref().map(PidFile::share).transpose()?;
-        let rules = self.confinement.rules().map(|rules| in_memory(&rules.to_bytes()));
-        let rules = rules.transpose()?.map(Item::Rules);
+        let confinement = Item::Confinement(in_memory(&self.confinement.to_bytes())?);
         let pid_file = pid_file.map(Item::PidFile);
-        let items = sockets.chain(pid_file).chain(rules).chain([Item::End]).collect();
+        let items = sockets.chain(pid_file).chain([confinement, Item::End]).collect();
         Start::begin(self.program.clone(), items, self.upgrade_limit, server.waker())
     }
 

@@ -30,7 +30,7 @@ pub(super) enum Item {
     /// The configuration, in a file that is nowhere.
     Configuration(OwnedFd),
     /// What it is confined to, and so is the other, in a file that is nowhere.
-    Rules(OwnedFd),
+    Confinement(OwnedFd),
     /// There is no more to come.
     End,
     /// It serves.
@@ -119,7 +119,7 @@ impl Channel {
             }
             Item::PidFile(file) => (b'p', Some(file.as_fd())),
             Item::Configuration(file) => (b'c', Some(file.as_fd())),
-            Item::Rules(file) => (b'l', Some(file.as_fd())),
+            Item::Confinement(file) => (b'l', Some(file.as_fd())),
             Item::Worker => (b'w', None),
             Item::Order(Order::Retire) => (b'R', None),
             Item::Order(Order::End) => (b'E', None),
@@ -181,7 +181,7 @@ impl Channel {
             }
             (b'p', Some(file)) => Item::PidFile(file),
             (b'c', Some(file)) => Item::Configuration(file),
-            (b'l', Some(file)) => Item::Rules(file),
+            (b'l', Some(file)) => Item::Confinement(file),
             (b'w', None) => Item::Worker,
             (b'.', None) => Item::End,
             (b'r', None) => Item::Ready,

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::privileges;
-use super::system_calls;
+use super::system_calls::{self, Calls};
 use crate::server::confinement::identity::Identity;
 use crate::server::confinement::{Held, Rules, Sandbox};
 use crate::server::diagnostic_log::DiagnosticLog;
@@ -34,33 +34,60 @@ pub struct Asked {
 }
 
 /// What a process is confined to.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Confinement {
+    /// All that it may do with files; `None`: whatever their modes allow.
     rules: Option<Rules>,
+    /// The system calls that it has; `None`: all.
+    calls: Option<Calls>,
 }
 
-impl Confinement {
-    /// All that it may do with files; `None`: whatever their modes allow.
-    #[must_use]
-    pub fn rules(&self) -> Option<&Rules> {
-        self.rules.as_ref()
-    }
+/// What is written of [`Calls`] for another process.
+const CALLS: [(&[u8], Option<Calls>); 3] =
+    [(b"all", None), (b"server", Some(Calls::OfServer)), (b"programs", Some(Calls::OfPrograms))];
 
-    /// Whether the process could do with files what `needed` says.
+impl Confinement {
+    /// Whether the process could do with files what `needed` says, and start programs where it is
+    /// to have them.
     ///
     /// # Errors
     /// What it could not do, and what to do about it.
-    pub fn allows(&self, needed: &Rules) -> Result<(), String> {
-        let Some(rule) = self.rules.as_ref().and_then(|rules| rules.lacks(needed)) else {
-            return Ok(());
+    pub fn allows(&self, needed: &Rules, has_programs: bool) -> Result<(), String> {
+        let lacking = match self.rules.as_ref().and_then(|rules| rules.lacks(needed)) {
+            Some(rule) => format!("{} {}", rule.access, rule.path.display()),
+            None if has_programs && self.calls == Some(Calls::OfServer) => {
+                "make the system calls of programs".to_owned()
+            }
+            None => return Ok(()),
         };
         Err(format!(
-            "the sandbox does not let this process {} {}, and cannot be opened any more\n\
+            "the sandbox does not let this process {lacking}, and cannot be opened any more\n\
              Restart the server. Or name the folders of sites to come in server.reach before; or \
-             let several processes serve (server.workers), of which a reload starts others.",
-            rule.access,
-            rule.path.display()
+             let several processes serve (server.workers), of which a reload starts others."
         ))
+    }
+
+    /// The same for another process, which inherits it.
+    pub(super) fn to_bytes(&self) -> Vec<u8> {
+        let calls = CALLS.iter().find(|(_, calls)| *calls == self.calls);
+        let mut bytes = calls.map_or(&b""[..], |(word, _)| word).to_vec();
+        if let Some(rules) = &self.rules {
+            bytes.push(0);
+            bytes.extend(rules.to_bytes());
+        }
+        bytes
+    }
+
+    /// What another process is confined to. `None`: it is not written so.
+    pub(super) fn from_bytes(bytes: &[u8]) -> Option<Confinement> {
+        let mut parts = bytes.splitn(2, |&byte| byte == 0);
+        let word = parts.next()?;
+        let (_, calls) = CALLS.iter().find(|(one, _)| *one == word)?;
+        let rules = match parts.next() {
+            Some(rules) => Some(Rules::from_bytes(rules)?),
+            None => None,
+        };
+        Some(Confinement { rules, calls: *calls })
     }
 }
 
@@ -70,7 +97,7 @@ impl Confinement {
 /// Why it cannot be, and what to do.
 pub(super) fn confine(
     asked: Asked,
-    inherited: Option<Rules>,
+    inherited: Confinement,
     log: &DiagnosticLog,
 ) -> Result<Confinement, String> {
     let Asked { identity, sandbox, rules, has_programs, files } = asked;
@@ -93,29 +120,23 @@ pub(super) fn confine(
         privileges::drop_to(&identity)?;
     }
     privileges::no_new_privileges().map_err(|error| format!("no_new_privs: {error}"))?;
-    if inherited.is_some() {
-        if sandbox == Sandbox::Off {
-            log::warn!("the sandbox is not off: it is that of the process before this one");
-        }
-        let confinement = Confinement { rules: inherited };
-        confinement.allows(&rules)?;
-        return Ok(confinement);
+    inherited.allows(&rules, has_programs)?;
+    if sandbox == Sandbox::Off && inherited != Confinement::default() {
+        log::warn!("the sandbox is not off: it is that of the process before this one");
     }
-    let confinement = match sandbox {
-        Sandbox::Off => Confinement::default(),
-        Sandbox::Auto | Sandbox::Require => {
-            match is_alone {
-                Ok(()) => {}
-                Err(why) if sandbox == Sandbox::Require => {
-                    return Err(format!("the sandbox is required, and cannot be had: {why}"));
-                }
-                // Most of it is better than none of it.
-                Err(why) => log::warn!("other threads may stay outside the sandbox: {why}"),
-            }
-            enter(sandbox, rules, has_programs)?
+    if sandbox == Sandbox::Off || (inherited.rules.is_some() && inherited.calls.is_some()) {
+        return Ok(inherited);
+    }
+    match is_alone {
+        Ok(()) => {}
+        Err(why) if sandbox == Sandbox::Require => {
+            return Err(format!("the sandbox is required, and cannot be had: {why}"));
         }
-    };
-    Ok(confinement)
+        // Most of it is better than none of it.
+        Err(why) => log::warn!("other threads may stay outside the sandbox: {why}"),
+    }
+    let calls = if has_programs { Calls::OfPrograms } else { Calls::OfServer };
+    enter(sandbox, rules, calls, inherited)
 }
 
 /// Waits until this is the only thread: others would stay what they are.
@@ -139,26 +160,39 @@ fn be_alone(log: &DiagnosticLog) -> Result<(), String> {
     }
 }
 
-fn enter(sandbox: Sandbox, rules: Rules, has_programs: bool) -> Result<Confinement, String> {
+/// Confines this process to what `inherited` does not confine it to already.
+fn enter(
+    sandbox: Sandbox,
+    rules: Rules,
+    calls: Calls,
+    inherited: Confinement,
+) -> Result<Confinement, String> {
     let mut missing = Vec::new();
     let mut held = Vec::new();
-    let mut confinement = Confinement::default();
-    match rules.hold() {
-        Ok(Held::By(version)) => {
-            held.push(format!("Landlock (version {version})"));
-            confinement.rules = Some(rules);
+    let mut confinement = inherited;
+    if confinement.rules.is_none() {
+        match rules.hold() {
+            Ok(Held::By(version)) => {
+                held.push(format!("Landlock (version {version})"));
+                confinement.rules = Some(rules);
+            }
+            Ok(Held::NotBuilt) => missing.push("Landlock, which Linux has from 5.13 on".to_owned()),
+            Ok(Held::SwitchedOff) => missing.push(
+                "Landlock, which is switched off (`lsm=` on the kernel's command line names those \
+                 that are on)"
+                    .to_owned(),
+            ),
+            Err(error) => missing.push(format!("Landlock: {error}")),
         }
-        Ok(Held::NotBuilt) => missing.push("Landlock, which Linux has from 5.13 on".to_owned()),
-        Ok(Held::SwitchedOff) => missing.push(
-            "Landlock, which is switched off (`lsm=` on the kernel's command line names those that \
-             are on)"
-                .to_owned(),
-        ),
-        Err(error) => missing.push(format!("Landlock: {error}")),
     }
-    match system_calls::give_up_others(has_programs) {
-        Ok(()) => held.push("seccomp".to_owned()),
-        Err(error) => missing.push(format!("seccomp: {error}")),
+    if confinement.calls.is_none() {
+        match system_calls::give_up_others(calls) {
+            Ok(()) => {
+                held.push("seccomp".to_owned());
+                confinement.calls = Some(calls);
+            }
+            Err(error) => missing.push(format!("seccomp: {error}")),
+        }
     }
     if sandbox == Sandbox::Require && !missing.is_empty() {
         return Err(format!(
@@ -174,4 +208,24 @@ fn enter(sandbox: Sandbox, rules: Rules, has_programs: bool) -> Result<Confineme
         log::info!("confined by {}", held.join(" and "));
     }
     Ok(confinement)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn another_process_is_confined_to_the_same() {
+        let mut some = Rules::default();
+        some.allow("/usr".as_ref(), crate::server::confinement::Access::RUN);
+        for rules in [None, Some(Rules::default()), Some(some)] {
+            for (_, calls) in CALLS {
+                let confinement = Confinement { rules: rules.clone(), calls };
+                assert_eq!(Confinement::from_bytes(&confinement.to_bytes()), Some(confinement));
+            }
+        }
+        for bad in [&b""[..], b"none", b"all\0/usr", b"\0"] {
+            assert_eq!(Confinement::from_bytes(bad), None);
+        }
+    }
 }

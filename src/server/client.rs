@@ -138,6 +138,8 @@ pub(super) enum Pending {
     Discard(Box<Reply>),
     /// Another thread.
     Later(Later),
+    /// How the server is doing, which cannot be looked at while a client is served.
+    Report,
     /// A program.
     Gateway(Box<Relay>),
 }
@@ -276,7 +278,7 @@ impl Client {
             }
             Pending::Gateway(_) => Phase::Gateway,
             _ if self.connection.owes_content() => Phase::Send,
-            Pending::Later(_) => Phase::Later,
+            Pending::Later(_) | Pending::Report => Phase::Later,
             Pending::Content | Pending::Discard(_) => Phase::Content,
             Pending::Nothing => Phase::Head,
         }

@@ -388,7 +388,11 @@ fn relay_of(peers: &mut Peers, client: PeerId) -> Option<&mut Relay> {
 fn relay_in(work: &mut Option<Box<Work>>) -> Option<&mut Relay> {
     match &mut work.as_mut()?.exchange.pending {
         Pending::Gateway(relay) => Some(relay),
-        Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => None,
+        Pending::Nothing
+        | Pending::Content
+        | Pending::Discard(_)
+        | Pending::Later(_)
+        | Pending::Report => None,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::http::head::{Head, HeadSpace};
 use crate::http::status::Status;
 use crate::site::body::Body;
 use crate::site::cold;
-use crate::site::handler::{Later, Settled};
+use crate::site::handler::Settled;
 use crate::site::rule::RouteNumber;
 use crate::site::{Answer, Inquiry, Now, Reply};
 
@@ -70,8 +70,15 @@ impl<N: Net> Serving<'_, '_, N> {
             }
             Turn::Stay => {}
         }
-        if let Pending::Later(_) = self.exchange.pending {
-            return self.settle();
+        match self.exchange.pending {
+            Pending::Later(_) => return self.settle(),
+            Pending::Report if self.cx.report.is_none() => return Step::NeedsOther,
+            Pending::Report => {
+                self.exchange.pending = Pending::Nothing;
+                self.answer_spooled();
+                return Step::Moved;
+            }
+            Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Gateway(_) => {}
         }
         if window.start == window.end && self.client.connection.is_idle() {
             return Step::NeedsInput;
@@ -166,6 +173,9 @@ impl<N: Net> Serving<'_, '_, N> {
         content: Option<&[u8]>,
         again: bool,
     ) {
+        if self.client.is_admin && self.cx.report.is_none() {
+            return self.wait(Pending::Report, bytes);
+        }
         let inquiry = Inquiry { again, ..self.inquiry(head, content) };
         // A bug in a handler ends its own exchange and no other.
         let route = &mut self.exchange.route;
@@ -191,7 +201,10 @@ impl<N: Net> Serving<'_, '_, N> {
                     self.answer_spooled();
                 }
             }
-            Answer::Later(later) => self.wait_for(later, bytes),
+            Answer::Later(mut later) => {
+                later.ring(self.cx.desk.bell(self.id));
+                self.wait(Pending::Later(later), bytes);
+            }
             Answer::Gateway(plan) => self.engage(plan, bytes),
         }
     }
@@ -216,11 +229,11 @@ impl<N: Net> Serving<'_, '_, N> {
         }
     }
 
-    fn wait_for(&mut self, mut later: Later, head: &[u8]) {
-        later.ring(self.cx.desk.bell(self.id));
+    /// Keeps the request until what its answer waits for is there.
+    fn wait(&mut self, pending: Pending, head: &[u8]) {
         let budget = self.cx.budget;
         self.exchange.spool.get_or_insert_with(|| Spool::new(head, DISCARDED, budget));
-        self.exchange.pending = Pending::Later(later);
+        self.exchange.pending = pending;
     }
 
     /// Looks whether another thread is done.
@@ -296,9 +309,11 @@ impl<N: Net> Serving<'_, '_, N> {
         let pending = std::mem::take(&mut self.exchange.pending);
         let reply = match &pending {
             Pending::Gateway(relay) => self.refused(&relay.plan, refusal),
-            Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => {
-                self.cx.terms.site.refuse(refusal)
-            }
+            Pending::Nothing
+            | Pending::Content
+            | Pending::Discard(_)
+            | Pending::Later(_)
+            | Pending::Report => self.cx.terms.site.refuse(refusal),
         };
         self.exchange.pending = pending;
         self.reply_spooled(reply);
@@ -348,7 +363,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 None
             }
         };
-        if self.cx.log.is_on() && self.cx.report.is_none() {
+        if self.cx.log.is_on() && !self.client.is_admin {
             self.log(status, user.as_deref(), asked, sent);
         }
     }

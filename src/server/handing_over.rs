@@ -157,9 +157,9 @@ pub(super) fn assign(wanted: &[Wanted<'_>], passed: &mut Vec<Passed>) -> Vec<Opt
     assigned
 }
 
-/// Sockets as they are `wanted`, for several processes: those of `passed`, taken out of them, and as many
-/// of its own, bound with SO_REUSEPORT (socket(7)), as it takes for each to have one. Where that
-/// cannot be, they share.
+/// Sockets as they are `wanted`, for several processes: those of `passed`, taken out of them, and
+/// as many of its own, bound with SO_REUSEPORT (socket(7)), as it takes for each to have one. Where
+/// that cannot be, they share.
 ///
 /// # Errors
 /// Where there is none to be had.

@@ -116,8 +116,8 @@ pub struct Server<N: Net = System> {
     metrics: Metrics,
     /// What clients of the admin listener do is counted apart, and shown nowhere.
     aside: Metrics,
-    /// What the client of the admin listener that is served is shown.
-    shown: Option<Box<Report>>,
+    /// What the client of the admin listener is shown that is served and has asked.
+    report: Option<Box<Report>>,
     /// The diagnostic log, to be shown how it is.
     diagnostic_log: Option<&'static diagnostic_log::DiagnosticLog>,
     watch: Watch,
@@ -225,7 +225,7 @@ impl<N: Net> Server<N> {
             budget: Budget::new(limits.spool_total),
             metrics,
             aside: Metrics::new(),
-            shown: None,
+            report: None,
             diagnostic_log: None,
             watch: Watch::new(limits, net.micros()),
             memory: Memory::default(),
@@ -423,10 +423,9 @@ impl<N: Net> Server<N> {
             Some(Peer::Client(client)) => {
                 let is_admin = client.is_admin;
                 let served = catch_unwind(AssertUnwindSafe(|| {
-                    if is_admin {
-                        self.shown = Some(Box::new(self.report()));
-                    }
-                    self.serve_client(id, now, occasion)
+                    let fate = self.serve_client(id, now, occasion);
+                    let shown = if is_admin { self.answer_admin(id, now) } else { None };
+                    shown.unwrap_or(fate)
                 }));
                 served.unwrap_or_else(|_| {
                     log::error!("serving a client panicked; its connection is closed");
@@ -473,7 +472,7 @@ impl<N: Net> Server<N> {
             metrics: if client.is_admin { &mut self.aside } else { &mut self.metrics },
             watch: &mut self.watch,
             shares: &mut self.shares,
-            report: self.shown.as_deref().filter(|_| client.is_admin),
+            report: self.report.as_deref(),
             now,
             moment: &mut self.moment,
             stamp: &self.stamp,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
@@ -196,24 +197,44 @@ fn logs_reload_and_upgrade_go_on_without_root() {
     assert_eq!(fs::read_to_string(world.folder.path().join("pid")).unwrap(), "");
 }
 
+/// The last of so many successors, and the number of filters that hold for its system calls.
+fn succeeded(daemon: &Daemon, times: usize) -> (Successor, String) {
+    let mut last = upgrade(daemon);
+    for _ in 1..times {
+        assert!(last.signal("USR2"));
+        last = Successor::of(daemon);
+    }
+    let text = fs::read_to_string(format!("/proc/{}/status", last.0)).unwrap();
+    (last, status(&text)["Seccomp_filters"].to_owned())
+}
+
 #[test]
 fn successors_are_confined_once_however_many_there_are() {
     let world = World::start("");
-    let mut last: Option<Successor> = None;
     // Landlock does not hold more than 16 at once.
-    for _ in 0..20 {
-        let next = match &last {
-            None => upgrade(&world.daemon),
-            Some(last) => {
-                assert!(last.signal("USR2"));
-                Successor::of(&world.daemon)
-            }
-        };
-        last = Some(next);
-    }
-    let last = last.unwrap();
-    let text = fs::read_to_string(format!("/proc/{}/status", last.0)).unwrap();
-    assert_eq!(status(&text)["Seccomp_filters"], "1");
+    let (last, filters) = succeeded(&world.daemon, 20);
+    assert_eq!(filters, "1");
+    last.end();
+}
+
+#[test]
+fn successors_are_told_of_half_a_sandbox_too() {
+    let folder = Folder::new();
+    folder.write("www/file.txt", "0123456789");
+    let text = config("[server]\nlisten = \"127.0.0.1:0\"\nsandbox = \"auto\"\n");
+    let file = folder.write("oneloop.toml", &text);
+    let daemon = where_there_is_no(libc::SYS_landlock_create_ruleset, || {
+        Daemon::configured(&file, "unset ONELOOP_SANDBOX")
+    });
+    // One of them is this test's.
+    let (last, filters) = succeeded(&daemon, 3);
+    assert_eq!(filters, "2");
+    // Those system calls are the server's own.
+    let programs = "[[site.route]]\npath = \"/cgi/*\"\ncgi = { root = \"www\" }\n";
+    folder.write("oneloop.toml", text + programs);
+    assert!(last.signal("HUP"));
+    daemon.says("the sandbox does not let this process make the system calls of programs");
+    assert_eq!(daemon.connect().get("/file.txt").text(), "0123456789");
     last.end();
 }
 
@@ -325,25 +346,32 @@ fn scripts_reach_their_own_folder_the_system_and_what_they_are_told_of() {
     assert_eq!(answers(&daemon, "signal"), "yes");
 }
 
-/// Starts the daemon where one system call does not exist.
+/// Runs where one system call does not exist, neither for what it starts.
+fn where_there_is_no<T: Send>(call: libc::c_long, run: impl FnOnce() -> T + Send) -> T {
+    let missing = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    let arch = std::env::consts::ARCH.try_into().unwrap();
+    let rules = BTreeMap::from([(call, Vec::new())]);
+    let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).unwrap();
+    let filter: seccompiler::BpfProgram = filter.try_into().unwrap();
+    // It holds for a thread.
+    let run = move || {
+        seccompiler::apply_filter(&filter).unwrap();
+        run()
+    };
+    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+}
+
+/// Starts the daemon without a system call, for a second.
 fn without(call: libc::c_long, sandbox: &str) -> std::process::Output {
     let folder = Folder::new();
     folder.write("www/file.txt", "");
     let server = format!("[server]\nlisten = \"127.0.0.1:0\"\nsandbox = \"{sandbox}\"\n");
     let file = folder.write("oneloop.toml", config(&server));
-    // A filter holds for a thread, and for what it starts.
-    let run = move || {
-        let missing = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-        let arch = std::env::consts::ARCH.try_into().unwrap();
-        let rules = BTreeMap::from([(call, Vec::new())]);
-        let filter = SeccompFilter::new(rules, SeccompAction::Allow, missing, arch).unwrap();
-        let filter: seccompiler::BpfProgram = filter.try_into().unwrap();
-        seccompiler::apply_filter(&filter).unwrap();
+    where_there_is_no(call, || {
         let mut command = Command::new("timeout");
         command.args(["-s", "TERM", "1", env!("CARGO_BIN_EXE_oneloop"), "-c"]).arg(&file);
         command.env_remove("ONELOOP_SANDBOX").output().unwrap()
-    };
-    std::thread::scope(|scope| scope.spawn(run).join().unwrap())
+    })
 }
 
 #[test]
@@ -362,6 +390,42 @@ fn a_sandbox_that_is_required_and_not_to_be_had_is_an_error() {
     let said = said(&output);
     assert!(said.contains("the sandbox lacks Landlock, ") && said.contains("listening"), "{said}");
     assert!(said.contains("confined by seccomp\n"), "{said}");
+}
+
+/// Nobody reads what it complains of, so one thread never ends.
+#[test]
+fn a_log_that_nobody_reads_keeps_no_other_thread_out_of_the_sandbox() {
+    let folder = Folder::new();
+    folder.write("www/file.txt", "0123456789");
+    let socket = folder.path().join("socket");
+    let server = format!("[server]\nlisten = \"unix:{}\"\n", socket.display());
+    // Of these the second gives the scripts of the first away, which is worth a warning.
+    let routes = "[[site.route]]\npath = \"*.sh\"\ncgi = { root = \"www\" }\n\
+                  [[site.route]]\npath = \"/files/*\"\nfiles = {}\n";
+    let file = folder.write("oneloop.toml", config(&server) + routes);
+    let (reader, writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while (&writer).write(&[b'\n'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
+    command.arg("-c").arg(&file).env("ONELOOP_SANDBOX", "auto").stderr(writer);
+    let mut child = command.spawn().unwrap();
+    let status_of = |task: &fs::DirEntry| {
+        let path = task.path();
+        let name = fs::read_to_string(path.join("comm")).unwrap();
+        let text = fs::read_to_string(path.join("status")).unwrap();
+        (name.trim().to_owned(), status(&text)["Seccomp"].to_owned())
+    };
+    let threads = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", child.id())).unwrap();
+        tasks.map(|task| status_of(&task.unwrap())).collect::<BTreeMap<_, _>>()
+    };
+    let expected = [("oneloop", "2"), ("oneloop-log", "0")];
+    let expected = expected.map(|(name, held)| (name.to_owned(), held.to_owned())).into();
+    wait_until("it is confined", || threads() == expected);
+    drop(reader);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

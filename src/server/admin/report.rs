@@ -4,14 +4,16 @@
 use std::time::Duration;
 
 use super::super::Server;
-use super::super::client::{Client, Pending, Phase};
+use super::super::client::{Client, Fate, Pending, Phase};
 use super::super::diagnostic_log::DiagnosticLog;
 use super::super::gateway::Stage;
 use super::super::gateways::Pool;
 use super::super::memory;
 use super::super::metrics::Metrics;
 use super::super::net::Net;
-use super::super::peers::Peer;
+use super::super::peers::{Peer, PeerId};
+use super::super::serving::Occasion;
+use super::super::timers::Millis;
 
 /// How the server is doing.
 #[derive(Debug)]
@@ -42,8 +44,20 @@ const STATES: [&str; 9] =
     ["head", "content", "handler", "program", "tunnel", "send", "pause", "idle", "linger"];
 
 impl<N: Net> Server<N> {
+    /// Answers a client that has asked how the server is doing. `None`: it has not, or not yet.
+    pub(in super::super) fn answer_admin(&mut self, id: PeerId, now: Millis) -> Option<Fate> {
+        let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return None };
+        if !matches!(client.work.as_ref()?.exchange.pending, Pending::Report) {
+            return None;
+        }
+        self.report = Some(Box::new(self.report()));
+        let fate = self.serve_client(id, now, Occasion::Ready);
+        self.report = None;
+        Some(fate)
+    }
+
     /// How the server is doing now.
-    pub(in super::super) fn report(&self) -> Report {
+    fn report(&self) -> Report {
         let mut connections = STATES.map(|state| (state, 0));
         let mut waiting = 0;
         for (_, peer) in self.peers.iter() {
@@ -117,7 +131,11 @@ fn kept_by(client: &Client) -> usize {
             Stage::Talking(gateway) => gateway.input.capacity() + gateway.output.capacity(),
             Stage::Gathering | Stage::Waiting(_) | Stage::Failed(_) => 0,
         },
-        Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Later(_) => 0,
+        Pending::Nothing
+        | Pending::Content
+        | Pending::Discard(_)
+        | Pending::Later(_)
+        | Pending::Report => 0,
     };
     work.input.len() + work.output.len() + with_gateway
 }

@@ -25,7 +25,11 @@ fn server(router: Router) -> Server {
 }
 
 fn connect(server: &Server) -> TcpStream {
-    let Address::Tcp(address) = server.local_addresses().remove(0) else { panic!("not TCP") };
+    connect_to(&server.local_addresses()[0])
+}
+
+fn connect_to(address: &Address) -> TcpStream {
+    let Address::Tcp(address) = address else { panic!("not TCP") };
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nonblocking(true).unwrap();
     stream
@@ -394,4 +398,27 @@ fn a_kept_connection_is_told_nothing_before_it_was_looked_at_again() {
     third.write_all(b"abcde").unwrap();
     let mut fresh = origin.accept(&mut server);
     turn_until_asked(&mut server, &mut fresh, b"\r\n\r\nabcde");
+}
+
+/// It looks at every client: what nobody has asked for is not made.
+#[test]
+fn how_the_server_is_doing_is_looked_at_when_all_of_a_request_is_there() {
+    let options =
+        Options { admin: Some(Address::Tcp(([127, 0, 0, 1], 0).into())), ..Options::default() };
+    let mut server = Server::new(&options, Router::new().build().unwrap()).unwrap();
+    let mut client = connect_to(&server.admin_address().unwrap());
+    let mut answer = Vec::new();
+    let mut allocations = |server: &mut Server, said: &[u8]| {
+        client.write_all(said).unwrap();
+        let counted = allocation_counter::measure(|| (0..3).for_each(|_| turn(server)));
+        assert!(!read(&mut client, &mut answer));
+        counted.count_total
+    };
+    allocations(&mut server, b"GET /readyz HTTP/1.1\r\n");
+    let dripping = allocations(&mut server, b"H");
+    let asking = allocations(&mut server, b"ost: 127.0.0.1\r\n\r\n");
+    allocations(&mut server, &[GET, GET].concat());
+    assert!(dripping < 5 && asking > 10, "{dripping} {asking}");
+    let answers = memchr::memmem::find_iter(&answer, b"HTTP/1.1 200 OK\r\n").count();
+    assert_eq!(answers, 3);
 }
