@@ -1,0 +1,253 @@
+//! The measured seen from one side: one load, one figure, all entrants. How it is drawn or told is
+//! not known here.
+
+use super::data::{Cell, Results, Sample};
+use super::numbers::{Spread, clients, float, float64, listed, rough};
+
+/// What all entrants had to do at a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Load {
+    pub(crate) workload: usize,
+    pub(crate) clients: usize,
+    pub(crate) rate: Option<f64>,
+}
+
+/// One entrant's figure.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry<'a> {
+    /// Its place among the entrants.
+    pub(crate) entrant: usize,
+    pub(crate) name: &'a str,
+    pub(crate) spread: Spread,
+}
+
+/// What is looked at: a figure of one round, if there is one.
+pub(crate) type Measure = fn(&Cell, &Sample) -> Option<f64>;
+
+impl Load {
+    pub(crate) fn of(cell: &Cell) -> Load {
+        Load { workload: cell.workload, clients: cell.clients, rate: cell.rate }
+    }
+
+    /// `docs, 100 clients`.
+    pub(crate) fn says(&self, results: &Results) -> String {
+        let name = results.workloads.get(self.workload).map_or("?", |workload| &workload.name);
+        format!("{name}, {}", self.numbers())
+    }
+
+    /// `100 clients`, and the rate if it is fixed.
+    pub(crate) fn numbers(&self) -> String {
+        match self.rate {
+            Some(rate) => {
+                format!("{}, {} requests per second", clients(self.clients), rough(rate))
+            }
+            None => clients(self.clients),
+        }
+    }
+}
+
+/// All loads, in the order of the workloads; those with few clients first.
+pub(crate) fn loads(results: &Results) -> Vec<Load> {
+    let mut loads: Vec<Load> = Vec::new();
+    for cell in &results.cells {
+        let load = Load::of(cell);
+        let is_known = cell.entrant < results.entrants.len();
+        if load.workload < results.workloads.len() && is_known && !loads.contains(&load) {
+            loads.push(load);
+        }
+    }
+    loads.sort_by(|one, other| {
+        let rate = |load: &Load| load.rate.unwrap_or(0.0);
+        one.workload
+            .cmp(&other.workload)
+            .then(rate(one).total_cmp(&rate(other)))
+            .then(one.clients.cmp(&other.clients))
+    });
+    loads
+}
+
+/// The loads of each workload that is asked as fast as answers come, workload by workload.
+pub(crate) fn sweeps(results: &Results) -> Vec<Vec<Load>> {
+    let mut sweeps: Vec<Vec<Load>> = Vec::new();
+    for load in loads(results).into_iter().filter(|load| load.rate.is_none()) {
+        match sweeps.last_mut() {
+            Some(sweep) if sweep[0].workload == load.workload => sweep.push(load),
+            Some(_) | None => sweeps.push(vec![load]),
+        }
+    }
+    sweeps
+}
+
+/// The workload that has the most numbers of clients, and of these the first, unless most of its
+/// clients are idle.
+pub(crate) fn main_sweep(results: &Results) -> Option<Vec<Load>> {
+    let sweeps = sweeps(results);
+    let rank = |sweep: &Vec<Load>| (!is_idle(results, sweep[0].workload), sweep.len());
+    let best = sweeps.iter().map(rank).max()?;
+    sweeps.into_iter().find(|sweep| rank(sweep) == best)
+}
+
+/// Whether clients of this workload are idle. Only its name can tell.
+pub(crate) fn is_idle(results: &Results, workload: usize) -> bool {
+    results.workloads.get(workload).is_some_and(|workload| workload.name.contains("idle"))
+}
+
+pub(crate) fn cell<'a>(results: &'a Results, entrant: usize, load: &Load) -> Option<&'a Cell> {
+    results.cells.iter().find(|cell| cell.entrant == entrant && Load::of(cell) == *load)
+}
+
+/// What was measured in all rounds. Nothing, where something failed: its rounds are not like those
+/// of the others.
+pub(crate) fn spread(cell: &Cell, measure: Measure) -> Option<Spread> {
+    if cell.failure.is_some() {
+        return None;
+    }
+    raw_spread(cell, measure)
+}
+
+/// The same of those that failed as well.
+pub(crate) fn raw_spread(cell: &Cell, measure: Measure) -> Option<Spread> {
+    let values: Vec<f64> = cell.samples.iter().filter_map(|sample| measure(cell, sample)).collect();
+    Spread::of(&values)
+}
+
+/// All entrants that have this figure under this load, in their order.
+pub(crate) fn entries<'a>(results: &'a Results, load: &Load, measure: Measure) -> Vec<Entry<'a>> {
+    let entry = |(at, entrant): (usize, &'a super::data::Entrant)| {
+        let spread = spread(cell(results, at, load)?, measure)?;
+        Some(Entry { entrant: at, name: &entrant.name, spread })
+    };
+    results.entrants.iter().enumerate().filter_map(entry).collect()
+}
+
+/// The one of `loads` that most entrants have this figure of; among equals the one that `prefer`
+/// gives the most.
+pub(crate) fn fullest(
+    results: &Results,
+    loads: &[Load],
+    measure: Measure,
+    prefer: impl Fn(&Load) -> f64,
+) -> Option<Load> {
+    let rank = |load: &Load| (entries(results, load, measure).len(), prefer(load));
+    let is_better = |one: &Load, other: &Load| {
+        let (one, other) = (rank(one), rank(other));
+        one.0.cmp(&other.0).then(one.1.total_cmp(&other.1))
+    };
+    let best = loads.iter().copied().max_by(|one, other| is_better(one, other))?;
+    (rank(&best).0 > 0).then_some(best)
+}
+
+/// Prefers a middling number of clients.
+pub(crate) fn near_100(load: &Load) -> f64 {
+    -(float(load.clients.max(1)) / 100.0).ln().abs()
+}
+
+/// Prefers many clients.
+pub(crate) fn most_clients(load: &Load) -> f64 {
+    float(load.clients)
+}
+
+/// Who failed under these loads, and why: one sentence for each entrant and reason.
+pub(crate) fn failures(results: &Results, loads: &[Load]) -> Vec<String> {
+    let mut told: Vec<(usize, &str, Vec<String>)> = Vec::new();
+    for load in loads {
+        for entrant in 0..results.entrants.len() {
+            let failure = cell(results, entrant, load).and_then(|cell| cell.failure.as_deref());
+            let Some(failure) = failure else { continue };
+            let numbers = load.numbers();
+            match told.iter_mut().find(|(who, why, _)| *who == entrant && *why == failure) {
+                Some((_, _, at)) => at.push(numbers),
+                None => told.push((entrant, failure, vec![numbers])),
+            }
+        }
+    }
+    let says = |(entrant, failure, at): (usize, &str, Vec<String>)| {
+        let failure = failure.trim_end_matches('.');
+        format!("{} failed with {}: {failure}.", results.entrants[entrant].name, listed(&at))
+    };
+    told.into_iter().map(says).collect()
+}
+
+/// Answers in a second.
+pub(crate) fn rate(_: &Cell, sample: &Sample) -> Option<f64> {
+    (sample.seconds > 0.0).then(|| float64(sample.answers) / sample.seconds)
+}
+
+/// Without an answer there is no latency.
+fn of_answers(sample: &Sample, value: f64) -> Option<f64> {
+    (sample.answers > 0).then_some(value)
+}
+
+pub(crate) fn p50(_: &Cell, sample: &Sample) -> Option<f64> {
+    of_answers(sample, sample.latency.p50)
+}
+
+pub(crate) fn p90(_: &Cell, sample: &Sample) -> Option<f64> {
+    of_answers(sample, sample.latency.p90)
+}
+
+pub(crate) fn p99(_: &Cell, sample: &Sample) -> Option<f64> {
+    of_answers(sample, sample.latency.p99)
+}
+
+pub(crate) fn p999(_: &Cell, sample: &Sample) -> Option<f64> {
+    of_answers(sample, sample.latency.p999)
+}
+
+pub(crate) fn most(_: &Cell, sample: &Sample) -> Option<f64> {
+    of_answers(sample, sample.latency.most)
+}
+
+pub(crate) fn fairness(_: &Cell, sample: &Sample) -> Option<f64> {
+    of_answers(sample, sample.fairness)
+}
+
+pub(crate) fn user(_: &Cell, sample: &Sample) -> Option<f64> {
+    sample.user
+}
+
+pub(crate) fn system(_: &Cell, sample: &Sample) -> Option<f64> {
+    sample.system
+}
+
+/// User and system together.
+pub(crate) fn processor(_: &Cell, sample: &Sample) -> Option<f64> {
+    Some(sample.user? + sample.system?)
+}
+
+pub(crate) fn voluntary(_: &Cell, sample: &Sample) -> Option<f64> {
+    sample.voluntary
+}
+
+pub(crate) fn involuntary(_: &Cell, sample: &Sample) -> Option<f64> {
+    sample.involuntary
+}
+
+/// Voluntary and involuntary together.
+pub(crate) fn switches(_: &Cell, sample: &Sample) -> Option<f64> {
+    Some(sample.voluntary? + sample.involuntary?)
+}
+
+/// KiB for each client, beyond what is there without one.
+pub(crate) fn memory(cell: &Cell, sample: &Sample) -> Option<f64> {
+    let more = float64(sample.memory?) - float64(sample.memory_at_rest?);
+    Some(more / float(cell.clients.max(1)))
+}
+
+pub(crate) fn processes(_: &Cell, sample: &Sample) -> Option<f64> {
+    sample.processes.map(float)
+}
+
+pub(crate) fn threads(_: &Cell, sample: &Sample) -> Option<f64> {
+    sample.threads.map(float)
+}
+
+/// Of all rounds together.
+pub(crate) fn errors(cell: &Cell) -> u64 {
+    cell.samples.iter().map(|sample| sample.errors).sum()
+}
+
+/// Of all rounds together.
+pub(crate) fn unanswered(cell: &Cell) -> u64 {
+    cell.samples.iter().map(|sample| sample.unanswered).sum()
+}
