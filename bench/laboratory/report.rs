@@ -13,12 +13,16 @@ pub(crate) mod json;
 pub(crate) mod lines;
 #[path = "report/numbers.rs"]
 pub(crate) mod numbers;
+#[path = "report/paced.rs"]
+pub(crate) mod paced;
 #[path = "report/page.rs"]
 pub(crate) mod page;
 #[path = "report/plots.rs"]
 pub(crate) mod plots;
 #[path = "report/rows.rs"]
 pub(crate) mod rows;
+#[path = "report/search.rs"]
+pub(crate) mod search;
 #[path = "report/sentences.rs"]
 pub(crate) mod sentences;
 #[path = "report/svg.rs"]

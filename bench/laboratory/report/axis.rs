@@ -36,8 +36,8 @@ impl Axis {
         Axis { low: 0.0, high: most.max(1.0), is_log: false, ticks: ticks.to_vec() }
     }
 
-    /// Each factor of ten is as long as every other. Values that are not above 0 have no place on it
-    /// and are left out; `None` where no value is left.
+    /// Each factor of ten is as long as every other. Values that are not above 0 have no place on
+    /// it and are left out; `None` where no value is left.
     pub(crate) fn log(values: &[f64], label: impl Fn(f64) -> String) -> Option<Axis> {
         let (least, most) = ends(values)?;
         let steps = round_numbers(least, most);

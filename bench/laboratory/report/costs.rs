@@ -4,7 +4,7 @@ use super::axis::Axis;
 use super::data::Results;
 use super::lines::Size;
 use super::numbers::{Spread, clients, grouped, memory, percent, rough, time};
-use super::plots::{Figure, RATE, what};
+use super::plots::{Figure, RATE, Sweep, what};
 use super::rows::{Form, Row, Rows};
 use super::sentences::{Better, Words, first, for_many, last, shares};
 use super::svg::{Style, Svg};
@@ -96,11 +96,10 @@ fn switches(results: &Results, loads: &[Load]) -> Option<Figure> {
 fn connection(results: &Results, loads: &[Load]) -> Option<Figure> {
     let load = view::fullest(results, loads, view::memory, view::most_clients)?;
     let entries = view::entries(results, &load, view::memory);
-    let second = last(&entries, &MEMORY, "needs most").map(|last| {
-        let most = entries.iter().map(|entry| entry.spread.middle).fold(0.0, f64::max);
-        let all = for_many(most, load.clients);
-        format!("{}, that is {all} for {}.", last.trim_end_matches('.'), clients(load.clients))
-    });
+    let last = last(&entries, &MEMORY, "needs most");
+    let most = entries.iter().map(|entry| entry.spread.middle).fold(0.0, f64::max);
+    let (all, clients) = (for_many(most, load.clients), clients(load.clients));
+    let second = format!("{}; the most is {all} for {clients}.", last.trim_end_matches('.'));
     let ranked = view::entries(results, &load, view::memory);
     let values: Vec<f64> = ranked.iter().map(|entry| entry.spread.middle).collect();
     let axis = Axis::binary(&values, memory)?;
@@ -112,33 +111,25 @@ fn connection(results: &Results, loads: &[Load]) -> Option<Figure> {
         all: single_rows(results, &load, &ranked, MEMORY.better, memory),
     };
     let question = "How much memory does a connection cost?";
-    let second = second.unwrap_or_else(|| "There is nobody to compare it with.".into());
     Some(figure(results, load, question, both(&rows), &entries, &MEMORY, second))
 }
 
 /// A figure of one load that has no other beside it.
-pub(crate) fn alone(
-    results: &Results,
-    load: &Load,
-    measure: Measure,
-    question: &str,
-    axis: &str,
-    words: &Words,
-) -> Option<Figure> {
-    let entries = view::entries(results, load, measure);
+pub(crate) fn alone(results: &Results, load: &Load, sweep: &Sweep) -> Option<Figure> {
+    let words = &sweep.words;
+    let entries = view::entries(results, load, sweep.measure);
     let all = || entries.iter().flat_map(|entry| [entry.spread.low, entry.spread.high]);
-    let (axis, title) = if words.better == Better::Less {
-        (Axis::log(&all().collect::<Vec<_>>(), time)?, axis.to_owned())
+    let (axis, form) = if words.better == Better::Less {
+        (Axis::log(&all().collect::<Vec<_>>(), time)?, Form::Stem)
     } else {
-        let most = all().reduce(f64::max)?;
-        (Axis::linear(most, rough), axis.to_owned())
+        (Axis::linear(all().reduce(f64::max)?, rough), Form::Dot)
     };
-    let form = if words.better == Better::Less { Form::Stem } else { Form::Dot };
-    let rows = single_rows(results, load, &entries, words.better, words.value);
-    let rows = Rows { axis, title, form, parts: Vec::new(), all: rows };
-    let second = last(&entries, words, "is last")
-        .unwrap_or_else(|| "There is nobody to compare it with.".into());
-    Some(figure(results, *load, question, both(&rows), &entries, words, second))
+    let all = single_rows(results, load, &entries, words.better, words.value);
+    let rows = Rows { axis, title: sweep.axis.into(), form, parts: Vec::new(), all };
+    let second = last(&entries, words, "is last");
+    let mut figure = figure(results, *load, sweep.alone, both(&rows), &entries, words, second);
+    figure.without = view::without(results, &[*load], sweep.measure, sweep.missing);
+    Some(figure)
 }
 
 /// Bars of two parts.
@@ -228,7 +219,7 @@ fn figure(
         what: format!("{}; {}", what(results, &load), clients(load.clients)),
         drawings,
         sentences: [first(&format!("With {}", clients(load.clients)), entries, words), second],
-        without: view::failures(results, &[load]),
+        without: view::without(results, &[load], view::rate, ""),
     }
 }
 
@@ -260,8 +251,7 @@ pub(crate) fn panels(results: &Results) -> Vec<Figure> {
             parts: Vec::new(),
             all: rows,
         };
-        let second = last(&entries, &RATE, "is last")
-            .unwrap_or_else(|| "There is nobody to compare it with.".into());
+        let second = last(&entries, &RATE, "is last");
         let drawings = [drawn.draw(Size::Panel), drawn.draw(Size::Slip)];
         let name = results.workloads[load.workload].name.clone();
         let mut figure = figure(results, load, &name, drawings, &entries, &RATE, second);
@@ -275,7 +265,7 @@ pub(crate) fn panels(results: &Results) -> Vec<Figure> {
 pub(crate) fn panels_sentences(results: &Results) -> [String; 2] {
     use super::sentences::{Standing, standing};
     let mut firsts: Vec<(&str, usize)> = Vec::new();
-    let (mut draws, mut all) = (0, 0);
+    let (mut draws, mut open, mut all) = (0, 0, 0);
     let mut widest: Option<(f64, String)> = None;
     for sweep in view::sweeps(results) {
         let Some(load) = shown(results, &sweep) else {
@@ -291,7 +281,8 @@ pub(crate) fn panels_sentences(results: &Results) -> [String; 2] {
                 }
             }
             Standing::Draw(_) => draws += 1,
-            Standing::Nobody | Standing::Alone(_) | Standing::Open(..) => {}
+            Standing::Open(..) => open += 1,
+            Standing::Nobody | Standing::Alone(_) => {}
         }
         let ranked = super::sentences::ranked(&entries, Better::More);
         if let [best, .., worst] = ranked.as_slice() {
@@ -311,14 +302,11 @@ pub(crate) fn panels_sentences(results: &Results) -> [String; 2] {
     firsts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     let mut parts: Vec<String> =
         firsts.iter().map(|(name, count)| format!("{name} is alone in front in {count}")).collect();
-    parts.push(format!(
-        "{} a draw at the front",
-        match draws {
-            0 => "none is".into(),
-            1 => "1 is".into(),
-            many => format!("{many} are"),
-        }
-    ));
+    let many = |count: usize| if count == 1 { "1 is".into() } else { format!("{count} are") };
+    parts.push(if draws == 0 { "none is".into() } else { many(draws) } + " a draw at the front");
+    if open > 0 {
+        parts.push(many(open) + " of a single round, which cannot tell it from chance");
+    }
     let one = format!(
         "Of {} workloads, {}.",
         grouped(super::numbers::float(all)),

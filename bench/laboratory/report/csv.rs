@@ -2,11 +2,13 @@
 //! the JSON only.
 
 use super::data::{Cell, Kind, Results, Sample};
+use super::numbers::exact;
 use super::page::write_to;
 
-const HEAD: &str = "workload,clients,rate,entrant,kind,size,round,seconds,answers,errors,unanswered,\
-                    p50_us,p90_us,p99_us,p999_us,most_us,fairness,user_us,system_us,voluntary,\
-                    involuntary,memory_kib,memory_at_rest_kib,processes,threads,failure";
+const HEAD: &str = "\
+    workload,clients,rate,entrant,kind,size,round,seconds,answers,errors,unanswered,\
+    p50_us,p90_us,p99_us,p999_us,most_us,fairness,user_us,system_us,voluntary,involuntary,\
+    memory_kib,memory_at_rest_kib,processes,threads,failure";
 
 pub(crate) fn csv(results: &Results) -> String {
     let mut text = format!("{HEAD}\r\n");
@@ -25,7 +27,7 @@ pub(crate) fn csv(results: &Results) -> String {
             "{},{},{},{},{kind},{}",
             quoted(&workload.name),
             cell.clients,
-            maybe(cell.rate),
+            maybe(cell.rate.map(exact)),
             quoted(&entrant.name),
             maybe(entrant.size),
         );
@@ -45,10 +47,11 @@ fn figures(cell: &Cell, sample: &Sample) -> String {
     let latency = &sample.latency;
     let always =
         [sample.seconds, latency.p50, latency.p90, latency.p99, latency.p999, latency.most];
-    let [seconds, p50, p90, p99, p999, most] = always;
+    let [seconds, p50, p90, p99, p999, most] = always.map(exact);
     let head = format!("{seconds},{},{},{}", sample.answers, sample.errors, sample.unanswered);
-    let latency = format!("{p50},{p90},{p99},{p999},{most},{}", sample.fairness);
-    let per_request = [sample.user, sample.system, sample.voluntary, sample.involuntary].map(maybe);
+    let latency = format!("{p50},{p90},{p99},{p999},{most},{}", exact(sample.fairness));
+    let per_request = [sample.user, sample.system, sample.voluntary, sample.involuntary]
+        .map(|value| maybe(value.map(exact)));
     let memory = [sample.memory, sample.memory_at_rest].map(maybe);
     let many = [sample.processes, sample.threads].map(maybe);
     let failure = quoted(cell.failure.as_deref().unwrap_or_default());

@@ -1,5 +1,5 @@
-//! The raw data as JSON, and back. Each round is one line, so that a difference between two runs can
-//! be read.
+//! The raw data as JSON, and back. Each round is one line, so that a difference between two runs
+//! can be read.
 
 use std::io;
 
@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 
 use super::data::{Results, Sample};
+use super::numbers::exact;
 
 /// What lies deeper stays on its line: a round is in a list in a cell in a list in the whole.
 const DEPTH: usize = 4;
@@ -31,7 +32,7 @@ pub(crate) fn read(text: &str) -> Result<Results, String> {
     for (cell, at) in results.cells.iter().zip(1..) {
         if cell.entrant >= entrants || cell.workload >= workloads {
             return Err(format!(
-                "cell {at} is of entrant {} and workload {}, but there are {entrants} and {workloads}",
+                "cell {at} is of entrant {} and workload {}, of {entrants} and {workloads}",
                 cell.entrant, cell.workload
             ));
         }
@@ -104,6 +105,10 @@ impl Layout {
 }
 
 impl Formatter for Layout {
+    fn write_f64<W: io::Write + ?Sized>(&mut self, writer: &mut W, value: f64) -> io::Result<()> {
+        writer.write_all(exact(value).as_bytes())
+    }
+
     fn begin_array<W: io::Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
         self.begin();
         writer.write_all(b"[")

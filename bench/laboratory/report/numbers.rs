@@ -77,7 +77,8 @@ pub(crate) fn rough(value: f64) -> String {
     let digits = size.log10().floor();
     let unit = 10f64.powf(digits - 2.0);
     let rounded = (value / unit).round() * unit;
-    match digits {
+    // 9.999 has become 10.0, and its logarithm may be a trifle less than 1.
+    match (rounded.abs() * (1.0 + 1e-9)).log10().floor() {
         d if d >= 2.0 => grouped(rounded),
         d if d >= 1.0 => format!("{rounded:.1}"),
         d if d >= 0.0 => format!("{rounded:.2}"),
@@ -85,6 +86,16 @@ pub(crate) fn rough(value: f64) -> String {
         d if d >= -2.0 => format!("{rounded:.4}"),
         _ => "below 0.01".into(),
     }
+}
+
+/// Nine digits that count, as raw data is written: the clock has no more, and JSON reads back what
+/// was written.
+pub(crate) fn exact(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return "0".into();
+    }
+    let places = whole(8.0 - value.abs().log10().floor());
+    short(&format!("{value:.places$}"))
 }
 
 /// What stands in front of a unit stays beside it.

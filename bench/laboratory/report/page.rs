@@ -41,11 +41,11 @@ pub(crate) fn page(results: &Results) -> String {
 fn introduction(results: &Results) -> String {
     let rounds = results.rounds;
     format!(
-        "<p>The same parser, router and files under {} ways of waiting for many clients; what else \
-         was measured beside them is named below. Each load was put on each of them for {} s, in {} \
-         round{}, in turn. A figure is the median of its rounds; the whisker at a mark is where the \
-         middle half of them lies. Where two such halves overlap, the difference may be chance: \
-         that is called a draw here.</p>\n\
+        "<p>The same parser, router and files under {} ways of waiting for many clients; what \
+         else was measured beside them is named below. Each load was put on each of them for \
+         {} s, in {} round{}, in turn. A figure is the median of its rounds; the whisker at a mark \
+         is where the middle half of them lies. Where two such halves overlap, the difference may \
+         be chance: that is called a draw here.</p>\n\
          <p class=\"what\">{} · oneloop {}</p>\n",
         results.entrants.iter().filter(|entrant| is_ours(entrant.kind)).count(),
         short(&rough(results.seconds)),
@@ -124,7 +124,8 @@ fn drawn(figure: &Figure) -> String {
     let label = format!("{} {}", figure.question, figure.sentences.join(" "));
     let [wide, narrow] = &figure.drawings;
     let mut html = format!(
-        "<figure>\n<div class=\"wide\">{}</div>\n<div class=\"narrow\">{}</div>\n<figcaption>\n<p>{} {}</p>\n",
+        "<figure>\n<div class=\"wide\">{}</div>\n<div class=\"narrow\">{}</div>\n<figcaption>\n\
+         <p>{} {}</p>\n",
         wide.finish(&label),
         narrow.finish(&label),
         escape(&figure.sentences[0]),
@@ -155,7 +156,8 @@ fn beside_each_other(results: &Results, panels: &[Figure]) -> String {
         write_to(
             &mut html,
             format_args!(
-                "<section>\n<h3>How many answers per second: {}?</h3>\n<p class=\"what\">{}</p>\n{}</section>\n",
+                "<section>\n<h3>How many answers per second: {}?</h3>\n\
+                 <p class=\"what\">{}</p>\n{}</section>\n",
                 escape(&panel.question),
                 escape(&panel.what),
                 drawn(panel)
@@ -174,7 +176,8 @@ fn ending(results: &Results) -> String {
         write_to(
             &mut html,
             format_args!(
-                "<section>\n<h2>Does the generator ask as fast as others do?</h2>\n<p>{}</p>\n</section>\n",
+                "<section>\n<h2>Does the generator ask as fast as others do?</h2>\n\
+                 <p>{}</p>\n</section>\n",
                 escape(&words)
             ),
         );

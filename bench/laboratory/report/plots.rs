@@ -1,16 +1,15 @@
-//! What becomes of a figure as clients become more, at a fixed rate, and of the sizes tried: one
-//! drawing of lines for each question.
+//! What becomes of a figure as clients become more: one drawing of lines for each question, and the
+//! order of all drawings.
 
 use super::axis::Axis;
 use super::costs;
-use super::data::{Cell, Results, Sample};
+use super::data::Results;
 use super::lines::{Lines, Point, Series, Size};
-use super::numbers::{
-    Spread, clients, float, float64, grouped, per_second, percent, rough, time, times,
-};
+use super::numbers::{Spread, float, grouped, per_second, time};
 use super::sentences::{Better, Course, Words, as_if, entries_at, first, growths, ways};
 use super::svg::{Style, Svg};
 use super::view::{self, Load, Measure, sweeps};
+use super::{paced, search};
 
 /// A question, its drawing, and what is seen.
 #[derive(Clone, Debug)]
@@ -28,7 +27,7 @@ pub(crate) struct Figure {
 pub(crate) const RATE: Words =
     Words { better: Better::More, does: "answers most", value: per_second };
 
-const P99: Words = Words {
+pub(crate) const P99: Words = Words {
     better: Better::Less,
     does: "keeps the slowest one in a hundred waiting least",
     value: time,
@@ -38,13 +37,15 @@ const FAIRNESS: Words =
     Words { better: Better::More, does: "is the fairest", value: |index| format!("{index:.3}") };
 
 /// One figure over the number of clients.
-struct Sweep {
+pub(crate) struct Sweep {
     question: &'static str,
     /// With one number of clients only.
-    alone: &'static str,
-    axis: &'static str,
-    measure: Measure,
-    words: Words,
+    pub(crate) alone: &'static str,
+    pub(crate) axis: &'static str,
+    pub(crate) measure: Measure,
+    pub(crate) words: Words,
+    /// Why somebody who was measured has no figure.
+    pub(crate) missing: &'static str,
 }
 
 const RATES: Sweep = Sweep {
@@ -53,6 +54,7 @@ const RATES: Sweep = Sweep {
     axis: "answers per second",
     measure: view::rate,
     words: RATE,
+    missing: "",
 };
 
 const TAILS: Sweep = Sweep {
@@ -61,6 +63,7 @@ const TAILS: Sweep = Sweep {
     axis: "99th percentile of the latency, logarithmic",
     measure: view::p99,
     words: P99,
+    missing: "more than one in a hundred of its clients had no answer at all",
 };
 
 const FAIR: Sweep = Sweep {
@@ -69,6 +72,7 @@ const FAIR: Sweep = Sweep {
     axis: "Jain's index: 1 is all alike",
     measure: view::fairness,
     words: FAIRNESS,
+    missing: "it answered nothing",
 };
 
 const IDLE: Sweep =
@@ -83,7 +87,7 @@ pub(crate) fn all(results: &Results) -> Vec<Figure> {
         figures.extend(sweep(results, main, &TAILS));
     }
     let fixed = view::loads(results).into_iter().filter(|load| load.rate.is_some());
-    figures.extend(fixed.filter_map(|load| distribution(results, load)));
+    figures.extend(fixed.filter_map(|load| paced::distribution(results, load)));
     if let Some(main) = &main {
         figures.extend(costs::all(results, main));
         figures.extend(sweep(results, main, &FAIR));
@@ -105,7 +109,7 @@ pub(crate) fn all(results: &Results) -> Vec<Figure> {
             }
         }
     }
-    figures.extend(search(results));
+    figures.extend(search::search(results));
     figures
 }
 
@@ -134,7 +138,7 @@ fn with_clients(count: f64) -> String {
 
 fn sweep(results: &Results, loads: &[Load], sweep: &Sweep) -> Option<Figure> {
     if let [load] = loads {
-        return costs::alone(results, load, sweep.measure, sweep.alone, sweep.axis, &sweep.words);
+        return costs::alone(results, load, sweep);
     }
     let courses = courses(results, loads, sweep.measure);
     let values = || courses.iter().flat_map(|course| course.points.iter());
@@ -162,7 +166,7 @@ fn sweep(results: &Results, loads: &[Load], sweep: &Sweep) -> Option<Figure> {
     for series in &mut series {
         let failed = |load: &&Load| {
             let cell = view::cell(results, series.entrant, load);
-            cell.is_some_and(|cell| cell.failure.is_some())
+            cell.is_some_and(|cell| view::lacks(cell, sweep.measure))
         };
         series.failed = loads.iter().filter(failed).map(|load| float(load.clients)).collect();
     }
@@ -178,7 +182,7 @@ fn sweep(results: &Results, loads: &[Load], sweep: &Sweep) -> Option<Figure> {
         what: what(results, &loads[0]),
         drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
         sentences: sweep_sentences(&courses, sweep, is_idle),
-        without: view::failures(results, loads),
+        without: view::without(results, loads, sweep.measure, sweep.missing),
     })
 }
 
@@ -223,7 +227,7 @@ fn unfairest(courses: &[Course<'_>]) -> String {
 }
 
 /// The lines of these courses, those that end highest first.
-fn series(
+pub(crate) fn series(
     results: &Results,
     courses: &[Course<'_>],
     y: &Axis,
@@ -249,200 +253,4 @@ fn series(
         });
     }
     all
-}
-
-/// Places on the axis of percentiles: 1 in so many answers takes longer.
-const MARKED: [f64; 5] = [2.0, 10.0, 100.0, 1e3, 1e4];
-
-/// Between two powers of ten.
-const STEPS: usize = 12;
-
-fn percentile(one_in: f64) -> String {
-    match one_in {
-        x if x < 3.0 => "50 %".into(),
-        x if x < 30.0 => "90 %".into(),
-        x if x < 300.0 => "99 %".into(),
-        x if x < 3e3 => "99.9 %".into(),
-        _ => "99.99 %".into(),
-    }
-}
-
-/// How long all but one in so many of the requests took at most, in the middle of all rounds. A
-/// request without an answer took longer than any other.
-fn longest(cell: &Cell, one_in: f64) -> Option<Spread> {
-    if cell.failure.is_some() {
-        return None;
-    }
-    let times: Vec<f64> =
-        cell.samples.iter().filter_map(|sample| longest_of(sample, one_in)).collect();
-    (times.len() * 2 > cell.samples.len()).then(|| Spread::of(&times))?
-}
-
-fn longest_of(sample: &Sample, one_in: f64) -> Option<f64> {
-    let answers = float64(sample.answers);
-    let all = answers + float64(sample.unanswered);
-    // With fewer answers than that, the longest time of all would stand for it.
-    if one_in > all {
-        return None;
-    }
-    let share = (1.0 - 1.0 / one_in) * all / answers;
-    let latency = &sample.latency;
-    let coarse = [
-        (0.5, latency.p50),
-        (0.9, latency.p90),
-        (0.99, latency.p99),
-        (0.999, latency.p999),
-        (1.0, latency.most),
-    ];
-    let points = &latency.distribution;
-    let points = if points.is_empty() { &coarse[..] } else { points };
-    points.iter().find(|(part, _)| *part >= share - 1e-9).map(|(_, time)| *time)
-}
-
-fn distribution(results: &Results, load: Load) -> Option<Figure> {
-    let between = (STEPS / 3..=4 * STEPS).map(|step| 10f64.powf(float(step) / float(STEPS)));
-    let places: Vec<f64> = std::iter::once(MARKED[0]).chain(between).collect();
-    let is_marked = |x: f64| MARKED.iter().any(|mark| (mark - x).abs() < mark * 1e-9);
-    let mut fine: Vec<Course<'_>> = Vec::new();
-    for (at, entrant) in results.entrants.iter().enumerate() {
-        let Some(cell) = view::cell(results, at, &load) else { continue };
-        let points = places.iter().filter_map(|x| Some((*x, longest(cell, *x)?))).collect();
-        fine.push(Course { entrant: at, name: &entrant.name, points });
-    }
-    let all = fine.iter().flat_map(|course| course.points.iter());
-    let all: Vec<f64> = all.flat_map(|(_, spread)| [spread.low, spread.high]).collect();
-    let y = Axis::log(&all, time)?;
-    let mut series = series(results, &fine, &y, |x, spread| {
-        format!("{} of the requests: {}", percentile(x), time(spread.middle))
-    });
-    for point in series.iter_mut().flat_map(|series| &mut series.points) {
-        if !is_marked(point.x) {
-            point.title = None;
-            point.whisker = None;
-        }
-    }
-    let marked: Vec<Course<'_>> = fine
-        .iter()
-        .map(|course| {
-            let points = course.points.iter().copied().filter(|(x, _)| is_marked(*x)).collect();
-            Course { points, ..course.clone() }
-        })
-        .collect();
-    let lines = Lines {
-        x: Axis::at(&MARKED.map(|x| (x, percentile(x))))?,
-        y,
-        x_title: "share of the requests that wait no longer".into(),
-        y_title: "latency, logarithmic".into(),
-        series,
-    };
-    let rate = rough(load.rate.unwrap_or_default());
-    let at = format!("At {rate} requests per second");
-    let mut second = growths("the wait", &marked, Better::Less, |x| format!("the {}", rank(x)));
-    if let Some(left) = most_unanswered(results, &load) {
-        second = format!("{}; {left}.", second.trim_end_matches('.'));
-    }
-    Some(Figure {
-        question: format!("How long does each answer take at {rate} requests per second?"),
-        what: format!("{}; {}", what(results, &load), clients(load.clients)),
-        drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
-        sentences: [first(&at, &entries_at(&marked, 100.0), &P99), second],
-        without: view::failures(results, &[load]),
-    })
-}
-
-fn rank(one_in: f64) -> String {
-    match percentile(one_in).strip_suffix(" %") {
-        Some(place) if one_in > 3.0 => format!("{place}th percentile"),
-        Some(_) | None => "median".into(),
-    }
-}
-
-/// Who left the largest share of the requests without an answer.
-fn most_unanswered(results: &Results, load: &Load) -> Option<String> {
-    let shares = results.entrants.iter().enumerate().filter_map(|(at, entrant)| {
-        let cell = view::cell(results, at, load)?;
-        let answers: u64 = cell.samples.iter().map(|sample| sample.answers).sum();
-        let left = float64(view::unanswered(cell));
-        (left > 0.0).then(|| (left / (left + float64(answers)), &entrant.name))
-    });
-    let (share, name) = shares.max_by(|one, other| one.0.total_cmp(&other.0))?;
-    Some(format!("{name} left {} of the requests without an answer", percent(share)))
-}
-
-/// How the sizes were chosen.
-fn search(results: &Results) -> Option<Figure> {
-    let searched: Vec<usize> =
-        (0..results.entrants.len()).filter(|at| results.entrants[*at].search.len() > 1).collect();
-    let tried = || searched.iter().flat_map(|at| &results.entrants[*at].search);
-    let mut sizes: Vec<usize> = tried().map(|tried| tried.size.max(1)).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
-    let ticks: Vec<(f64, String)> =
-        sizes.iter().map(|size| (float(*size), grouped(float(*size)))).collect();
-    let x = Axis::at(&ticks)?;
-    let mut series = Vec::new();
-    for at in &searched {
-        let entrant = &results.entrants[*at];
-        let mut tried = entrant.search.clone();
-        tried.sort_by_key(|tried| tried.size);
-        let point = |tried: &super::data::Tried| Point {
-            x: float(tried.size.max(1)),
-            y: tried.rate,
-            whisker: None,
-            title: Some(format!("{}, {}: {}", entrant.name, tried.size, per_second(tried.rate))),
-            is_chosen: entrant.size == Some(tried.size),
-        };
-        series.push(Series {
-            entrant: *at,
-            name: entrant.name.clone(),
-            style: Style::of(*at, entrant.kind),
-            points: tried.iter().map(point).collect(),
-            failed: Vec::new(),
-        });
-    }
-    let lines = Lines {
-        x,
-        y: Axis::linear(tried().map(|tried| tried.rate).fold(0.0, f64::max), grouped),
-        x_title: "threads, processes or loops, logarithmic".into(),
-        y_title: "answers per second".into(),
-        series,
-    };
-    Some(Figure {
-        question: "How many threads, processes or loops should they have?".into(),
-        what: "Each size was tried for a moment; the one with the ring was taken".into(),
-        drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
-        sentences: search_sentences(results, &searched)?,
-        without: Vec::new(),
-    })
-}
-
-fn search_sentences(results: &Results, searched: &[usize]) -> Option<[String; 2]> {
-    let gain = |at: &usize| {
-        let entrant = &results.entrants[*at];
-        let by = |one: &&super::data::Tried, other: &&super::super::data::Tried| {
-            one.rate.total_cmp(&other.rate)
-        };
-        let (best, worst) = (entrant.search.iter().max_by(by)?, entrant.search.iter().min_by(by)?);
-        Some((best.rate / worst.rate, &entrant.name, best, worst))
-    };
-    let mut gains: Vec<_> = searched.iter().filter_map(gain).collect();
-    gains.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let (ratio, name, best, worst) = gains.first()?;
-    let one = format!(
-        "Its size matters most to {name}: {} give {}, {} times the {} with {}.",
-        best.size,
-        per_second(best.rate),
-        times(*ratio),
-        rough(worst.rate),
-        worst.size,
-    );
-    let other = match gains.as_slice() {
-        [_, .., (ratio, name, best, _)] => format!(
-            "It matters least to {name}, whose best size, {}, gives {} times what its worst does.",
-            best.size,
-            times(*ratio)
-        ),
-        [..] => format!("Nobody else had a size to choose; {name} has {} now.", best.size),
-    };
-    Some([one, other])
 }

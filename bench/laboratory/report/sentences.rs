@@ -86,6 +86,10 @@ pub(crate) fn first(at: &str, entries: &[Entry<'_>], words: &Words) -> String {
             beside(second.spread.middle, first.spread.middle),
         )
     };
+    let best = entries.iter().map(|entry| entry.spread.middle).reduce(f64::max);
+    if words.better == Better::More && best == Some(0.0) {
+        return format!("{at}, nobody has more than {}.", (words.value)(0.0));
+    }
     match standing(entries, words.better) {
         Standing::Nobody => format!("{at}, there is no figure of anybody."),
         Standing::Alone(only) => {
@@ -101,13 +105,13 @@ pub(crate) fn first(at: &str, entries: &[Entry<'_>], words: &Words) -> String {
         Standing::Draw(even) if even.len() == entries.len() && even.len() > NAMED => {
             let (best, last) = (&even[0], &even[even.len() - 1]);
             format!(
-                "{at}, it is a draw of all {}, from {} ({}) to {} ({}): the middle halves of their \
-                 rounds overlap.",
+                "{at}, it is a draw of all {}, from {} ({}) to {} ({}): {}.",
                 even.len(),
                 best.name,
                 value(best),
                 last.name,
                 value(last),
+                evenness(&even),
             )
         }
         Standing::Draw(even) => {
@@ -119,27 +123,42 @@ pub(crate) fn first(at: &str, entries: &[Entry<'_>], words: &Words) -> String {
             if even.len() > NAMED {
                 names.push(format!("{} more", even.len() - NAMED));
             }
-            format!("{at}, {} draw: the middle halves of their rounds overlap.", listed(&names))
+            format!("{at}, {} draw: {}.", listed(&names), evenness(&even))
         }
     }
 }
 
-/// How the last stands to the first. `None` where there is only one.
-pub(crate) fn last(entries: &[Entry<'_>], words: &Words, does: &str) -> Option<String> {
+/// Why that is a draw.
+fn evenness(even: &[Entry<'_>]) -> &'static str {
+    if even.iter().all(|entry| entry.spread.rounds < 2) {
+        "their only rounds are alike"
+    } else {
+        "the middle halves of their rounds overlap"
+    }
+}
+
+/// How the last stands to the first. Where there is only one, how far its own rounds are apart.
+pub(crate) fn last(entries: &[Entry<'_>], words: &Words, does: &str) -> String {
     let ranked = ranked(entries, words.better);
-    let [first, .., last] = ranked.as_slice() else { return None };
-    Some(format!(
-        "{} {does}: {} ({}).",
-        last.name,
-        (words.value)(last.spread.middle),
-        if first.spread.middle > 0.0 || last.spread.middle > 0.0 {
-            format!("{} as {}", beside(last.spread.middle, first.spread.middle), first.name)
-                .replace("more as", "more than")
-                .replace("less as", "less than")
-        } else {
-            "as all others".into()
-        },
-    ))
+    let [first, .., last] = ranked.as_slice() else {
+        return match entries {
+            [only, ..] if only.spread.rounds > 1 => format!(
+                "The middle half of its {} rounds lies between {} and {}.",
+                only.spread.rounds,
+                (words.value)(only.spread.low),
+                (words.value)(only.spread.high)
+            ),
+            [..] => "There is only one round, and nobody to compare it with.".into(),
+        };
+    };
+    let (best, worst) = (first.spread.middle, last.spread.middle);
+    let beside = beside(worst, best);
+    let how = match beside.rsplit_once(' ') {
+        Some((_, "much")) => format!("{beside} as {}", first.name),
+        Some((_, "more" | "less")) => format!("{beside} than {}", first.name),
+        Some(_) | None => beside,
+    };
+    format!("{} {does}: {} ({how}).", last.name, (words.value)(worst))
 }
 
 /// One entrant's way along an axis.

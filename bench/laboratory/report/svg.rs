@@ -102,7 +102,7 @@ impl Svg {
         self.body.push('\n');
     }
 
-    /// What comes until [`Svg::close`] belongs together. `title` is shown where a mouse rests on it.
+    /// What comes until [`Svg::close`] belongs together. `title` is shown where a mouse rests.
     pub(crate) fn open(&mut self, class: &str, title: &str) {
         self.add(format_args!("<g class=\"{class}\"><title>{}</title>", escape(title)));
     }

@@ -73,10 +73,11 @@ fn count(count: u64) -> String {
 /// Each load has a table, which is folded until somebody asks.
 pub(crate) fn all(results: &Results) -> String {
     let mut html = String::from(
-        "<section>\n<h2>What are all the figures?</h2>\n<p>Medians of the rounds; behind ± half the \
-         distance between the quartiles. Latency counts from when a request was sent, or at a fixed \
-         rate from when it was due, to the last byte of its answer. Waits are voluntary context \
-         switches, made to wait are involuntary ones.</p>\n",
+        "<section>\n<h2>What are all the figures?</h2>\n<p>Medians of the rounds; behind ± half \
+         the distance between the quartiles. Latency counts from when a request was sent, or at a \
+         fixed rate from when it was due, to the last byte of its answer. What had no answer took \
+         longer than anything else: where it is more than one in a hundred, there is no p99. Waits \
+         are voluntary context switches, made to wait are involuntary ones.</p>\n",
     );
     for load in loads(results) {
         html += &table(results, &load);
@@ -156,7 +157,7 @@ pub(crate) fn text(results: &Results) -> String {
     text.replace('\u{a0}', " ")
 }
 
-const HEAD: [&str; 10] = [
+const HEAD: [&str; 11] = [
     "",
     "answers/s",
     "p50",
@@ -167,6 +168,7 @@ const HEAD: [&str; 10] = [
     "memory/client",
     "threads/processes",
     "errors",
+    "unanswered",
 ];
 
 fn line(name: &str, cell: &Cell) -> Vec<String> {
@@ -185,6 +187,7 @@ fn line(name: &str, cell: &Cell) -> Vec<String> {
             middle(cell, view::processes, plain)
         ),
         count(view::errors(cell)),
+        count(view::unanswered(cell)),
     ]
 }
 

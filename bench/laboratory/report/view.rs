@@ -105,10 +105,10 @@ pub(crate) fn spread(cell: &Cell, measure: Measure) -> Option<Spread> {
     raw_spread(cell, measure)
 }
 
-/// The same of those that failed as well.
+/// The same of those that failed as well. What most rounds do not have, nobody has.
 pub(crate) fn raw_spread(cell: &Cell, measure: Measure) -> Option<Spread> {
     let values: Vec<f64> = cell.samples.iter().filter_map(|sample| measure(cell, sample)).collect();
-    Spread::of(&values)
+    (values.len() * 2 > cell.samples.len()).then(|| Spread::of(&values))?
 }
 
 /// All entrants that have this figure under this load, in their order.
@@ -147,25 +147,41 @@ pub(crate) fn most_clients(load: &Load) -> f64 {
     float(load.clients)
 }
 
-/// Who failed under these loads, and why: one sentence for each entrant and reason.
-pub(crate) fn failures(results: &Results, loads: &[Load]) -> Vec<String> {
-    let mut told: Vec<(usize, &str, Vec<String>)> = Vec::new();
+/// Who has no figure under these loads, and why: one sentence for each entrant and reason.
+/// `missing` is the reason where nothing failed.
+pub(crate) fn without(
+    results: &Results,
+    loads: &[Load],
+    measure: Measure,
+    missing: &str,
+) -> Vec<String> {
+    let mut told: Vec<(usize, String, Vec<String>)> = Vec::new();
     for load in loads {
         for entrant in 0..results.entrants.len() {
-            let failure = cell(results, entrant, load).and_then(|cell| cell.failure.as_deref());
-            let Some(failure) = failure else { continue };
+            let Some(cell) = cell(results, entrant, load) else { continue };
+            let why = match &cell.failure {
+                Some(failure) => format!("failed: {}", failure.trim_end_matches('.')),
+                None if !missing.is_empty() && lacks(cell, measure) => {
+                    format!("has no figure: {missing}")
+                }
+                None => continue,
+            };
             let numbers = load.numbers();
-            match told.iter_mut().find(|(who, why, _)| *who == entrant && *why == failure) {
+            match told.iter_mut().find(|told| told.0 == entrant && told.1 == why) {
                 Some((_, _, at)) => at.push(numbers),
-                None => told.push((entrant, failure, vec![numbers])),
+                None => told.push((entrant, why, vec![numbers])),
             }
         }
     }
-    let says = |(entrant, failure, at): (usize, &str, Vec<String>)| {
-        let failure = failure.trim_end_matches('.');
-        format!("{} failed with {}: {failure}.", results.entrants[entrant].name, listed(&at))
+    let says = |(entrant, why, at): (usize, String, Vec<String>)| {
+        format!("With {}, {} {why}.", listed(&at), results.entrants[entrant].name)
     };
     told.into_iter().map(says).collect()
+}
+
+/// Whether it was measured, but has not this figure.
+pub(crate) fn lacks(cell: &Cell, measure: Measure) -> bool {
+    cell.failure.is_some() || !cell.samples.is_empty() && spread(cell, measure).is_none()
 }
 
 /// Answers in a second.
@@ -173,33 +189,72 @@ pub(crate) fn rate(_: &Cell, sample: &Sample) -> Option<f64> {
     (sample.seconds > 0.0).then(|| float64(sample.answers) / sample.seconds)
 }
 
-/// Without an answer there is no latency.
-fn of_answers(sample: &Sample, value: f64) -> Option<f64> {
-    (sample.answers > 0).then_some(value)
+/// How long the part `share` of all requests took at most. Where some had no answer, they took
+/// longer than any other: a server does not become fast by leaving those out that would wait.
+pub(crate) fn longest(cell: &Cell, sample: &Sample, share: f64) -> Option<f64> {
+    if sample.answers == 0 {
+        return None;
+    }
+    let share = share / (1.0 - left(cell, sample));
+    let latency = &sample.latency;
+    let coarse = [
+        (0.5, latency.p50),
+        (0.9, latency.p90),
+        (0.99, latency.p99),
+        (0.999, latency.p999),
+        (1.0, latency.most),
+    ];
+    let points = &latency.distribution;
+    let points = if points.is_empty() { &coarse[..] } else { points };
+    if share > 1.0 + 1e-9 {
+        return None;
+    }
+    let found = points.iter().find(|(part, _)| *part >= share - 1e-9).map(|(_, time)| *time);
+    Some(found.unwrap_or(latency.most))
 }
 
-pub(crate) fn p50(_: &Cell, sample: &Sample) -> Option<f64> {
-    of_answers(sample, sample.latency.p50)
+/// The part of the requests, or where each client asks as soon as it can of the clients, that had
+/// no answer.
+fn left(cell: &Cell, sample: &Sample) -> f64 {
+    let without = float64(sample.unanswered);
+    let all = match cell.rate {
+        Some(_) => float64(sample.answers) + without,
+        None => float(cell.clients.max(1)),
+    };
+    (without / all).min(1.0)
 }
 
-pub(crate) fn p90(_: &Cell, sample: &Sample) -> Option<f64> {
-    of_answers(sample, sample.latency.p90)
+/// `value` is the same of the answers alone, and exact.
+fn quantile(cell: &Cell, sample: &Sample, share: f64, value: f64) -> Option<f64> {
+    if sample.unanswered == 0 {
+        (sample.answers > 0).then_some(value)
+    } else {
+        longest(cell, sample, share)
+    }
 }
 
-pub(crate) fn p99(_: &Cell, sample: &Sample) -> Option<f64> {
-    of_answers(sample, sample.latency.p99)
+pub(crate) fn p50(cell: &Cell, sample: &Sample) -> Option<f64> {
+    quantile(cell, sample, 0.5, sample.latency.p50)
 }
 
-pub(crate) fn p999(_: &Cell, sample: &Sample) -> Option<f64> {
-    of_answers(sample, sample.latency.p999)
+pub(crate) fn p90(cell: &Cell, sample: &Sample) -> Option<f64> {
+    quantile(cell, sample, 0.9, sample.latency.p90)
 }
 
-pub(crate) fn most(_: &Cell, sample: &Sample) -> Option<f64> {
-    of_answers(sample, sample.latency.most)
+pub(crate) fn p99(cell: &Cell, sample: &Sample) -> Option<f64> {
+    quantile(cell, sample, 0.99, sample.latency.p99)
+}
+
+pub(crate) fn p999(cell: &Cell, sample: &Sample) -> Option<f64> {
+    quantile(cell, sample, 0.999, sample.latency.p999)
+}
+
+pub(crate) fn most(cell: &Cell, sample: &Sample) -> Option<f64> {
+    quantile(cell, sample, 1.0, sample.latency.most)
 }
 
 pub(crate) fn fairness(_: &Cell, sample: &Sample) -> Option<f64> {
-    of_answers(sample, sample.fairness)
+    (sample.answers > 0).then_some(sample.fairness)
 }
 
 pub(crate) fn user(_: &Cell, sample: &Sample) -> Option<f64> {
