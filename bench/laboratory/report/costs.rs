@@ -99,7 +99,7 @@ fn connection(results: &Results, loads: &[Load]) -> Option<Figure> {
     let last = last(&entries, &MEMORY, "needs most");
     let most = entries.iter().map(|entry| entry.spread.middle).fold(0.0, f64::max);
     let (all, clients) = (for_many(most, load.clients), clients(load.clients));
-    let second = format!("{}; the most is {all} for {clients}.", last.trim_end_matches('.'));
+    let second = format!("{}; for {clients} that is {all}.", last.trim_end_matches('.'));
     let ranked = view::entries(results, &load, view::memory);
     let values: Vec<f64> = ranked.iter().map(|entry| entry.spread.middle).collect();
     let axis = Axis::binary(&values, memory)?;
@@ -124,11 +124,11 @@ pub(crate) fn alone(results: &Results, load: &Load, sweep: &Sweep) -> Option<Fig
     } else {
         (Axis::linear(all().reduce(f64::max)?, rough), Form::Dot)
     };
-    let all = single_rows(results, load, &entries, words.better, words.value);
+    let all = single_rows(results, load, &entries, words.better, sweep.label);
     let rows = Rows { axis, title: sweep.axis.into(), form, parts: Vec::new(), all };
     let second = last(&entries, words, "is last");
     let mut figure = figure(results, *load, sweep.alone, both(&rows), &entries, words, second);
-    figure.without = view::without(results, &[*load], sweep.measure, sweep.missing);
+    figure.oddities = view::oddities(results, &[*load], sweep.measure);
     Some(figure)
 }
 
@@ -219,7 +219,7 @@ fn figure(
         what: format!("{}; {}", what(results, &load), clients(load.clients)),
         drawings,
         sentences: [first(&format!("With {}", clients(load.clients)), entries, words), second],
-        without: view::without(results, &[load], view::rate, ""),
+        oddities: view::oddities(results, &[load], view::rate),
     }
 }
 

@@ -76,7 +76,9 @@ pub(crate) fn distribution(results: &Results, load: Load) -> Option<Figure> {
     };
     let rate = rough(load.rate.unwrap_or_default());
     let at = format!("At {rate} requests per second");
-    let mut second = growths("the wait", &marked, Better::Less, |x| format!("the {}", rank(x)));
+    let mut second = growths("the wait", &marked, Better::Less, |from, to| {
+        format!("the {} to the {}", rank(from), rank(to))
+    });
     if let Some(left) = most_unanswered(results, &load) {
         second = format!("{}; {left}.", second.trim_end_matches('.'));
     }
@@ -85,12 +87,7 @@ pub(crate) fn distribution(results: &Results, load: Load) -> Option<Figure> {
         what: format!("{}; {}", what(results, &load), clients(load.clients)),
         drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
         sentences: [first(&at, &entries_at(&marked, 100.0), &P99), second],
-        without: view::without(
-            results,
-            &[load],
-            view::p99,
-            "more than one in a hundred requests had no answer in time",
-        ),
+        oddities: view::oddities(results, &[load], view::rate),
     })
 }
 

@@ -131,8 +131,8 @@ fn drawn(figure: &Figure) -> String {
         escape(&figure.sentences[0]),
         escape(&figure.sentences[1]),
     );
-    for failure in &figure.without {
-        write_to(&mut html, format_args!("<p class=\"note\">{}</p>\n", escape(failure)));
+    for oddity in &figure.oddities {
+        write_to(&mut html, format_args!("<p class=\"note\">{}</p>\n", escape(oddity)));
     }
     html += "</figcaption>\n</figure>\n";
     html

@@ -5,7 +5,7 @@ use super::axis::Axis;
 use super::costs;
 use super::data::Results;
 use super::lines::{Lines, Point, Series, Size};
-use super::numbers::{Spread, float, grouped, per_second, time};
+use super::numbers::{Spread, float, grouped, per_second, rough, time};
 use super::sentences::{Better, Course, Words, as_if, entries_at, first, growths, ways};
 use super::svg::{Style, Svg};
 use super::view::{self, Load, Measure, sweeps};
@@ -20,8 +20,8 @@ pub(crate) struct Figure {
     /// For wide and for narrow windows.
     pub(crate) drawings: [Svg; 2],
     pub(crate) sentences: [String; 2],
-    /// Who is not in it, and why.
-    pub(crate) without: Vec<String>,
+    /// Whose figures are missing, or not like those of the others.
+    pub(crate) oddities: Vec<String>,
 }
 
 pub(crate) const RATE: Words =
@@ -33,8 +33,7 @@ pub(crate) const P99: Words = Words {
     value: time,
 };
 
-const FAIRNESS: Words =
-    Words { better: Better::More, does: "is the fairest", value: |index| format!("{index:.3}") };
+const FAIRNESS: Words = Words { better: Better::More, does: "is the fairest", value: jain };
 
 /// One figure over the number of clients.
 pub(crate) struct Sweep {
@@ -42,37 +41,37 @@ pub(crate) struct Sweep {
     /// With one number of clients only.
     pub(crate) alone: &'static str,
     pub(crate) axis: &'static str,
+    /// A value where the axis says what it is.
+    pub(crate) label: fn(f64) -> String,
     pub(crate) measure: Measure,
     pub(crate) words: Words,
-    /// Why somebody who was measured has no figure.
-    pub(crate) missing: &'static str,
 }
 
 const RATES: Sweep = Sweep {
     question: "How many requests per second are answered as clients become more?",
     alone: "How many requests per second are answered?",
     axis: "answers per second",
+    label: rough,
     measure: view::rate,
     words: RATE,
-    missing: "",
 };
 
 const TAILS: Sweep = Sweep {
     question: "How long does the slowest one in a hundred wait as clients become more?",
     alone: "How long does the slowest one in a hundred wait?",
     axis: "99th percentile of the latency, logarithmic",
+    label: time,
     measure: view::p99,
     words: P99,
-    missing: "more than one in a hundred of its clients had no answer at all",
 };
 
 const FAIR: Sweep = Sweep {
     question: "Is everybody served alike as clients become more?",
     alone: "Is everybody served alike?",
     axis: "Jain's index: 1 is all alike",
+    label: jain,
     measure: view::fairness,
     words: FAIRNESS,
-    missing: "it answered nothing",
 };
 
 const IDLE: Sweep =
@@ -132,6 +131,11 @@ fn courses<'a>(results: &'a Results, loads: &[Load], measure: Measure) -> Vec<Co
     courses
 }
 
+/// Jain's index. A very small one is not nothing.
+pub(crate) fn jain(index: f64) -> String {
+    if index < 0.0995 { format!("{index:.4}") } else { format!("{index:.3}") }
+}
+
 fn with_clients(count: f64) -> String {
     format!("{} client{}", grouped(count), if count < 1.5 { "" } else { "s" })
 }
@@ -182,7 +186,7 @@ fn sweep(results: &Results, loads: &[Load], sweep: &Sweep) -> Option<Figure> {
         what: what(results, &loads[0]),
         drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
         sentences: sweep_sentences(&courses, sweep, is_idle),
-        without: view::without(results, loads, sweep.measure, sweep.missing),
+        oddities: view::oddities(results, loads, sweep.measure),
     })
 }
 
@@ -198,10 +202,11 @@ fn sweep_sentences(courses: &[Course<'_>], sweep: &Sweep, is_idle: bool) -> [Str
     let other = if sweep.axis == FAIR.axis {
         unfairest(courses)
     } else if is_idle {
-        let connections = |count: f64| format!("{} connections", grouped(count));
-        growths("the throughput", courses, Better::More, connections)
+        let way = |from: f64, to: f64| format!("{} to {} connections", grouped(from), grouped(to));
+        growths("the throughput", courses, Better::More, way)
     } else if sweep.words.better == Better::Less {
-        growths("this wait", courses, Better::Less, with_clients)
+        let way = |from: f64, to: f64| format!("{} to {}", grouped(from), with_clients(to));
+        growths("this wait", courses, Better::Less, way)
     } else {
         ways(courses, &sweep.words, with_clients)
     };
@@ -215,12 +220,16 @@ fn unfairest(courses: &[Course<'_>]) -> String {
     });
     match all.min_by(|one, other| one.2.total_cmp(&other.2)) {
         Some((name, x, index)) if index < 0.995 => format!(
-            "The least fair is {name} with {}: {index:.3}, {}.",
+            "The least fair is {name} with {}: {}, {}.",
             with_clients(x),
+            jain(index),
             as_if(index, x)
         ),
         Some((_, _, index)) => {
-            format!("Nobody is served noticeably worse anywhere: the lowest index is {index:.3}.")
+            format!(
+                "Nobody is served noticeably worse anywhere: the lowest index is {}.",
+                jain(index)
+            )
         }
         None => "There is no figure of anybody.".into(),
     }

@@ -110,7 +110,7 @@ impl Rows {
             let x = frame.x(&self.axis, *value);
             svg.line((x, frame.top), (x, bottom), "grid");
             let half = width(words, LETTERS) / 2.0;
-            let center = x.max(half).min(frame.column - half);
+            let center = x.max(half + 4.0).min(frame.column - half);
             if center - half > free {
                 svg.text((center, bottom + 16.0), Anchor::Middle, "tick", words);
                 free = center + half + 8.0;

@@ -50,7 +50,7 @@ pub(crate) fn search(results: &Results) -> Option<Figure> {
         what: "Each size was tried for a moment; the one with the ring was taken".into(),
         drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
         sentences: search_sentences(results, &searched)?,
-        without: Vec::new(),
+        oddities: Vec::new(),
     })
 }
 

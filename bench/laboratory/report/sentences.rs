@@ -1,7 +1,7 @@
 //! What is seen, in words: who is first, by how much, and whether that is more than chance. All of
 //! it is computed; nobody's name is known here.
 
-use super::numbers::{Spread, beside, float, listed, percent, rough, times};
+use super::numbers::{Spread, beside, float, grouped, listed, percent, times};
 use super::view::Entry;
 
 /// Who is told of by name where many are even.
@@ -265,12 +265,12 @@ pub(crate) fn entries_at<'a>(courses: &[Course<'a>], x: f64) -> Vec<Entry<'a>> {
 }
 
 /// Whose value grows least from the first to the last place, and whose most. Only those that have
-/// both are compared.
+/// both are compared. `way` names both places: `1 to 100 clients`.
 pub(crate) fn growths(
     what: &str,
     courses: &[Course<'_>],
     better: Better,
-    at: impl Fn(f64) -> String,
+    way: impl Fn(f64, f64) -> String,
 ) -> String {
     let all = || courses.iter().filter_map(Course::ends);
     let least = all().map(|(start, _)| start.0).min_by(f64::total_cmp);
@@ -290,7 +290,7 @@ pub(crate) fn growths(
     if better == Better::More {
         grown.reverse();
     }
-    let way = format!("From {} to {}, {what}", at(from), at(to));
+    let way = format!("From {}, {what}", way(from, to));
     match grown.as_slice() {
         [] => format!("{way} cannot be compared: nobody has a figure at both ends."),
         [(factor, name)] => format!("{way} of {name} {}.", becomes(*factor)),
@@ -309,7 +309,7 @@ fn becomes(factor: f64) -> String {
         grown if grown >= 1.95 => format!("becomes {} times what it was", times(grown)),
         grown if grown >= 1.005 => format!("grows by {}", percent(grown - 1.0)),
         same if same >= 0.995 => "stays as it was".into(),
-        shrunk => format!("falls to {} of it", percent(shrunk)),
+        shrunk => format!("falls to {} of what it was", percent(shrunk)),
     }
 }
 
@@ -332,7 +332,8 @@ pub(crate) fn shares(what: &str, shares: &[(&str, f64)]) -> Option<String> {
 
 /// What a fairness of `index` among `clients` amounts to.
 pub(crate) fn as_if(index: f64, clients: f64) -> String {
-    format!("as if {} of {} had had all answers", rough((index * clients).round()), rough(clients))
+    let few = (index * clients).round().max(1.0);
+    format!("as if {} of {} had had all answers", grouped(few), grouped(clients))
 }
 
 /// What `kib` for each client are for so many of them.

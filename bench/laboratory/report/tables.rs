@@ -3,7 +3,7 @@
 use super::data::{Cell, Results};
 use super::numbers::{Spread, float64, grouped, memory, rough, short, time};
 use super::page::write_to;
-use super::plots::RATE;
+use super::plots::{RATE, jain};
 use super::sentences::first;
 use super::svg::escape;
 use super::view::{self, Load, Measure, loads};
@@ -35,10 +35,6 @@ fn plain(value: f64) -> String {
     if value.abs() < 100.0 { short(&rough(value)) } else { grouped(value) }
 }
 
-fn index(value: f64) -> String {
-    format!("{value:.3}")
-}
-
 const COLUMNS: [Column; 16] = [
     Column { name: "answers", unit: "per second", value: |cell| with_half(cell, view::rate) },
     Column { name: "p50", unit: "latency", value: |cell| middle(cell, view::p50, time) },
@@ -46,7 +42,7 @@ const COLUMNS: [Column; 16] = [
     Column { name: "p99", unit: "latency", value: |cell| middle(cell, view::p99, time) },
     Column { name: "p99.9", unit: "latency", value: |cell| middle(cell, view::p999, time) },
     Column { name: "longest", unit: "latency", value: |cell| middle(cell, view::most, time) },
-    Column { name: "fairness", unit: "Jain", value: |cell| middle(cell, view::fairness, index) },
+    Column { name: "fairness", unit: "Jain", value: |cell| middle(cell, view::fairness, jain) },
     Column { name: "user", unit: "µs/request", value: |cell| middle(cell, view::user, rough) },
     Column { name: "system", unit: "µs/request", value: |cell| middle(cell, view::system, rough) },
     Column {
@@ -177,7 +173,7 @@ fn line(name: &str, cell: &Cell) -> Vec<String> {
         with_half(cell, view::rate),
         middle(cell, view::p50, time),
         middle(cell, view::p99, time),
-        middle(cell, view::fairness, index),
+        middle(cell, view::fairness, jain),
         format!("{} + {}", middle(cell, view::user, rough), middle(cell, view::system, rough)),
         middle(cell, view::switches, rough),
         middle(cell, view::memory, memory),

@@ -2,7 +2,7 @@
 //! not known here.
 
 use super::data::{Cell, Results, Sample};
-use super::numbers::{Spread, clients, float, float64, listed, rough};
+use super::numbers::{Spread, clients, float, float64, grouped, listed, rough};
 
 /// What all entrants had to do at a time.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -147,36 +147,47 @@ pub(crate) fn most_clients(load: &Load) -> f64 {
     float(load.clients)
 }
 
-/// Who has no figure under these loads, and why: one sentence for each entrant and reason.
-/// `missing` is the reason where nothing failed.
-pub(crate) fn without(
-    results: &Results,
-    loads: &[Load],
-    measure: Measure,
-    missing: &str,
-) -> Vec<String> {
-    let mut told: Vec<(usize, String, Vec<String>)> = Vec::new();
+/// Whose figures under these loads are not like those of the others: one sentence for each entrant
+/// and reason. Who has no `drawn` figure, and so a cross in the drawing, has a cross here too.
+pub(crate) fn oddities(results: &Results, loads: &[Load], drawn: Measure) -> Vec<String> {
+    let mut told: Vec<(usize, String, Vec<Load>)> = Vec::new();
     for load in loads {
         for entrant in 0..results.entrants.len() {
             let Some(cell) = cell(results, entrant, load) else { continue };
+            // Clients that are idle want no answer.
+            let is_odd = !is_idle(results, load.workload) && lacks(cell, p99);
             let why = match &cell.failure {
                 Some(failure) => format!("failed: {}", failure.trim_end_matches('.')),
-                None if !missing.is_empty() && lacks(cell, measure) => {
-                    format!("has no figure: {missing}")
+                None if is_odd && load.rate.is_some() => {
+                    "left more than one in a hundred requests without an answer".into()
+                }
+                None if is_odd => {
+                    "left more than one in a hundred of them without an answer".into()
                 }
                 None => continue,
             };
-            let numbers = load.numbers();
             match told.iter_mut().find(|told| told.0 == entrant && told.1 == why) {
-                Some((_, _, at)) => at.push(numbers),
-                None => told.push((entrant, why, vec![numbers])),
+                Some((_, _, at)) => at.push(*load),
+                None => told.push((entrant, why, vec![*load])),
             }
         }
     }
-    let says = |(entrant, why, at): (usize, String, Vec<String>)| {
-        format!("With {}, {} {why}.", listed(&at), results.entrants[entrant].name)
+    let says = |(entrant, why, at): (usize, String, Vec<Load>)| {
+        let at = match at.as_slice() {
+            [before @ .., last] => {
+                let counts = before.iter().map(|load| grouped(float(load.clients)));
+                listed(&counts.chain([last.numbers()]).collect::<Vec<_>>())
+            }
+            [] => String::new(),
+        };
+        format!("With {at}, {} {why}.", results.entrants[entrant].name)
     };
-    told.into_iter().map(says).collect()
+    let crossed = |told: (usize, String, Vec<Load>)| {
+        let is_crossed = |load| cell(results, told.0, load).is_some_and(|cell| lacks(cell, drawn));
+        let cross = if told.2.iter().any(is_crossed) { "✕ " } else { "" };
+        format!("{cross}{}", says(told))
+    };
+    told.into_iter().map(crossed).collect()
 }
 
 /// Whether it was measured, but has not this figure.
