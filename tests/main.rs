@@ -8,6 +8,7 @@ mod corpus;
 mod cost;
 mod demo;
 mod gateways;
+mod laboratory;
 mod lifecycle;
 mod mutants;
 mod real;

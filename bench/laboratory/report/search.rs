@@ -1,0 +1,88 @@
+//! How many threads, processes or loops each has, and what else was tried.
+
+use super::axis::Axis;
+use super::data::{Results, Tried};
+use super::lines::{Lines, Point, Series, Size};
+use super::numbers::{float, grouped, per_second, times};
+use super::plots::Figure;
+use super::svg::Style;
+
+/// How the sizes were chosen.
+pub(crate) fn search(results: &Results) -> Option<Figure> {
+    let searched: Vec<usize> =
+        (0..results.entrants.len()).filter(|at| results.entrants[*at].search.len() > 1).collect();
+    let tried = || searched.iter().flat_map(|at| &results.entrants[*at].search);
+    let mut sizes: Vec<usize> = tried().map(|tried| tried.size.max(1)).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let ticks: Vec<(f64, String)> =
+        sizes.iter().map(|size| (float(*size), grouped(float(*size)))).collect();
+    let x = Axis::at(&ticks)?;
+    let mut series = Vec::new();
+    for at in &searched {
+        let entrant = &results.entrants[*at];
+        let mut tried = entrant.search.clone();
+        tried.sort_by_key(|tried| tried.size);
+        let point = |tried: &Tried| Point {
+            x: float(tried.size.max(1)),
+            y: tried.rate,
+            whisker: None,
+            title: Some(format!("{}, {}: {}", entrant.name, tried.size, per_second(tried.rate))),
+            is_chosen: entrant.size == Some(tried.size),
+        };
+        series.push(Series {
+            entrant: *at,
+            name: entrant.name.clone(),
+            style: Style::of(*at, entrant.kind),
+            points: tried.iter().map(point).collect(),
+            failed: Vec::new(),
+        });
+    }
+    let lines = Lines {
+        x,
+        y: Axis::linear(tried().map(|tried| tried.rate).fold(0.0, f64::max), grouped),
+        x_title: "threads, processes or loops, logarithmic".into(),
+        y_title: "answers per second".into(),
+        series,
+    };
+    Some(Figure {
+        question: "How many threads, processes or loops should they have?".into(),
+        what: "Each size was tried for a moment; the one with the ring was taken".into(),
+        drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
+        sentences: search_sentences(results, &searched)?,
+        oddities: Vec::new(),
+    })
+}
+
+fn search_sentences(results: &Results, searched: &[usize]) -> Option<[String; 2]> {
+    let gain = |at: &usize| {
+        let entrant = &results.entrants[*at];
+        let by = |one: &&Tried, other: &&Tried| one.rate.total_cmp(&other.rate);
+        let answers = || entrant.search.iter().filter(|tried| tried.rate > 0.0);
+        let (best, worst) = (answers().max_by(by)?, answers().min_by(by)?);
+        Some((best.rate / worst.rate, &entrant.name, best, worst))
+    };
+    let mut gains: Vec<_> = searched.iter().filter_map(gain).collect();
+    gains.sort_by(|one, other| other.0.total_cmp(&one.0));
+    let (ratio, name, best, worst) = gains.first()?;
+    let one = format!(
+        "Size matters most to {name}: {} give {}, {} times what {} give{}.",
+        best.size,
+        per_second(best.rate),
+        times(*ratio),
+        worst.size,
+        if worst.size == 1 { "s" } else { "" },
+    );
+    let other = match gains.as_slice() {
+        [_, .., (ratio, name, best, _)] => format!(
+            "It matters least to {name}, whose best size, {}, gives {} times what its worst does.",
+            best.size,
+            times(*ratio)
+        ),
+        [..] => format!(
+            "Nobody else had a size to choose; {} were tried.",
+            searched.iter().map(|at| results.entrants[*at].search.len()).sum::<usize>()
+        ),
+    };
+    Some([one, other])
+}

@@ -1,0 +1,40 @@
+//! The page of a run of the laboratory, made again from its raw data:
+//! `cargo bench --bench report -- RESULTS.json [-o report.html]`.
+
+#[path = "laboratory/data.rs"]
+#[allow(dead_code, reason = "the laboratory fills it")]
+mod data;
+#[path = "laboratory/report.rs"]
+#[allow(dead_code, reason = "the laboratory shows its table and writes the raw data too")]
+mod report;
+
+use std::fs;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+const USAGE: &str = "cargo bench --bench report -- RESULTS.json [-o report.html]";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        [data] if !data.starts_with('-') => render(data, "report.html"),
+        [data, "-o", page] | ["-o", page, data] => render(data, page),
+        [..] => Err(format!("usage: {USAGE}")),
+    };
+    let (said, code) = match done {
+        Ok(said) => (said, ExitCode::SUCCESS),
+        Err(error) => (error, ExitCode::FAILURE),
+    };
+    // Nobody is left to be told that nobody listens.
+    let _ = writeln!(io::stderr(), "{said}");
+    code
+}
+
+fn render(data: &str, page: &str) -> Result<String, String> {
+    let text = fs::read_to_string(data).map_err(|error| format!("{data}: {error}"))?;
+    let results = report::read(&text)
+        .map_err(|error| format!("{data} has no results of the laboratory: {error}"))?;
+    fs::write(page, report::html(&results)).map_err(|error| format!("{page}: {error}"))?;
+    Ok(format!("{page}: {} loads of {} servers", results.cells.len(), results.entrants.len()))
+}
