@@ -171,7 +171,7 @@ fn measure(options: &Options) -> io::Result<()> {
         }
     }
     if options.has_row(RESTING) {
-        let peers: Vec<&Peer> = installed(options).filter(|peer| peer.takes(&ROWS[0])).collect();
+        let peers: Vec<&Peer> = installed(options).filter(|peer| ROWS[0].takes(peer)).collect();
         Resting { folder: folder.path(), files: &files, places, behind }.measure(&peers)?;
     }
     Ok(())
@@ -207,7 +207,7 @@ fn open(
     behind: Behind<'_>,
 ) -> io::Result<Vec<Contest>> {
     let start = |mode: Mode| -> Vec<(&Peer, Rc<Server>)> {
-        let is_needed = |peer: &&Peer| rows.iter().any(|row| row.mode == mode && peer.takes(row));
+        let is_needed = |peer: &&Peer| rows.iter().any(|row| row.mode == mode && row.takes(peer));
         let start = |peer: &'static Peer| {
             let folder = folder.join(format!("{}-{mode:?}", peer.name));
             let ground = Ground { folder: &folder, root: &files.root, mode, behind };
@@ -226,7 +226,7 @@ fn open(
         }
         let fitting = started.iter().filter(|(mode, _)| *mode == row.mode);
         for (peer, server) in fitting.flat_map(|(_, servers)| servers) {
-            if peer.takes(row) {
+            if row.takes(peer) {
                 entrants.push(Entrant::new(row, Rc::clone(server), false, files)?);
             }
         }

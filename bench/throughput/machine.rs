@@ -147,7 +147,7 @@ impl Drop for Group {
 
 /// The number at place `at` of /proc/ID/stat, counted from the state, which is 0. The name before
 /// it may have spaces.
-fn after_name(stat: &str, at: usize) -> Option<u32> {
+pub(crate) fn after_name(stat: &str, at: usize) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(at)?.parse().ok()
 }
 

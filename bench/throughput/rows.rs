@@ -12,7 +12,7 @@ use crate::answer::{self, Ask};
 use crate::browser::BROWSER;
 use crate::generator::Count;
 use crate::responder;
-use crate::servers::{Behind, Mode, Server};
+use crate::servers::{Behind, Mode, Peer, Server};
 
 /// What is asked for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,6 +163,22 @@ const RANGED: (&str, usize) = ("ranged.txt", 10 << 20);
 const RANGE_FROM: usize = 5_000_000;
 
 impl Row {
+    /// Whether a server can be measured in this row.
+    pub(crate) fn takes(&self, peer: &Peer) -> bool {
+        match peer.name {
+            // No file, no difference.
+            "nginx-sendfile" => self.mode.has_files_only(),
+            // They start no CGI programs.
+            "h2o" | "caddy" => self.mode != Mode::Spawning,
+            "haproxy" => self.what == What::Proxied,
+            "libreactor" => {
+                let is_small = matches!(self.what, What::Small | What::Browser);
+                is_small && self.mode == Mode::Silent && !self.closes
+            }
+            _ => true,
+        }
+    }
+
     /// What one answer, or one GiB, has cost: microseconds, or milliseconds.
     pub(crate) fn cost(&self, spent: Duration, count: Count) -> f64 {
         #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]

@@ -9,8 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::machine::{Group, Processes};
-use crate::rows::{Row, What};
+use super::machine::{Group, Processes};
 
 /// Which lines of the configurations are in force, beside those that always are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +79,6 @@ pub(crate) struct Peer {
     configuration: &'static str,
     /// Behind the program's name; `@file@` is the configuration.
     arguments: &'static [&'static str],
-    /// The rows that it is measured in.
-    takes: fn(&Row) -> bool,
     /// The program that starts CGI programs for it, and its arguments, if it leaves that to one.
     spawner: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
@@ -96,7 +93,6 @@ const PLAIN: Peer = Peer {
     program: "",
     configuration: "",
     arguments: &[],
-    takes: |_| true,
     spawner: &[],
     environment: &[],
     sendfile: "",
@@ -128,8 +124,6 @@ pub(crate) const PEERS: [Peer; 9] = [
         program: "nginx",
         configuration: "nginx.conf",
         arguments: &["-e", "stderr", "-c", "@file@"],
-        // No file, no difference.
-        takes: |row| row.mode.has_files_only(),
         sendfile: "on",
         ..PLAIN
     },
@@ -145,7 +139,6 @@ pub(crate) const PEERS: [Peer; 9] = [
         program: "h2o",
         configuration: "h2o.conf",
         arguments: &["-c", "@file@"],
-        takes: |row| row.mode != Mode::Spawning,
         ..PLAIN
     },
     Peer {
@@ -153,7 +146,6 @@ pub(crate) const PEERS: [Peer; 9] = [
         program: "haproxy",
         configuration: "haproxy.cfg",
         arguments: &["-db", "-f", "@file@"],
-        takes: |row| row.what == What::Proxied,
         ..PLAIN
     },
     // A program around that library, with one answer to all requests: see bench/README.md.
@@ -161,10 +153,6 @@ pub(crate) const PEERS: [Peer; 9] = [
         name: "libreactor",
         program: "libreactor-server",
         arguments: &["@port@", "@root@/many/0.txt"],
-        takes: |row| {
-            let is_small = matches!(row.what, What::Small | What::Browser);
-            is_small && row.mode == Mode::Silent && !row.closes
-        },
         version: "",
         ..PLAIN
     },
@@ -180,7 +168,6 @@ pub(crate) const PEERS: [Peer; 9] = [
         program: "caddy",
         configuration: "Caddyfile",
         arguments: &["run", "--adapter", "caddyfile", "--config", "@file@"],
-        takes: |row| row.mode != Mode::Spawning,
         environment: &[("GOMAXPROCS", "1")],
         version: "version",
         ..PLAIN
@@ -197,11 +184,6 @@ impl Peer {
     /// Where its program is, if it is installed.
     pub(crate) fn path(&self) -> Option<PathBuf> {
         find(self.program)
-    }
-
-    /// Whether it can be measured in this row.
-    pub(crate) fn takes(&self, row: &Row) -> bool {
-        (self.takes)(row)
     }
 
     /// What it says of its version.

@@ -181,6 +181,12 @@ impl Server {
         self.net.watch_signals(numbers)
     }
 
+    /// From now on the loop waits for the disk itself, and everybody with it, where a file is not in
+    /// memory. It is there to be compared with what a loop with threads that read ahead can do.
+    pub fn wait_for_disk(&mut self) {
+        self.net.wait_for_disk();
+    }
+
     /// The next of the watched signals that has come in. Each wakes [`turn`](Self::turn).
     pub fn next_signal(&mut self) -> Option<i32> {
         if !self.signalled {

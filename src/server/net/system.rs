@@ -44,6 +44,8 @@ pub struct System {
     pub(super) resolver: Resolver,
     /// For whom something has been read: where threads say it, and where it is heard.
     pub(super) fetched: (Sender<PeerId>, Receiver<PeerId>),
+    /// Nothing is read for anybody: whoever sends a file waits for the disk.
+    waits_for_disk: bool,
     waker: Arc<Waker>,
     signals: Option<signal_hook_mio::v1_0::Signals>,
     start: Instant,
@@ -59,6 +61,11 @@ pub(super) struct Slot {
 }
 
 impl System {
+    /// From now on no thread reads what is not in memory: the loop waits for the disk itself.
+    pub(in super::super) fn wait_for_disk(&mut self) {
+        self.waits_for_disk = true;
+    }
+
     /// A new epoll.
     ///
     /// # Errors
@@ -74,6 +81,7 @@ impl System {
             spawner: Spawner::new(wake(&waker)),
             resolver: Resolver::new(wake(&waker)),
             fetched: channel(),
+            waits_for_disk: false,
             waker,
             signals: None,
             start: Instant::now(),
@@ -257,7 +265,7 @@ impl Net for System {
 
     fn fetch(&mut self, peer: PeerId, file: &Arc<File>, offset: u64, length: usize) -> bool {
         let length = length as u64;
-        if cold::is_at_hand(file, offset, length) {
+        if self.waits_for_disk || cold::is_at_hand(file, offset, length) {
             return true;
         }
         let (sender, wake) = (self.fetched.0.clone(), self.waker());

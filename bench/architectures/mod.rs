@@ -1,0 +1,92 @@
+//! The architectures: the same core, each time with another way of waiting. Each has a file of its
+//! own, which begins with its idea, its history and its weakness, and a line here.
+
+mod helpers;
+mod iterative;
+mod loops;
+mod one_loop;
+mod pool;
+mod preforked;
+mod processes;
+mod staged;
+mod threads;
+
+use std::io;
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use oneloop::server::handing_over::Passed;
+use oneloop::server::listener::PathOwner;
+use oneloop::server::{Options, Server};
+
+use crate::laboratory::ground::{Ground, Serve};
+
+/// One architecture.
+pub(crate) struct Architecture {
+    pub(crate) name: &'static str,
+    pub(crate) idea: &'static str,
+    /// It accepts, and answers until it is killed.
+    pub(crate) serve: Serve,
+    /// How many threads, processes or loops are tried, of which the best is taken. None: there is
+    /// nothing to choose.
+    pub(crate) sizes: &'static [usize],
+    /// The most clients that it is measured with.
+    pub(crate) most: usize,
+}
+
+/// The name of the one that others are compared with.
+pub(crate) const ONE_LOOP: &str = "loop";
+
+/// The name of the one that serves nobody else while a client is there.
+pub(crate) const SERVES_ONE: &str = "iterative";
+
+/// All of them, from the oldest to the youngest.
+#[rustfmt::skip]
+pub(crate) const ALL: [Architecture; 9] = [
+    Architecture { name: SERVES_ONE, idea: "one client at a time", serve: iterative::serve, sizes: &[], most: usize::MAX },
+    Architecture { name: "processes", idea: "a process for each connection, inetd's way", serve: processes::serve, sizes: &[], most: 1000 },
+    Architecture { name: "preforked", idea: "processes that are there before", serve: preforked::serve, sizes: &[4, 16, 64, 128], most: usize::MAX },
+    Architecture { name: "threads", idea: "a thread for each connection", serve: threads::serve, sizes: &[], most: usize::MAX },
+    Architecture { name: "pool", idea: "a pool of threads behind a bounded queue", serve: pool::serve, sizes: &[4, 16, 64, 128, 512], most: usize::MAX },
+    Architecture { name: "staged", idea: "stages with queues between them (SEDA)", serve: staged::serve, sizes: &[1, 2, 4], most: usize::MAX },
+    Architecture { name: ONE_LOOP, idea: "one event loop (SPED)", serve: one_loop::serve, sizes: &[], most: usize::MAX },
+    Architecture { name: "helpers", idea: "one event loop with helpers that read ahead (AMPED)", serve: helpers::serve, sizes: &[], most: usize::MAX },
+    Architecture { name: "loops", idea: "several event loops (SYMPED)", serve: loops::serve, sizes: &[1, 2, 4], most: usize::MAX },
+];
+
+/// What the program does where it was started again by one of them, with these words.
+pub(crate) fn serve_one(word: &str, ground: &Ground) -> Option<io::Result<()>> {
+    match word {
+        processes::WORD => Some(processes::serve_one(ground)),
+        preforked::WORD => Some(preforked::serve_one(ground)),
+        _ => None,
+    }
+}
+
+/// oneloop's own loop, on this socket.
+fn server(listener: &TcpListener, ground: &Ground) -> io::Result<Server> {
+    let passed = Passed::new(listener.try_clone()?.into(), PathOwner::Other)?;
+    let listen = vec![passed.address().clone()];
+    let options = Options { listen, limits: Ground::limits(), ..Options::default() };
+    Server::with_sockets(&options, ground.site(), &mut vec![passed]).map_err(io::Error::other)
+}
+
+/// How long nobody is accepted where there is no room.
+const REST: Duration = Duration::from_millis(10);
+
+/// After an error of accept(2): where there are no descriptors left, it waits for some.
+///
+/// # Errors
+/// Where the listener itself is broken.
+fn rest_if_exhausted(error: &io::Error) -> io::Result<()> {
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE | libc::ENOBUFS | libc::ENOMEM) => thread::sleep(REST),
+        Some(libc::EBADF | libc::EINVAL | libc::ENOTSOCK) => {
+            return Err(io::Error::new(error.kind(), error.to_string()));
+        }
+        // The client has gone again, or a signal came.
+        Some(_) | None => {}
+    }
+    Ok(())
+}

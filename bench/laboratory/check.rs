@@ -1,0 +1,120 @@
+//! Whether every architecture answers every workload, byte by byte, and what is wrong as it should:
+//! this is what `cargo test` does with the laboratory. Nothing is measured.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::clients::Clients;
+use super::measure;
+use super::place::Place;
+use super::player::Player;
+use super::run::Round;
+use super::workloads::{self, Beside, What, Workload};
+use crate::architectures::{self, Architecture, SERVES_ONE};
+
+/// Threads, processes or loops, where there is something to choose.
+const SIZE: usize = 4;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long clients go on at a time.
+const MOMENT: Duration = Duration::from_millis(5);
+
+/// What raw bytes get: how the answer begins, and how it ends.
+const RAW: [(&str, &str, &str); 5] = [
+    ("GET /100 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "HTTP/1.1 200 OK\r\n", ""),
+    ("HEAD /100 HTTP/1.0\r\n\r\n", "HTTP/1.1 200 OK\r\n", "\r\n\r\n"),
+    (
+        "GET /nothing HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\n",
+        "",
+    ),
+    ("GET /100 HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", ""),
+    (
+        "GET /100 HTTP/1.1\r\nHost: a\r\nRange: bytes=0-3,6-7\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 206 Partial Content\r\n",
+        "--\r\n",
+    ),
+];
+
+/// # Errors
+/// Which architecture does what wrong.
+pub(crate) fn main(words: &[String]) -> Result<(), String> {
+    // As other test programs, it can be asked for its tests, or for those with a name.
+    if words.iter().any(|word| word == "--list") {
+        println!("architectures: test");
+        return Ok(());
+    }
+    let is_wanted = |word: &String| word.starts_with('-') || "architectures".contains(&**word);
+    if !words.iter().all(is_wanted) {
+        return Ok(());
+    }
+    let place = Place::new().map_err(|error| error.to_string())?;
+    for architecture in &architectures::ALL {
+        check(architecture, &place).map_err(|error| format!("{}: {error}", architecture.name))?;
+    }
+    println!("architectures: {} answer all there is", architectures::ALL.len());
+    Ok(())
+}
+
+fn check(architecture: &Architecture, place: &Place) -> io::Result<()> {
+    let mut player = place.start(architecture, SIZE)?;
+    for (request, begin, end) in RAW {
+        let answer = exchange(player.address(), request)?;
+        if !answer.starts_with(begin) || !answer.ends_with(end) {
+            return Err(io::Error::other(format!("{request:?} gets {answer:?}")));
+        }
+    }
+    for (at, workload) in workloads::ALL.iter().enumerate() {
+        let is_cold = workload.what == What::Cold && place.files.can_be_cold()?;
+        if workload.what == What::Cold && !is_cold {
+            continue;
+        }
+        answer(&mut player, workload, at, architecture.name == SERVES_ONE, place)
+            .map_err(|error| io::Error::other(format!("{}: {error}", workload.name)))?;
+    }
+    Ok(())
+}
+
+/// Has a few clients ask until each has some answers.
+fn answer(
+    player: &mut Player,
+    workload: &'static Workload,
+    at: usize,
+    serves_one: bool,
+    place: &Place,
+) -> io::Result<()> {
+    let clients = if serves_one { 1 } else { 3 };
+    let round = Round { workload, at, clients, rate: None };
+    let asked = place.asked(&round)?;
+    let mut load = measure::load(player, &asked, &Round { clients: 100_000, ..round });
+    load.active = clients;
+    load.idle = usize::from(workload.beside == Beside::Idle && !serves_one);
+    load.slow = usize::from(matches!(workload.beside, Beside::Slow(_)) && !serves_one);
+    let mut clients = Clients::new(&load)?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let seen = clients.closed_loop(MOMENT)?;
+        if let Some(error) = seen.first_error {
+            return Err(io::Error::other(error));
+        }
+        if seen.unanswered == 0 && seen.shares.iter().all(|&share| share > 0) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            return Err(io::Error::other(format!("clients have no answer: {:?}", seen.shares)));
+        }
+    }
+}
+
+/// Sends `request`, and hears the answer to the end of the connection.
+fn exchange(address: SocketAddr, request: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}

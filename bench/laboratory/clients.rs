@@ -1,0 +1,487 @@
+//! The clients: one thread with one poll. It is event-driven itself, so that ten thousand of them
+//! cost it no more than ten. Each answer is checked byte by byte.
+//!
+//! In a *closed* loop a client asks again when it has its answer: a slow server is asked less. In an
+//! *open* loop requests are due at equal distances, whatever becomes of the earlier ones, and the
+//! time of each counts from when it was due: so a server that stands still for a while pays for all
+//! that was due meanwhile (no coordinated omission).
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use hdrhistogram::Histogram;
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use socket2::{Domain, SockRef, Socket, Type};
+
+use super::answer::{LastHead, Reading};
+use super::load::{Load, Target};
+
+/// What has come, and how long it took.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    pub(crate) time: Duration,
+    pub(crate) answers: u64,
+    /// Connections that broke, or could not be had.
+    pub(crate) errors: u64,
+    /// Why, the first time.
+    pub(crate) first_error: Option<String>,
+    /// Requests without an answer at the end.
+    pub(crate) unanswered: u64,
+    /// Microseconds. Those without an answer are in it with the time that they have waited.
+    pub(crate) latency: Histogram<u64>,
+    /// Answers of each active client.
+    pub(crate) shares: Vec<u64>,
+}
+
+/// What a client does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    /// Asks, and is measured.
+    Active,
+    /// Has asked once.
+    Idle,
+    /// Asks for something long, and reads it slowly. It is not measured.
+    Slow,
+}
+
+struct Client {
+    role: Role,
+    stream: Option<TcpStream>,
+    is_connected: bool,
+    target: usize,
+    /// When each request was due that has no answer.
+    due: VecDeque<Instant>,
+    reading: Reading,
+    /// Answers on this connection.
+    answers_here: u64,
+    answers: u64,
+}
+
+/// Clients that are connecting at once: fewer than a server's queue holds.
+const TOGETHER: usize = 100;
+
+/// How long nothing may come while connections are opened; then the others are left as they are.
+const OPENING: Duration = Duration::from_millis(400);
+
+/// How long answers are waited for that are under way when the time is over.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Bytes read at once.
+const BUFFER: usize = 256 << 10;
+
+/// A slow client takes so much, and then nothing for so long: as over a network of 64 KiB/s.
+const SIP: usize = 2 << 10;
+const PAUSE: Duration = Duration::from_millis(30);
+
+/// Its window, in bytes: what the kernel takes for it.
+const WINDOW: usize = 4 << 10;
+
+/// The most that a latency can be told apart from, in microseconds: a minute.
+const LONGEST: u64 = 60_000_000;
+
+/// All clients of one load.
+pub(crate) struct Clients<'a> {
+    load: &'a Load<'a>,
+    poll: Poll,
+    all: Vec<Client>,
+    /// Active clients that wait for nothing, as those of an open loop do.
+    free: VecDeque<usize>,
+    /// Slow clients, and when each of them reads again.
+    sipping: VecDeque<(Instant, usize)>,
+    /// Whether a client asks again by itself.
+    goes_on: bool,
+    /// Clients without their answer, but for slow ones.
+    waiting: usize,
+    heard: Instant,
+    seen: Seen,
+    last_head: LastHead,
+    buffer: Vec<u8>,
+    burst: Vec<u8>,
+    random: Rng,
+}
+
+impl<'a> Clients<'a> {
+    /// Connects them all. Each has asked once when this returns, and has its answer, if the server
+    /// gives any.
+    ///
+    /// # Errors
+    /// Where there is no poll to be had, or the first answer is wrong.
+    pub(crate) fn new(load: &'a Load<'a>) -> io::Result<Clients<'a>> {
+        let mut clients = Clients {
+            load,
+            poll: Poll::new()?,
+            all: Vec::new(),
+            free: VecDeque::new(),
+            sipping: VecDeque::new(),
+            goes_on: false,
+            waiting: 0,
+            heard: Instant::now(),
+            seen: Seen::new(load.active)?,
+            last_head: LastHead::default(),
+            buffer: vec![0; BUFFER],
+            burst: Vec::new(),
+            random: Rng::with_seed(1),
+        };
+        let roles = [(Role::Active, load.active), (Role::Idle, load.idle), (Role::Slow, load.slow)];
+        let roles = roles.into_iter().flat_map(|(role, count)| std::iter::repeat_n(role, count));
+        let mut events = Events::with_capacity(1024);
+        for role in roles {
+            let at = clients.all.len();
+            clients.all.push(Client::new(role));
+            clients.ask(at, Instant::now(), if role == Role::Active { load.depth } else { 1 });
+            while clients.waiting >= TOGETHER && clients.heard.elapsed() < OPENING {
+                clients.turn(&mut events, OPENING)?;
+            }
+        }
+        while clients.waiting > 0 && clients.heard.elapsed() < OPENING {
+            clients.turn(&mut events, OPENING)?;
+        }
+        match clients.seen.first_error.take() {
+            Some(error) if clients.seen.answers == 0 => Err(io::Error::other(error)),
+            Some(_) | None => Ok(clients),
+        }
+    }
+
+    /// Each active client asks again as soon as it has its answer.
+    ///
+    /// # Errors
+    /// Where the poll fails, or an answer is wrong.
+    pub(crate) fn closed_loop(&mut self, time: Duration) -> io::Result<Seen> {
+        let begun = self.begin()?;
+        self.goes_on = true;
+        let mut events = Events::with_capacity(1024);
+        while let Some(at) = self.free.pop_front() {
+            self.ask(at, Instant::now(), self.load.depth);
+        }
+        while begun.elapsed() < time {
+            self.turn(&mut events, time.saturating_sub(begun.elapsed()))?;
+        }
+        self.finish(begun, begun + time, &mut events, VecDeque::new())
+    }
+
+    /// So many requests in a second.
+    ///
+    /// # Errors
+    /// As for [`closed_loop`](Self::closed_loop).
+    pub(crate) fn open_loop(&mut self, rate: f64, time: Duration) -> io::Result<Seen> {
+        let begun = self.begin()?;
+        self.goes_on = false;
+        let mut events = Events::with_capacity(1024);
+        let mut number = 0_u32;
+        let mut late: VecDeque<Instant> = VecDeque::new();
+        let due = |number: u32| begun + Duration::from_secs_f64(f64::from(number) / rate);
+        while begun.elapsed() < time {
+            // It does not sleep: to wake up takes longer than most answers.
+            self.turn(&mut events, Duration::ZERO)?;
+            let now = Instant::now();
+            while due(number) <= now {
+                late.push_back(due(number));
+                number += 1;
+            }
+            while !late.is_empty()
+                && let Some(at) = self.free.pop_front()
+            {
+                let due = late.pop_front().unwrap_or(now);
+                self.ask(at, due, 1);
+            }
+        }
+        self.finish(begun, begun + time, &mut events, late)
+    }
+
+    /// Counts from here.
+    fn begin(&mut self) -> io::Result<Instant> {
+        self.seen = Seen::new(self.load.active)?;
+        let now = Instant::now();
+        for client in self.all.iter_mut().filter(|one| one.role == Role::Active) {
+            client.answers = 0;
+            // What it has asked for before, it asks for now.
+            client.due.iter_mut().for_each(|due| *due = now);
+        }
+        self.heard = now;
+        Ok(now)
+    }
+
+    /// Waits a little for what is under way, and counts what has not come. `late` was due and could
+    /// not even be asked.
+    fn finish(
+        &mut self,
+        begun: Instant,
+        end: Instant,
+        events: &mut Events,
+        late: VecDeque<Instant>,
+    ) -> io::Result<Seen> {
+        self.goes_on = false;
+        self.heard = end;
+        let is_active = |client: &&Client| client.role == Role::Active;
+        while self.all.iter().filter(is_active).any(|client| !client.due.is_empty())
+            && self.heard.elapsed() < GRACE
+            && end.elapsed() < 5 * GRACE
+        {
+            self.turn(events, GRACE)?;
+        }
+        let now = Instant::now();
+        let waiting = self.all.iter().filter(is_active).flat_map(|client| &client.due);
+        for due in waiting.copied().chain(late) {
+            self.seen.unanswered += 1;
+            self.seen.record(now - due);
+        }
+        self.seen.time = self.heard.max(end) - begun;
+        self.seen.shares = self.all.iter().filter(is_active).map(|client| client.answers).collect();
+        let next = Seen::new(self.load.active)?;
+        Ok(std::mem::replace(&mut self.seen, next))
+    }
+
+    fn turn(&mut self, events: &mut Events, most: Duration) -> io::Result<()> {
+        let now = Instant::now();
+        let next = self.sipping.front().map(|(at, _)| at.saturating_duration_since(now));
+        let most = next.map_or(most, |next| next.min(most));
+        match self.poll.poll(events, Some(most)) {
+            Err(error) if error.kind() != ErrorKind::Interrupted => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        for event in events.iter() {
+            let at = event.token().0;
+            if !self.all[at].is_connected && (event.is_writable() || event.is_error()) {
+                self.all[at].is_connected = true;
+                self.send(at);
+            }
+            let speaks = event.is_readable() || event.is_read_closed() || event.is_error();
+            if speaks && self.all[at].role != Role::Slow {
+                self.receive(at, event.is_read_closed() || event.is_error())?;
+            }
+        }
+        let now = Instant::now();
+        while let Some(&(due, at)) = self.sipping.front()
+            && due <= now
+        {
+            self.sipping.pop_front();
+            self.receive(at, false)?;
+            self.sipping.push_back((now + PAUSE, at));
+        }
+        Ok(())
+    }
+
+    /// Asks `count` times at once, on a new connection if there is none.
+    fn ask(&mut self, at: usize, due: Instant, count: usize) {
+        let role = self.all[at].role;
+        let targets = match role {
+            Role::Active | Role::Idle => self.load.choices,
+            Role::Slow => self.load.long,
+        };
+        let client = &mut self.all[at];
+        client.target = targets[self.random.usize(..targets.len())];
+        client.due.extend(std::iter::repeat_n(due, count));
+        if role != Role::Slow {
+            self.waiting += 1;
+        } else if client.stream.is_none() {
+            self.sipping.push_back((due + PAUSE, at));
+        }
+        self.resume(at);
+    }
+
+    /// Sends what has been asked for and not been answered.
+    fn resume(&mut self, at: usize) {
+        let client = &mut self.all[at];
+        if client.stream.is_none() {
+            match connect(self.load.server, client.role == Role::Slow) {
+                Ok(mut stream) => {
+                    let both = Interest::READABLE | Interest::WRITABLE;
+                    if self.poll.registry().register(&mut stream, Token(at), both).is_ok() {
+                        client.stream = Some(stream);
+                    }
+                    client.is_connected = false;
+                }
+                Err(error) => self.seen.fail(format!("cannot connect: {error}")),
+            }
+            return;
+        }
+        self.send(at);
+    }
+
+    fn send(&mut self, at: usize) {
+        let client = &mut self.all[at];
+        let target: &Target = &self.load.targets[client.target];
+        let Some(stream) = &mut client.stream else { return };
+        target.chill();
+        self.burst.clear();
+        for _ in &client.due {
+            self.burst.extend_from_slice(&target.ask.request);
+        }
+        match stream.write(&self.burst) {
+            Ok(sent) if sent == self.burst.len() => {}
+            Ok(_) => self.lose(at, "a request does not leave whole"),
+            Err(error) if error.kind() == ErrorKind::NotConnected => {
+                self.all[at].is_connected = false;
+            }
+            Err(error) => self.lose(at, &format!("a request does not leave: {error}")),
+        }
+    }
+
+    /// Reads what is there. A short read means that there is no more, but for an end.
+    fn receive(&mut self, at: usize, has_ended: bool) -> io::Result<()> {
+        let most = if self.all[at].role == Role::Slow { SIP } else { BUFFER };
+        loop {
+            let Some(stream) = &mut self.all[at].stream else { return Ok(()) };
+            match stream.read(&mut self.buffer[..most]) {
+                Ok(0) => {
+                    self.end(at);
+                    return Ok(());
+                }
+                Ok(count) => {
+                    let now = Instant::now();
+                    if self.all[at].role != Role::Slow {
+                        self.heard = now;
+                    }
+                    self.check(at, count, now)?;
+                    let is_dry = count < most && !has_ended;
+                    if is_dry || self.all[at].role == Role::Slow {
+                        return Ok(());
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.lose(at, &format!("a connection breaks: {error}"));
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Checks `count` bytes that have come.
+    fn check(&mut self, at: usize, count: usize, now: Instant) -> io::Result<()> {
+        let client = &mut self.all[at];
+        let ask = &self.load.targets[client.target].ask;
+        let mut rest = &self.buffer[..count];
+        while !rest.is_empty() {
+            let Some(&due) = client.due.front() else {
+                return Err(io::Error::other("more comes than was asked for"));
+            };
+            let taken = client.reading.take(rest, ask, &mut self.last_head);
+            let taken = taken.map_err(io::Error::other)?;
+            rest = &rest[taken.bytes..];
+            if taken.is_whole {
+                client.due.pop_front();
+                client.answers += 1;
+                client.answers_here += 1;
+                if client.role == Role::Active {
+                    self.seen.answers += 1;
+                    self.seen.record(now - due);
+                }
+            }
+        }
+        if client.due.is_empty() && !self.load.closes {
+            self.answered(at);
+        }
+        Ok(())
+    }
+
+    /// The server has closed. After some answers it may; what it has not answered is asked again.
+    fn end(&mut self, at: usize) {
+        let client = &mut self.all[at];
+        client.stream = None;
+        let is_whole = client.reading.is_between();
+        client.reading = Reading::default();
+        let has_answered = std::mem::take(&mut client.answers_here) > 0;
+        if !(has_answered && is_whole) {
+            return self.lose(at, "the server closes without an answer");
+        }
+        if !client.due.is_empty() {
+            self.resume(at);
+        } else if self.load.closes {
+            self.answered(at);
+        }
+    }
+
+    /// A connection is gone. Its client asks on a new one; not at once, or it would do nothing else.
+    fn lose(&mut self, at: usize, why: &str) {
+        self.seen.fail(why.to_owned());
+        let client = &mut self.all[at];
+        client.stream = None;
+        client.reading = Reading::default();
+        client.answers_here = 0;
+        if client.role == Role::Active && self.goes_on && self.seen.errors < 10_000 {
+            self.resume(at);
+        }
+    }
+
+    /// All answers of one client are there.
+    fn answered(&mut self, at: usize) {
+        let role = self.all[at].role;
+        if role != Role::Slow {
+            self.waiting -= 1;
+        }
+        match role {
+            Role::Active if self.goes_on => self.ask(at, Instant::now(), self.load.depth),
+            Role::Active => self.free.push_back(at),
+            Role::Slow => self.ask(at, Instant::now(), 1),
+            Role::Idle => {}
+        }
+    }
+}
+
+/// Begins to connect. A slow client has a small window, which has to be said before.
+fn connect(server: SocketAddr, is_slow: bool) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    if is_slow {
+        socket.set_recv_buffer_size(WINDOW)?;
+    }
+    match socket.connect(&server.into()) {
+        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
+        Ok(()) | Err(_) => Ok(TcpStream::from_std(socket.into())),
+    }
+}
+
+impl Client {
+    fn new(role: Role) -> Client {
+        Client {
+            role,
+            stream: None,
+            is_connected: false,
+            target: 0,
+            due: VecDeque::new(),
+            reading: Reading::default(),
+            answers_here: 0,
+            answers: 0,
+        }
+    }
+}
+
+impl Seen {
+    fn new(active: usize) -> io::Result<Seen> {
+        let latency = Histogram::new_with_bounds(1, LONGEST, 3).map_err(io::Error::other)?;
+        Ok(Seen {
+            time: Duration::ZERO,
+            answers: 0,
+            errors: 0,
+            first_error: None,
+            unanswered: 0,
+            latency,
+            shares: Vec::with_capacity(active),
+        })
+    }
+
+    fn record(&mut self, time: Duration) {
+        self.latency.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST).max(1));
+    }
+
+    fn fail(&mut self, why: String) {
+        self.errors += 1;
+        self.first_error.get_or_insert(why);
+    }
+}
+
+impl Drop for Clients<'_> {
+    /// Resets the connections: none of them leaves a port behind that has to wait.
+    fn drop(&mut self) {
+        for stream in self.all.iter().filter_map(|one| one.stream.as_ref()) {
+            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! A client on an assembly line: what each stage does with it. Nobody waits here; who waits, and on
+//! which thread, is not known.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+
+use oneloop::site::Site;
+use oneloop::site::body::Body;
+
+use super::talk::{Next, READ, Talk};
+
+/// What a client waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wants {
+    /// Something to be read.
+    Input,
+    /// Room in its socket.
+    Room,
+    /// To be answered once more: not all that was read could be.
+    Answers,
+    /// Nothing more: it is over.
+    Nothing,
+}
+
+/// One client.
+pub(crate) struct Client {
+    pub(crate) stream: TcpStream,
+    /// Where it sits, once it has a seat.
+    pub(crate) seat: Option<usize>,
+    pub(crate) wants: Wants,
+    talk: Talk,
+    sent: usize,
+    /// What goes out behind the answers that were gathered: from this byte on, so many.
+    file: Option<(Arc<File>, u64, u64)>,
+    /// What it wants when all that is sent.
+    then: Wants,
+}
+
+impl Client {
+    pub(crate) fn new(stream: TcpStream) -> Client {
+        let is_usable = stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true));
+        Client {
+            stream,
+            seat: None,
+            wants: if is_usable.is_ok() { Wants::Input } else { Wants::Nothing },
+            talk: Talk::new(),
+            sent: 0,
+            file: None,
+            then: Wants::Input,
+        }
+    }
+
+    /// Reads what is there. Returns whether there is something to answer, if it be an end.
+    pub(crate) fn read(&mut self) -> bool {
+        let before = self.talk.input.len();
+        let mut length = before;
+        loop {
+            self.talk.input.resize(length + READ, 0);
+            let result = self.stream.read(&mut self.talk.input[length..]);
+            length += result.as_ref().map_or(0, |count| *count);
+            self.talk.input.truncate(length);
+            match result {
+                // A short read means that there is no more, but for an end, which is told of.
+                Ok(1..READ) => return true,
+                Ok(READ..) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return length > before,
+                Ok(0) | Err(_) => {
+                    self.talk.end_input();
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Makes the answers to what was read.
+    pub(crate) fn answer(&mut self, site: &Site) {
+        self.then = loop {
+            match self.talk.advance(site) {
+                Next::Read => break Wants::Input,
+                Next::Close => break Wants::Nothing,
+                Next::Send(Body::File { file, offset, left }) => {
+                    self.file = Some((file, offset, left));
+                    break Wants::Answers;
+                }
+                // What lies in the memory of one thread cannot go to another: it is copied.
+                Next::Send(Body::Bytes { bytes, at, end }) => {
+                    self.talk.connection.send(&bytes[at..end], &mut self.talk.output);
+                }
+                // None of this is asked for in the laboratory; a cut answer would be seen there.
+                Next::Send(Body::Empty | Body::Parts(_) | Body::Produced(_)) => {
+                    let _ = self.talk.connection.cut();
+                }
+            }
+        };
+    }
+
+    /// Sends as much as the socket takes.
+    pub(crate) fn send(&mut self) {
+        self.wants = match self.try_send() {
+            Ok(()) => self.then,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Wants::Room,
+            Err(_) => Wants::Nothing,
+        };
+        if self.wants == Wants::Nothing {
+            // Whoever else has the socket open does not keep the client waiting.
+            drop(self.stream.shutdown(Shutdown::Write));
+        }
+    }
+
+    fn try_send(&mut self) -> io::Result<()> {
+        while self.sent < self.talk.output.len() {
+            self.sent += self.stream.write(&self.talk.output[self.sent..])?;
+        }
+        self.talk.output.clear();
+        self.sent = 0;
+        while let Some((file, offset, left)) = &mut self.file {
+            let most = usize::try_from(*left).unwrap_or(usize::MAX);
+            match rustix::fs::sendfile(&self.stream, &**file, Some(offset), most)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                count => {
+                    *left -= count as u64;
+                    self.talk.connection.sent(count as u64);
+                }
+            }
+            if *left == 0 {
+                self.file = None;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! One server under one load, once.
+
+use std::io;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::clients::{Clients, Seen};
+use super::data::{Latency, Sample};
+use super::load::Load;
+use super::place::Asked;
+use super::player::Player;
+use super::proc::{self, Used};
+use super::run::Round;
+use super::workloads::Beside;
+
+/// What does not count yet.
+const WARMING_UP: f64 = 0.2;
+
+/// Measures `player` for so long, in a closed loop or at the round's rate.
+///
+/// # Errors
+/// Where an answer is wrong, or there is none from the beginning.
+pub(crate) fn measure(
+    player: &mut Player,
+    asked: &Asked,
+    round: &Round,
+    time: Duration,
+) -> io::Result<Sample> {
+    let load = load(player, asked, round);
+    let at_rest = player.processes()?.map(|all| (proc::size(&all).0, all.ids().count()));
+    let mut clients = Clients::new(&load)?;
+    let mut go = |time| match round.rate {
+        None => clients.closed_loop(time),
+        Some(rate) => clients.open_loop(rate, time),
+    };
+    go(time.mul_f64(WARMING_UP))?;
+    let before = player.used()?;
+    let seen = go(time)?;
+    let after = player.used()?;
+    let processes = player.processes()?;
+    let size = processes.as_ref().map(proc::size);
+    drop(clients);
+    player.settle(at_rest.map(|(_, processes)| processes))?;
+    let used = before.zip(after).map(|(before, after)| after.since(before));
+    if seen.answers == 0
+        && let Some(why) = &seen.first_error
+    {
+        return Err(io::Error::other(why.clone()));
+    }
+    Ok(Sample {
+        memory: size.map(|(memory, _)| memory),
+        memory_at_rest: at_rest.map(|(memory, _)| memory),
+        processes: processes.map(|all| all.ids().count()),
+        threads: size.map(|(_, threads)| threads),
+        ..sample(&seen, used)
+    })
+}
+
+pub(crate) fn load<'a>(player: &Player, asked: &'a Asked, round: &Round) -> Load<'a> {
+    let workload = round.workload;
+    let slow = match workload.beside {
+        Beside::Slow(count) => count,
+        Beside::Nobody | Beside::Few | Beside::Idle => 0,
+    };
+    let active = match workload.beside {
+        Beside::Nobody => round.clients,
+        Beside::Few | Beside::Idle | Beside::Slow(_) => workload.active,
+    };
+    Load {
+        server: player.address(),
+        targets: &asked.targets,
+        choices: &asked.choices,
+        long: &asked.long,
+        active,
+        idle: round.clients - active - slow,
+        slow,
+        depth: workload.depth,
+        closes: workload.closes,
+    }
+}
+
+fn sample(seen: &Seen, used: Option<Used>) -> Sample {
+    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let each = |of: fn(&Used) -> u64| {
+        let used = used.as_ref().filter(|_| seen.answers > 0)?;
+        Some(of(used) as f64 / seen.answers as f64)
+    };
+    Sample {
+        seconds: seen.time.as_secs_f64(),
+        answers: seen.answers,
+        errors: seen.errors,
+        unanswered: seen.unanswered,
+        latency: latency(&seen.latency),
+        fairness: fairness(&seen.shares),
+        user: each(|used| used.user),
+        system: each(|used| used.system),
+        voluntary: each(|used| used.voluntary),
+        involuntary: each(|used| used.involuntary),
+        ..Sample::default()
+    }
+}
+
+/// Jain's index: 1 where all had as many, 1/n where one of n had them all; 0 where nobody had any.
+pub(crate) fn fairness(shares: &[u64]) -> f64 {
+    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let shares: Vec<f64> = shares.iter().map(|&share| share as f64).collect();
+    let (sum, squares) = shares
+        .iter()
+        .fold((0.0, 0.0), |(sum, squares), share| (sum + share, squares + share * share));
+    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let count = shares.len() as f64;
+    if squares > 0.0 { sum * sum / (count * squares) } else { 0.0 }
+}
+
+fn latency(seen: &Histogram<u64>) -> Latency {
+    #[allow(clippy::cast_precision_loss, reason = "at most a minute")]
+    let at = |share: f64| seen.value_at_quantile(share) as f64;
+    #[allow(clippy::cast_precision_loss, reason = "at most a minute")]
+    let distribution = seen
+        .iter_quantiles(4)
+        .map(|step| (step.quantile_iterated_to(), step.value_iterated_to() as f64))
+        .collect();
+    #[allow(clippy::cast_precision_loss, reason = "at most a minute")]
+    let most = seen.max() as f64;
+    Latency { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), most, distribution }
+}

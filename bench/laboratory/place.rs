@@ -1,0 +1,103 @@
+//! Where all of it happens: processors, files, descriptors.
+
+use std::env;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+use super::ground::Ground;
+use super::load::Target;
+use super::machine;
+use super::player::Player;
+use super::run::Round;
+use super::servers::{self, Behind, Mode, Peer};
+use super::stage::Running;
+use super::workloads::Files;
+use crate::architectures::Architecture;
+
+pub(crate) struct Place {
+    folder: PathBuf,
+    pub(crate) files: Files,
+    servers: CpuSet,
+    /// The clients have one for themselves, unless there is only one.
+    pub(crate) clients: usize,
+    /// How many a process may open.
+    pub(crate) descriptors: u64,
+}
+
+/// What is asked for in one load.
+pub(crate) struct Asked {
+    pub(crate) targets: Vec<Target>,
+    pub(crate) choices: Vec<usize>,
+    pub(crate) long: Vec<usize>,
+}
+
+impl Place {
+    /// Writes all files below `target/laboratory/`, on a disk.
+    ///
+    /// # Errors
+    /// Where that cannot be, or this program cannot choose its processor.
+    pub(crate) fn new() -> io::Result<Place> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/laboratory");
+        let files = Files::write(&folder)?;
+        let mut servers = sched_getaffinity(None)?;
+        let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&at| servers.is_set(at)).collect();
+        let clients = allowed.last().copied().unwrap_or(0);
+        if allowed.len() > 1 {
+            servers.unset(clients);
+        }
+        let mut limit = getrlimit(Resource::Nofile);
+        limit.current = limit.maximum;
+        // It is no more than it was where that cannot be.
+        let _ = setrlimit(Resource::Nofile, limit);
+        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        machine::stay_on(clients)?;
+        Ok(Place { folder, files, servers, clients, descriptors })
+    }
+
+    /// Starts an architecture with so many threads, processes or loops.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub(crate) fn start(&self, architecture: &Architecture, size: usize) -> io::Result<Player> {
+        let (root, programs) = (self.files.root.clone(), self.files.programs.clone());
+        let ground = Ground { root, programs, own: env::current_exe()?, size };
+        let started = self.among_servers(|| Running::start(architecture, &ground));
+        let why = |error| io::Error::other(format!("{}: {error}", architecture.name));
+        started.map(Player::Architecture).map_err(why)
+    }
+
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub(crate) fn start_peer(&self, peer: &Peer) -> io::Result<Player> {
+        let ground = servers::Ground {
+            folder: &self.folder.join(peer.name),
+            root: &self.files.root,
+            mode: Mode::Silent,
+            // Nothing is passed on.
+            behind: Behind { origin: 9, responder: 9, programs: &self.files.programs },
+        };
+        self.among_servers(|| peer.start(ground)).map(Player::Peer)
+    }
+
+    /// Whatever is started there has the processors of servers.
+    fn among_servers<T>(&self, start: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+        sched_setaffinity(None, &self.servers)?;
+        let started = start();
+        machine::stay_on(self.clients)?;
+        started
+    }
+
+    /// What is asked for under this load.
+    ///
+    /// # Errors
+    /// Where a file cannot be opened.
+    pub(crate) fn asked(&self, round: &Round) -> io::Result<Asked> {
+        let (mut targets, choices) = self.files.targets(round.workload)?;
+        targets.push(Files::long());
+        let long = vec![targets.len() - 1];
+        Ok(Asked { targets, choices, long })
+    }
+}

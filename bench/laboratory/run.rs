@@ -1,0 +1,181 @@
+//! A whole run: all loads, for everybody, in turn.
+
+use std::env;
+use std::io;
+use std::time::Duration;
+
+use super::contest::{self, Contestant};
+use super::data::{Cell, Results};
+use super::measure;
+use super::options::Options;
+use super::place::Place;
+use super::progress::Progress;
+use super::servers::PEERS;
+use super::workloads::{self, What, Workload};
+use super::{machine, wrk};
+use crate::architectures;
+
+impl Round {
+    /// One small file.
+    pub(crate) fn small(clients: usize) -> Round {
+        Round { workload: &workloads::ALL[0], at: 0, clients, rate: None }
+    }
+}
+
+/// What clients and servers need beside a descriptor for each connection.
+const SPARE: u64 = 200;
+
+/// Opening a connection and closing it, about, in seconds, for the time left.
+const OPENING: f64 = 60e-6;
+
+/// One load, for everybody.
+pub(crate) struct Round {
+    pub(crate) workload: &'static Workload,
+    /// Its place among all.
+    pub(crate) at: usize,
+    pub(crate) clients: usize,
+    pub(crate) rate: Option<f64>,
+}
+
+/// # Errors
+/// Which name nobody has.
+pub(crate) fn check(options: &Options) -> Result<(), String> {
+    let names = architectures::ALL.map(|one| one.name);
+    Options::check("architecture", &options.arch, &names)?;
+    let names = workloads::ALL.each_ref().map(|one| one.name);
+    Options::check("workload", &options.workload, &names)?;
+    Options::check("peer", &options.peer, &PEERS.each_ref().map(|one| one.name))
+}
+
+/// The names of all, each with what it is.
+pub(crate) fn list() -> String {
+    let line = |name: &str, says: &str| format!("  {name:<15}{says}");
+    let mut lines = vec!["architectures".to_owned()];
+    lines.extend(architectures::ALL.iter().map(|one| line(one.name, one.idea)));
+    lines.push("workloads".to_owned());
+    lines.extend(workloads::ALL.iter().map(|one| line(one.name, one.says)));
+    lines.push(format!("peers\n  {}", PEERS.each_ref().map(|one| one.name).join(" ")));
+    lines.join("\n")
+}
+
+/// Measures all that is asked for.
+///
+/// # Errors
+/// Where nobody can be measured at all.
+pub(crate) fn run(options: &Options) -> io::Result<Results> {
+    let place = Place::new()?;
+    let time = Duration::from_secs_f64(options.seconds);
+    let mut notes = Vec::new();
+    let mut contestants = contest::gather(options, &place, time, &mut notes)?;
+    let rate = match options.rate {
+        Some(rate) => f64::from(rate),
+        None => contest::third(&mut contestants, &place, time)?,
+    };
+    let rounds = plan(options, &place, rate, &mut notes)?;
+    let cells = measure_all(options, &rounds, &mut contestants, &place, time)?;
+    let check = wrk::check(&mut contestants, &place, &mut notes)?;
+    let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
+    let workloads = workloads::ALL.iter();
+    let workloads =
+        workloads.map(|one| super::data::Workload { name: one.name.into(), says: one.says.into() });
+    Ok(Results {
+        machine: machine::description(),
+        command: format!("cargo bench --bench architectures -- {}", words.join(" ")),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        rounds: options.rounds.into(),
+        seconds: options.seconds,
+        workloads: workloads.collect(),
+        entrants: contestants.into_iter().map(|one| one.entrant).collect(),
+        cells,
+        check,
+        notes,
+    })
+}
+
+/// All loads, and what is left out of them.
+fn plan(
+    options: &Options,
+    place: &Place,
+    rate: f64,
+    notes: &mut Vec<String>,
+) -> io::Result<Vec<Round>> {
+    let most = place.descriptors.saturating_sub(SPARE);
+    let mut rounds = Vec::new();
+    for (at, workload) in workloads::ALL.iter().enumerate() {
+        if !Options::wants(&options.workload, workload.name) {
+            continue;
+        }
+        if workload.what == What::Cold && !place.files.can_be_cold()? {
+            let name = workload.name;
+            notes.push(format!(
+                "{name}: files cannot be thrown out of memory where they lie, so nothing is cold."
+            ));
+            continue;
+        }
+        for clients in workload.clients(&options.clients) {
+            if clients as u64 > most {
+                notes.push(format!(
+                    "{} with {clients} clients: a process may open {} descriptors (ulimit -n).",
+                    workload.name, place.descriptors
+                ));
+                continue;
+            }
+            let rate = workload.is_paced.then_some(rate);
+            rounds.push(Round { workload, at, clients, rate });
+        }
+    }
+    Ok(rounds)
+}
+
+/// Every load for everybody, again and again: what disturbs the machine for a while disturbs all.
+fn measure_all(
+    options: &Options,
+    rounds: &[Round],
+    contestants: &mut [Contestant],
+    place: &Place,
+    time: Duration,
+) -> io::Result<Vec<Cell>> {
+    let count = contestants.len();
+    let mut cells: Vec<Cell> = rounds
+        .iter()
+        .flat_map(|round| (0..count).map(move |entrant| (round, entrant)))
+        .map(|(round, entrant)| Cell {
+            entrant,
+            workload: round.at,
+            clients: round.clients,
+            rate: round.rate,
+            samples: Vec::new(),
+            failure: contestants[entrant].why_not(round),
+        })
+        .collect();
+    #[allow(clippy::cast_precision_loss, reason = "some thousand clients")]
+    let much = |round: &Round| options.seconds * 1.2 + OPENING * round.clients as f64;
+    let open = cells.iter().enumerate().filter(|(_, cell)| cell.failure.is_none());
+    let all: f64 = open.map(|(at, _)| much(&rounds[at / count])).sum();
+    let mut progress = Progress::new(all * f64::from(options.rounds));
+    for number in 0..usize::from(options.rounds) {
+        for (at, round) in rounds.iter().enumerate() {
+            let common = place.asked(round)?;
+            for turn in 0..count {
+                // Each begins with another one.
+                let entrant = (number + at + turn) % count;
+                let cell = &mut cells[at * count + entrant];
+                if cell.failure.is_some() {
+                    continue;
+                }
+                let contestant = &mut contestants[entrant];
+                let (name, clients) = (&contestant.entrant.name, round.clients);
+                let what = format!("{}, {clients} clients: {name}", round.workload.name);
+                progress.next(&what, much(round));
+                let asked = contestant.own.as_ref().unwrap_or(&common);
+                match measure::measure(&mut contestant.player, asked, round, time) {
+                    Ok(sample) => cell.samples.push(sample),
+                    Err(error) => cell.failure = Some(error.to_string()),
+                }
+            }
+        }
+    }
+    progress.end();
+    cells.retain(|cell| !cell.samples.is_empty() || cell.failure.is_some());
+    Ok(cells)
+}
