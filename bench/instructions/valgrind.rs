@@ -9,12 +9,19 @@ pub(crate) fn is_installed() -> bool {
     Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok()
 }
 
-/// Runs what is added to it, and writes its counts to `file`.
+/// Is to run what is added to it, and to write its counts to `file`.
 pub(crate) fn counting(file: &Path) -> Command {
     let mut command = Command::new("valgrind");
     command.args(["-q", "--tool=callgrind"]);
     command.arg(format!("--callgrind-out-file={}", file.display()));
     command
+}
+
+/// Runs it to its end. What valgrind complains of, such as system calls that it does not know, is
+/// told only if the program fails.
+pub(crate) fn run(mut command: Command) {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
 /// How many instructions `counts`, such a file, says that there were.
