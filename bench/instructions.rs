@@ -132,7 +132,7 @@ fn serve(arguments: &[String]) {
     let row = &ROWS[row.parse::<usize>().unwrap()];
     let (exchanges, depth) = (exchanges.parse::<u32>().unwrap(), row.depth);
     let mut served = Served::new(request(row), Path::new(root));
-    while served.answers() * depth < exchanges as usize {
+    while (served.answers() as usize) * depth < exchanges as usize {
         served.turn();
     }
     assert!(!served.first().is_empty());
