@@ -23,6 +23,8 @@ mod null;
 #[path = "../tests/support/running.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod running;
+#[path = "instructions/told.rs"]
+mod told;
 #[path = "instructions/valgrind.rs"]
 mod valgrind;
 
@@ -41,7 +43,7 @@ struct Row {
     path: &'static str,
     fields: &'static str,
     /// How often it is asked before an answer is waited for.
-    depth: usize,
+    depth: u32,
     recorded: f64,
 }
 
@@ -113,7 +115,7 @@ fn report(name: &str, each: f64, recorded: f64) -> bool {
 fn request(row: &Row) -> String {
     let Row { path, fields, depth, .. } = *row;
     let coding = if fields == BROWSER { CODING } else { "" };
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{coding}\r\n").repeat(depth)
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{coding}\r\n").repeat(depth as usize)
 }
 
 /// All instructions of a server over no network.
@@ -130,11 +132,9 @@ fn over_nothing(folder: &Folder, row: usize, exchanges: u32) -> u64 {
 fn serve(arguments: &[String]) {
     let [row, exchanges, root] = arguments else { panic!("row, exchanges, root") };
     let row = &ROWS[row.parse::<usize>().unwrap()];
-    let (exchanges, depth) = (exchanges.parse::<u32>().unwrap(), row.depth);
+    let exchanges: u32 = exchanges.parse().unwrap();
     let mut served = Served::new(request(row), Path::new(root));
-    while (served.answers() as usize) * depth < exchanges as usize {
-        served.turn();
-    }
+    served.serve(exchanges / row.depth);
     assert!(!served.first().is_empty());
 }
 

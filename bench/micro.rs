@@ -33,6 +33,8 @@ mod rows;
 #[path = "throughput/table.rs"]
 #[allow(dead_code, reason = "throughput uses more of it")]
 mod table;
+#[path = "instructions/told.rs"]
+mod told;
 #[path = "instructions/valgrind.rs"]
 mod valgrind;
 

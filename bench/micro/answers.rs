@@ -16,6 +16,7 @@ use oneloop::site::rule::RouteNumber;
 use oneloop::site::{Answer, Inquiry, Now, Reply, Site};
 
 use super::rows::{FILE, LARGER_FILE, Work, content, request};
+use super::told::told;
 
 /// What the time is, all the time.
 const NOW: Now = Now { monotonic_ms: 0, unix: 1_700_000_000, moment: 1 };
@@ -39,26 +40,25 @@ pub(crate) fn route(count: usize) -> Work {
 
 /// A small file, all of it.
 pub(crate) fn whole(root: &Path) -> Work {
-    ask(files(root), request(FILE.0, ""), |reply| {
+    ask_files(root, request(FILE.0, ""), |reply| {
         assert_eq!((reply.status, gather(reply.body)), (Status::OK, content(FILE.1)));
     })
 }
 
 /// The same, for whom has it already.
 pub(crate) fn not_modified(root: &Path) -> Work {
-    let site = files(root);
     let asked = request(FILE.0, "");
-    let fields = with_inquiry(&asked, |inquiry| answer(&site, inquiry).fields.to_vec());
+    let fields = with_inquiry(&asked, |inquiry| answer(&files(root), inquiry).fields.to_vec());
     let fields = String::from_utf8(fields).unwrap();
     let etag = fields.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap();
-    ask(site, request(FILE.0, &format!("If-None-Match: {etag}\r\n")), |reply| {
+    ask_files(root, request(FILE.0, &format!("If-None-Match: {etag}\r\n")), |reply| {
         assert_eq!((reply.status, reply.body.length()), (Status::NOT_MODIFIED, Some(0)));
     })
 }
 
 /// A path where nothing is.
 pub(crate) fn missing(root: &Path) -> Work {
-    ask(files(root), request("/nothing.txt", ""), |reply| {
+    ask_files(root, request("/nothing.txt", ""), |reply| {
         let page = String::from_utf8(gather(reply.body)).unwrap();
         assert_eq!(reply.status, Status::NOT_FOUND);
         assert!(page.contains("404"), "{page}");
@@ -67,7 +67,7 @@ pub(crate) fn missing(root: &Path) -> Work {
 
 /// Some bytes of a file.
 pub(crate) fn range(root: &Path) -> Work {
-    ask(files(root), request(LARGER_FILE.0, "Range: bytes=1000-1999\r\n"), |reply| {
+    ask_files(root, request(LARGER_FILE.0, "Range: bytes=1000-1999\r\n"), |reply| {
         let part = content(LARGER_FILE.1)[1000..2000].to_vec();
         assert_eq!((reply.status, gather(reply.body)), (Status::PARTIAL_CONTENT, part));
     })
@@ -76,7 +76,7 @@ pub(crate) fn range(root: &Path) -> Work {
 /// Bytes from three places of a file.
 pub(crate) fn ranges(root: &Path) -> Work {
     let asked = request(LARGER_FILE.0, "Range: bytes=0-999,4000-4999,-1000\r\n");
-    ask(files(root), asked, |reply| {
+    ask_files(root, asked, |reply| {
         assert_eq!(reply.status, Status::PARTIAL_CONTENT);
         let fields = String::from_utf8(reply.fields.to_vec()).unwrap();
         let (_, boundary) = fields.lines().next().unwrap().split_once("boundary=").unwrap();
@@ -96,7 +96,11 @@ pub(crate) fn ranges(root: &Path) -> Work {
     })
 }
 
-/// A site of files.
+/// Asks a site of files.
+fn ask_files(root: &Path, request: String, check: impl FnOnce(Reply)) -> Work {
+    told(|| ask(files(root), request, check))
+}
+
 fn files(root: &Path) -> Site {
     Router::new().files("/*", Files::new(root).unwrap()).build().unwrap()
 }
