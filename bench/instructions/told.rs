@@ -8,7 +8,10 @@ use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags};
 
-/// How often it is looked whether an inotify instance is left, and how long there is between.
+/// How many inotify instances must be left: one, and some that others may take meanwhile.
+const LEFT: usize = 8;
+
+/// How often it is looked whether they are, and how long there is between.
 const LOOKS: u32 = 600;
 const BETWEEN: Duration = Duration::from_millis(100);
 
@@ -17,7 +20,9 @@ const BETWEEN: Duration = Duration::from_millis(100);
 /// told of changes all the same.
 pub(crate) fn told<T>(ready: impl FnOnce() -> T) -> T {
     for _ in 0..LOOKS {
-        if inotify::init(CreateFlags::CLOEXEC).is_ok() {
+        let left: Result<Vec<_>, _> =
+            (0..LEFT).map(|_| inotify::init(CreateFlags::CLOEXEC)).collect();
+        if left.is_ok() {
             break;
         }
         thread::sleep(BETWEEN);
