@@ -23,20 +23,18 @@ mod null;
 #[path = "../tests/support/running.rs"]
 #[allow(dead_code, reason = "the tests use more of it")]
 mod running;
+#[path = "instructions/told.rs"]
+mod told;
+#[path = "instructions/valgrind.rs"]
+mod valgrind;
 
 use std::env;
-use std::fs;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
-use std::rc::Rc;
+use std::process::{Command, ExitCode};
 
 use browser::BROWSER;
 use folder::Folder;
-use null::{Null, Seen};
-use oneloop::server::access_log::{AccessLog, AccessLogOptions};
-use oneloop::server::{Limits, Server};
-use oneloop::site::files::Files;
-use oneloop::site::router::Router;
+use null::Served;
 use running::Daemon;
 
 /// A way to ask, and what was measured when this was last looked at. Lower it when less is needed.
@@ -45,7 +43,7 @@ struct Row {
     path: &'static str,
     fields: &'static str,
     /// How often it is asked before an answer is waited for.
-    depth: usize,
+    depth: u32,
     recorded: f64,
 }
 
@@ -87,7 +85,7 @@ fn main() -> ExitCode {
         serve(&arguments[at + 1..]);
         return ExitCode::SUCCESS;
     }
-    if Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_err() {
+    if !valgrind::is_installed() {
         println!("instructions: valgrind is not installed, so nothing is measured");
         return ExitCode::SUCCESS;
     }
@@ -97,20 +95,13 @@ fn main() -> ExitCode {
     let mut is_worse = false;
     for (at, row) in ROWS.iter().enumerate() {
         let count = |exchanges| over_nothing(&folder, at, exchanges);
-        is_worse |= report(row.name, difference(count), row.recorded);
+        is_worse |= report(row.name, valgrind::each(EXCHANGES, count), row.recorded);
     }
-    let each = difference(|exchanges| whole(&folder, &request(&ROWS[0]), exchanges));
+    let count = |exchanges| whole(&folder, &request(&ROWS[0]), exchanges);
+    let each = valgrind::each(EXCHANGES, count);
     is_worse |= report("plain, whole program", each, WHOLE);
     println!("the goal, plain: below {GOAL:.0}");
     if is_worse { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-}
-
-/// Instructions of one exchange, if so many are as many as `count` says.
-fn difference(count: impl Fn(u32) -> u64) -> f64 {
-    let (one, two) = (count(EXCHANGES), count(2 * EXCHANGES));
-    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-    let difference = two.saturating_sub(one) as f64;
-    difference / f64::from(EXCHANGES)
 }
 
 /// Prints a row; whether it is worse than it was.
@@ -124,35 +115,27 @@ fn report(name: &str, each: f64, recorded: f64) -> bool {
 fn request(row: &Row) -> String {
     let Row { path, fields, depth, .. } = *row;
     let coding = if fields == BROWSER { CODING } else { "" };
-    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{coding}\r\n").repeat(depth)
+    format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{fields}{coding}\r\n").repeat(depth as usize)
 }
 
 /// All instructions of a server over no network.
 fn over_nothing(folder: &Folder, row: usize, exchanges: u32) -> u64 {
     let counts = folder.path().join("counts");
-    let mut command = valgrind(&counts);
+    let mut command = valgrind::counting(&counts);
     command.arg(env::current_exe().unwrap()).args([SERVE, &row.to_string()]);
     command.arg(exchanges.to_string()).arg(folder.path().join("www"));
-    assert!(command.status().unwrap().success());
-    total(&counts)
+    valgrind::run(command);
+    valgrind::total(&counts)
 }
 
 /// Is that server.
 fn serve(arguments: &[String]) {
     let [row, exchanges, root] = arguments else { panic!("row, exchanges, root") };
     let row = &ROWS[row.parse::<usize>().unwrap()];
-    let (exchanges, depth) = (exchanges.parse::<u32>().unwrap(), row.depth);
-    let seen = Rc::new(Seen::default());
-    let net = Null::new(request(row), &seen);
-    let site = Router::new().files("/*", Files::new(root).unwrap()).build().unwrap();
-    let limits = Limits { persistent_requests: u32::MAX, ..Limits::default() };
-    let log = AccessLog::open(&AccessLogOptions::default()).unwrap();
-    let mut server = Server::over(net, site, limits, log);
-    seen.listener.set(Some(server.add_listener("127.0.0.1:1".parse().unwrap())));
-    while (seen.answers.get() as usize) * depth < exchanges as usize {
-        server.turn().unwrap();
-    }
-    assert!(seen.length.get() > 0);
+    let exchanges: u32 = exchanges.parse().unwrap();
+    let mut served = Served::new(request(row), Path::new(root));
+    served.serve(exchanges / row.depth);
+    assert!(!served.first().is_empty());
 }
 
 /// All instructions of the program in user space, from its start to its end.
@@ -165,8 +148,8 @@ fn whole(folder: &Folder, request: &str, exchanges: u32) -> u64 {
     let counts = folder.path().join("counts");
     let mut command = Command::new("sh");
     command.args(["-c", "exec \"$0\" \"$@\" 2>&1"]);
-    let valgrind = valgrind(&counts);
-    command.arg(valgrind.get_program()).args(valgrind.get_args());
+    let counting = valgrind::counting(&counts);
+    command.arg(counting.get_program()).args(counting.get_args());
     command.arg(env!("CARGO_BIN_EXE_oneloop")).arg("-c").arg(file);
     let daemon = Daemon::spawn(command);
     let mut client = daemon.connect();
@@ -177,20 +160,5 @@ fn whole(folder: &Folder, request: &str, exchanges: u32) -> u64 {
     drop(client);
     daemon.signal("TERM");
     assert_eq!(daemon.wait(), Some(0));
-    total(&counts)
-}
-
-/// Runs what is added to it, and writes its counts to `file`.
-fn valgrind(file: &Path) -> Command {
-    let mut command = Command::new("valgrind");
-    command.args(["-q", "--tool=callgrind"]);
-    command.arg(format!("--callgrind-out-file={}", file.display()));
-    command
-}
-
-/// How many instructions `counts` says that there were.
-fn total(counts: &Path) -> u64 {
-    let counts = fs::read_to_string(counts).unwrap();
-    let total = counts.lines().find_map(|line| line.strip_prefix("totals: ")).unwrap();
-    total.trim().parse().unwrap()
+    valgrind::total(&counts)
 }
