@@ -1,10 +1,10 @@
 //! What does an event loop win over threads and processes, and where does it lose? The same core
 //! under every architecture, under the same loads: `cargo bench --bench architectures`.
 //!
-//! Each architecture runs in a process of its own, which is this program once more, and is a file in
-//! bench/architectures/. bench/README.md says how it is measured, what can be compared, and how to
-//! add one. It judges nothing. Without `--bench`, as `cargo test` starts it, it looks whether each
-//! of them answers every workload as it should.
+//! Each architecture runs in a process of its own, which is this program once more, and is a file
+//! in bench/architectures/. bench/README.md says how it is measured, what can be compared, and how
+//! to add one. It judges nothing. Without `--bench`, as `cargo test` starts it, it looks whether
+//! each of them answers every workload as it should.
 
 #![allow(clippy::print_stdout, reason = "its table is what this program is for")]
 

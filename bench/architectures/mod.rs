@@ -41,19 +41,34 @@ pub(crate) const ONE_LOOP: &str = "loop";
 /// The name of the one that serves nobody else while a client is there.
 pub(crate) const SERVES_ONE: &str = "iterative";
 
-/// All of them, from the oldest to the youngest.
+/// All of them, from the oldest to the youngest: name, idea, code, sizes to try.
 #[rustfmt::skip]
 pub(crate) const ALL: [Architecture; 9] = [
-    Architecture { name: SERVES_ONE, idea: "one client at a time", serve: iterative::serve, sizes: &[], most: usize::MAX },
-    Architecture { name: "processes", idea: "a process for each connection, inetd's way", serve: processes::serve, sizes: &[], most: 1000 },
-    Architecture { name: "preforked", idea: "processes that are there before", serve: preforked::serve, sizes: &[4, 16, 64, 128], most: usize::MAX },
-    Architecture { name: "threads", idea: "a thread for each connection", serve: threads::serve, sizes: &[], most: usize::MAX },
-    Architecture { name: "pool", idea: "a pool of threads behind a bounded queue", serve: pool::serve, sizes: &[4, 16, 64, 128, 512], most: usize::MAX },
-    Architecture { name: "staged", idea: "stages with queues between them (SEDA)", serve: staged::serve, sizes: &[1, 2, 4], most: usize::MAX },
-    Architecture { name: ONE_LOOP, idea: "one event loop (SPED)", serve: one_loop::serve, sizes: &[], most: usize::MAX },
-    Architecture { name: "helpers", idea: "one event loop with helpers that read ahead (AMPED)", serve: helpers::serve, sizes: &[], most: usize::MAX },
-    Architecture { name: "loops", idea: "several event loops (SYMPED)", serve: loops::serve, sizes: &[1, 2, 4], most: usize::MAX },
+    one(SERVES_ONE, "one client at a time", iterative::serve, &[]),
+    one("processes", "a process for each connection (inetd)", processes::serve, &[]).up_to(1000),
+    one("preforked", "processes that are there before", preforked::serve, &[4, 16, 64, 128]),
+    one("threads", "a thread for each connection", threads::serve, &[]),
+    one("pool", "threads behind a bounded queue", pool::serve, &[4, 16, 64, 128, 512]),
+    one("staged", "stages with queues between them (SEDA)", staged::serve, &[1, 2, 4]),
+    one(ONE_LOOP, "one event loop (SPED)", one_loop::serve, &[]),
+    one("helpers", "an event loop, helpers read ahead (AMPED)", helpers::serve, &[]),
+    one("loops", "several event loops (SYMPED)", loops::serve, &[1, 2, 4]),
 ];
+
+const fn one(
+    name: &'static str,
+    idea: &'static str,
+    serve: Serve,
+    sizes: &'static [usize],
+) -> Architecture {
+    Architecture { name, idea, serve, sizes, most: usize::MAX }
+}
+
+impl Architecture {
+    const fn up_to(self, most: usize) -> Architecture {
+        Architecture { most, ..self }
+    }
+}
 
 /// What the program does where it was started again by one of them, with these words.
 pub(crate) fn serve_one(word: &str, ground: &Ground) -> Option<io::Result<()>> {

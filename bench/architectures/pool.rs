@@ -3,8 +3,8 @@
 //! *Idea.* One thread accepts and puts clients into a queue. Some threads take them out, one after
 //! the other, and serve each to its end. Where the queue is full, nobody is accepted.
 //!
-//! *History.* The application servers of the last thirty years; Apache's worker module (2002) is such
-//! pools in several processes. Starting a thread costs nothing any more, and the load that the
+//! *History.* The application servers of the last thirty years; Apache's worker module (2002) is
+//! such pools in several processes. Starting a thread costs nothing any more, and the load that the
 //! machine takes on has a limit.
 //!
 //! *Weakness.* It is that of the processes that are there before: a persistent connection that is

@@ -8,8 +8,8 @@
 //! working: so PHP was served for twenty years.
 //!
 //! *Weakness.* There are as many clients served at once as there are processes. A persistent
-//! connection keeps its process while it is silent, and whoever comes when all are taken waits. Each
-//! has its own memory: what one has read, the others read again.
+//! connection keeps its process while it is silent, and whoever comes when all are taken waits.
+//! Each has its own memory: what one has read, the others read again.
 
 use std::io;
 use std::net::TcpListener;

@@ -1,7 +1,7 @@
 //! **A thread for each connection.**
 //!
-//! *Idea.* One thread accepts, and starts another one for each client. That one waits wherever there
-//! is something to wait for; the others go on.
+//! *Idea.* One thread accepts, and starts another one for each client. That one waits wherever
+//! there is something to wait for; the others go on.
 //!
 //! *History.* As old as threads are cheap: Java's servers before 2002, MySQL, sshd's cousins. Knot
 //! and Capriccio (2003) made threads of 100,000 clients and asked why one should ever write events;

@@ -33,7 +33,7 @@ const RAW: [(&str, &str, &str); 5] = [
     ),
     ("GET /100 HTTP/1.1\r\n\r\n", "HTTP/1.1 400 Bad Request\r\n", ""),
     (
-        "GET /100 HTTP/1.1\r\nHost: a\r\nRange: bytes=0-3,6-7\r\nConnection: close\r\n\r\n",
+        "GET /10240 HTTP/1.1\r\nHost: a\r\nRange: bytes=0-9,9000-9009\r\nConnection: close\r\n\r\n",
         "HTTP/1.1 206 Partial Content\r\n",
         "--\r\n",
     ),

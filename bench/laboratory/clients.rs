@@ -1,10 +1,10 @@
 //! The clients: one thread with one poll. It is event-driven itself, so that ten thousand of them
 //! cost it no more than ten. Each answer is checked byte by byte.
 //!
-//! In a *closed* loop a client asks again when it has its answer: a slow server is asked less. In an
-//! *open* loop requests are due at equal distances, whatever becomes of the earlier ones, and the
-//! time of each counts from when it was due: so a server that stands still for a while pays for all
-//! that was due meanwhile (no coordinated omission).
+//! In a *closed* loop a client asks again when it has its answer: a slow server is asked less. In
+//! an *open* loop requests are due at equal distances, whatever becomes of the earlier ones, and
+//! the time of each counts from when it was due: so a server that stands still for a while pays for
+//! all that was due meanwhile (no coordinated omission).
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -397,7 +397,7 @@ impl<'a> Clients<'a> {
         }
     }
 
-    /// A connection is gone. Its client asks on a new one; not at once, or it would do nothing else.
+    /// A connection is gone. Its client asks on a new one.
     fn lose(&mut self, at: usize, why: &str) {
         self.seen.fail(why.to_owned());
         let client = &mut self.all[at];

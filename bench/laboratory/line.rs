@@ -4,10 +4,11 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use oneloop::site::Site;
-use oneloop::site::body::Body;
+use oneloop::site::body::{Body, Produced};
 
 use super::talk::{Next, READ, Talk};
 
@@ -85,16 +86,40 @@ impl Client {
                     self.file = Some((file, offset, left));
                     break Wants::Answers;
                 }
-                // What lies in the memory of one thread cannot go to another: it is copied.
-                Next::Send(Body::Bytes { bytes, at, end }) => {
-                    self.talk.connection.send(&bytes[at..end], &mut self.talk.output);
-                }
-                // None of this is asked for in the laboratory; a cut answer would be seen there.
-                Next::Send(Body::Empty | Body::Parts(_) | Body::Produced(_)) => {
-                    let _ = self.talk.connection.cut();
+                Next::Send(body) => {
+                    if self.gather(body).is_err() {
+                        // What has begun and is not whole is seen by the client.
+                        let _ = self.talk.connection.cut();
+                    }
                 }
             }
         };
+    }
+
+    /// What lies in the memory of one thread cannot go to another: it is copied.
+    fn gather(&mut self, body: Body) -> io::Result<()> {
+        let Talk { connection, output, .. } = &mut self.talk;
+        match body {
+            Body::Empty => {}
+            Body::Bytes { bytes, at, end } => connection.send(&bytes[at..end], output),
+            Body::File { file, offset, left } => {
+                let mut part = vec![0; usize::try_from(left).map_err(io::Error::other)?];
+                file.read_exact_at(&mut part, offset)?;
+                connection.send(&part, output);
+            }
+            Body::Parts(mut parts) => {
+                while let Some(piece) = parts.current() {
+                    self.gather(std::mem::take(piece))?;
+                }
+            }
+            Body::Produced(mut producer) => {
+                let mut made = Vec::new();
+                while !matches!(producer.produce(&mut made)?, Produced::End) {}
+                connection.send(&made, output);
+                connection.finish(output);
+            }
+        }
+        Ok(())
     }
 
     /// Sends as much as the socket takes.

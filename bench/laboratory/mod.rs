@@ -24,6 +24,7 @@ mod progress;
 pub(crate) mod report;
 pub(crate) mod run;
 mod script;
+pub(crate) mod seats;
 #[path = "../throughput/servers.rs"]
 #[allow(dead_code, reason = "another bench uses more of it")]
 mod servers;

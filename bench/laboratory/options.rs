@@ -27,7 +27,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "S", default_value = "0.1", value_parser = seconds)]
     pub(crate) seconds: f64,
     /// How often each is measured, in turn
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        value_parser = clap::value_parser!(u16).range(1..)
+    )]
     pub(crate) rounds: u16,
     /// Requests per second of the workload `paced`; else a third of what one loop answers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

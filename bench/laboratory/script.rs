@@ -1,5 +1,5 @@
-//! A CGI program, for those who may wait: started, heard to its end, and waited for. What it is told
-//! and what it says is understood by the same code as in the loop.
+//! A CGI program, for those who may wait: started, heard to its end, and waited for. What it is
+//! told and what it says is understood by the same code as in the loop.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;

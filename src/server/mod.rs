@@ -181,8 +181,8 @@ impl Server {
         self.net.watch_signals(numbers)
     }
 
-    /// From now on the loop waits for the disk itself, and everybody with it, where a file is not in
-    /// memory. It is there to be compared with what a loop with threads that read ahead can do.
+    /// From now on the loop waits for the disk itself, and everybody with it, where a file is not
+    /// in memory. It is there to be compared with a loop that has threads to read ahead.
     pub fn wait_for_disk(&mut self) {
         self.net.wait_for_disk();
     }
