@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
-use super::costs;
 use super::data::{Check, Kind, Results};
-use super::numbers::{Spread, beside, grouped, per_second, rough, short};
+use super::numbers::{Spread, beside, float, grouped, per_second, rough, short};
+use super::panels;
 use super::plots::{self, Figure};
 use super::svg::{Style, Svg, escape};
 use super::tables;
@@ -17,7 +17,7 @@ const CLOSE: f64 = 0.1;
 
 pub(crate) fn page(results: &Results) -> String {
     let figures = plots::all(results);
-    let panels = costs::panels(results);
+    let panels = panels::all(results);
     let title = "What does an event loop win over threads and processes, and where does it lose?";
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -64,7 +64,7 @@ fn contents(results: &Results, figures: &[Figure], panels: &[Figure]) -> String 
         nav += &item(&format!("q{at}"), &figure.question, &figure.sentences[0]);
     }
     if !panels.is_empty() {
-        nav += &item("beside", BESIDE, &costs::panels_sentences(results)[0]);
+        nav += &item("beside", BESIDE, &panels::sentences(results)[0]);
     }
     nav += "</ol>\n</nav>\n";
     nav
@@ -83,7 +83,7 @@ fn entrants(results: &Results) -> String {
         sign.curve(&[(1.0, 8.0), (31.0, 8.0)], style);
         sign.mark((16.0, 8.0), 5.0, style);
         let size = match entrant.size {
-            Some(size) => format!(", tuned to {}", grouped(super::numbers::float(size))),
+            Some(size) => format!(", tuned to {}", grouped(float(size))),
             None => String::new(),
         };
         write_to(
@@ -150,7 +150,7 @@ fn beside_each_other(results: &Results, panels: &[Figure]) -> String {
     if panels.is_empty() {
         return String::new();
     }
-    let [one, other] = costs::panels_sentences(results);
+    let [one, other] = panels::sentences(results);
     let mut html = format!(
         "<section id=\"beside\">\n<h2>{BESIDE}</h2>\n<p>{} {}</p>\n\
          <p class=\"note\">The marks show each as a share of that workload's best; the numbers are \

@@ -1,7 +1,7 @@
 //! The measured seen from one side: one load, one figure, all entrants. How it is drawn or told is
 //! not known here.
 
-use super::data::{Cell, Results, Sample};
+use super::data::{Cell, Entrant, Results, Sample};
 use super::numbers::{Spread, clients, float, float64, grouped, listed, rough};
 
 /// What all entrants had to do at a time.
@@ -113,7 +113,7 @@ pub(crate) fn raw_spread(cell: &Cell, measure: Measure) -> Option<Spread> {
 
 /// All entrants that have this figure under this load, in their order.
 pub(crate) fn entries<'a>(results: &'a Results, load: &Load, measure: Measure) -> Vec<Entry<'a>> {
-    let entry = |(at, entrant): (usize, &'a super::data::Entrant)| {
+    let entry = |(at, entrant): (usize, &'a Entrant)| {
         let spread = spread(cell(results, at, load)?, measure)?;
         Some(Entry { entrant: at, name: &entrant.name, spread })
     };
