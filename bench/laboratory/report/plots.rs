@@ -60,7 +60,7 @@ const RATES: Sweep = Sweep {
     label: rough,
     measure: view::rate,
     words: RATE,
-    y: |values| Some(Axis::linear(values.iter().copied().fold(0.0, f64::max), grouped)),
+    y: |values| Some(Axis::linear(values.iter().copied().fold(0.0, f64::max), rough)),
     one: "client",
     x_title: "clients, logarithmic",
     second: |courses| ways(courses, &RATE, with_clients),
