@@ -1,5 +1,6 @@
 //! The page of a run of the laboratory, made again from its raw data:
-//! `cargo bench --bench report -- RESULTS.json [-o report.html]`.
+//! `cargo bench --bench report -- RESULTS.json [-o PAGE.html]`. Without `-o` it lies beside the
+//! data. Cargo starts it in the folder of Cargo.toml.
 
 #[path = "laboratory/data.rs"]
 #[allow(dead_code, reason = "the laboratory fills it")]
@@ -10,16 +11,19 @@ mod report;
 
 use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-const USAGE: &str = "cargo bench --bench report -- RESULTS.json [-o report.html]";
+const USAGE: &str = "cargo bench --bench report -- RESULTS.json [-o PAGE.html]";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
-        [data] if !data.starts_with('-') => render(data, "report.html"),
-        [data, "-o", page] | ["-o", page, data] => render(data, page),
+        // With all other benches, and nothing said, it does nothing.
+        [] => Ok(format!("report: say of what: {USAGE}")),
+        [data] if !data.starts_with('-') => render(data, &Path::new(data).with_extension("html")),
+        [data, "-o", page] | ["-o", page, data] => render(data, Path::new(page)),
         [..] => Err(format!("usage: {USAGE}")),
     };
     let (said, code) = match done {
@@ -31,10 +35,11 @@ fn main() -> ExitCode {
     code
 }
 
-fn render(data: &str, page: &str) -> Result<String, String> {
+fn render(data: &str, page: &Path) -> Result<String, String> {
     let text = fs::read_to_string(data).map_err(|error| format!("{data}: {error}"))?;
     let results = report::read(&text)
         .map_err(|error| format!("{data} has no results of the laboratory: {error}"))?;
-    fs::write(page, report::html(&results)).map_err(|error| format!("{page}: {error}"))?;
-    Ok(format!("{page}: {} loads of {} servers", results.cells.len(), results.entrants.len()))
+    let place = page.display();
+    fs::write(page, report::html(&results)).map_err(|error| format!("{place}: {error}"))?;
+    Ok(format!("{place}: {} loads of {} servers", results.cells.len(), results.entrants.len()))
 }

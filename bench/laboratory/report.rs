@@ -17,6 +17,8 @@ pub(crate) mod numbers;
 pub(crate) mod paced;
 #[path = "report/page.rs"]
 pub(crate) mod page;
+#[path = "report/panels.rs"]
+pub(crate) mod panels;
 #[path = "report/plots.rs"]
 pub(crate) mod plots;
 #[path = "report/rows.rs"]

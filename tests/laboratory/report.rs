@@ -12,7 +12,7 @@ use data::{Kind, Results};
 use shown::axis::{Axis, spread_apart};
 use shown::numbers::{self, Spread};
 use shown::sentences::{Better, Course, Standing, Words, first, last, standing, ways};
-use shown::svg::{Style, escape};
+use shown::svg::{Style, escape, fitted};
 use shown::view::{self, Entry};
 
 const RATE: Words = Words { better: Better::More, does: "is first", value: numbers::rough };
@@ -45,9 +45,13 @@ fn a_spread_is_the_median_and_the_quartiles() {
 
 #[test]
 fn numbers_have_three_digits_that_count() {
-    let words = [0.0, 0.001, 0.0123, 0.5, 1.0, 9.999, 45.67, 99.96, 123.4, 52_123.0, 1_234_567.0];
+    let words =
+        [0.0, 1e-5, 0.001, 0.0123, 0.5, 1.0, 9.999, 45.67, 99.96, 123.4, 52_123.0, 1_234_567.0];
     let words = words.map(numbers::rough).join(" ");
-    assert_eq!(words, "0 below 0.01 0.0123 0.500 1.00 10.0 45.7 100 123 52,100 1,230,000");
+    assert_eq!(
+        words,
+        "0 below 0.0001 0.00100 0.0123 0.500 1.00 10.0 45.7 100 123 52,100 1,230,000"
+    );
     assert_eq!(numbers::rough(f64::NAN), "–");
     let exact = [0.0, 0.999_980_945_392, 126.645_653_479_069, 1.0, 33_000.0, 1.5e12, 1.0 / 3e4];
     let exact = exact.map(numbers::exact).join(" ");
@@ -233,6 +237,13 @@ fn names_are_safe_in_html_and_csv() {
     assert!(page.contains("&lt;mine&gt; &amp; &quot;yours&quot;"));
     assert!(!page.contains("<mine>") && !page.contains("<here>"));
     assert!(shown::csv(&results).contains(",\"<mine> & \"\"yours\"\"\",url,"));
+}
+
+#[test]
+fn a_long_name_keeps_both_its_ends() {
+    assert_eq!(fitted("short", 10.0, 100.0), "short");
+    assert_eq!(fitted("https://one.example.org", 10.0, 60.0), "https….org");
+    assert_eq!(fitted("ärger", 10.0, 0.0), "ä…r");
 }
 
 #[test]

@@ -3,10 +3,10 @@
 use super::axis::Axis;
 use super::data::Results;
 use super::lines::Size;
-use super::numbers::{Spread, clients, grouped, memory, percent, rough, time};
-use super::plots::{Figure, RATE, Sweep, what};
+use super::numbers::{Spread, clients, memory, rough, time};
+use super::plots::{Figure, Sweep, what};
 use super::rows::{Form, Row, Rows};
-use super::sentences::{Better, Words, first, for_many, last, shares};
+use super::sentences::{Better, Words, first, for_many, last, ranked, shares};
 use super::svg::{Style, Svg};
 use super::view::{self, Entry, Load, Measure};
 
@@ -100,15 +100,14 @@ fn connection(results: &Results, loads: &[Load]) -> Option<Figure> {
     let most = entries.iter().map(|entry| entry.spread.middle).fold(0.0, f64::max);
     let (all, clients) = (for_many(most, load.clients), clients(load.clients));
     let second = format!("{}; for {clients} that is {all}.", last.trim_end_matches('.'));
-    let ranked = view::entries(results, &load, view::memory);
-    let values: Vec<f64> = ranked.iter().map(|entry| entry.spread.middle).collect();
+    let values: Vec<f64> = entries.iter().map(|entry| entry.spread.middle).collect();
     let axis = Axis::binary(&values, memory)?;
     let rows = Rows {
         axis,
         title: "memory for each connection, logarithmic".into(),
         form: Form::Stem,
         parts: Vec::new(),
-        all: single_rows(results, &load, &ranked, MEMORY.better, memory),
+        all: single_rows(results, &load, &entries, MEMORY.better, memory),
     };
     let question = "How much memory does a connection cost?";
     Some(figure(results, load, question, both(&rows), &entries, &MEMORY, second))
@@ -120,7 +119,7 @@ pub(crate) fn alone(results: &Results, load: &Load, sweep: &Sweep) -> Option<Fig
     let entries = view::entries(results, load, sweep.measure);
     let all = || entries.iter().flat_map(|entry| [entry.spread.low, entry.spread.high]);
     let (axis, form) = if words.better == Better::Less {
-        (Axis::log(&all().collect::<Vec<_>>(), time)?, Form::Stem)
+        (Axis::log(&all().collect::<Vec<_>>(), sweep.label)?, Form::Stem)
     } else {
         (Axis::linear(all().reduce(f64::max)?, rough), Form::Dot)
     };
@@ -183,8 +182,7 @@ pub(crate) fn single_rows(
             words: value(middle),
         }
     };
-    let ranked = super::sentences::ranked(entries, better);
-    let mut rows: Vec<Row> = ranked.into_iter().map(row).collect();
+    let mut rows: Vec<Row> = ranked(entries, better).into_iter().map(row).collect();
     for (at, entrant) in results.entrants.iter().enumerate() {
         let cell = view::cell(results, at, load);
         if cell.is_some_and(|cell| cell.failure.is_some()) {
@@ -205,7 +203,7 @@ fn both(rows: &Rows) -> [Svg; 2] {
     [rows.draw(Size::Wide), rows.draw(Size::Narrow)]
 }
 
-fn figure(
+pub(crate) fn figure(
     results: &Results,
     load: Load,
     question: &str,
@@ -221,96 +219,4 @@ fn figure(
         sentences: [first(&format!("With {}", clients(load.clients)), entries, words), second],
         oddities: view::oddities(results, &[load], view::rate),
     }
-}
-
-/// The load that stands for its workload.
-fn shown(results: &Results, sweep: &[Load]) -> Option<Load> {
-    let is_idle = view::is_idle(results, sweep.first()?.workload);
-    let prefer = if is_idle { view::most_clients } else { view::near_100 };
-    view::fullest(results, sweep, view::rate, prefer)
-}
-
-/// Every workload beside every entrant: one small drawing for each workload.
-pub(crate) fn panels(results: &Results) -> Vec<Figure> {
-    let panel = |sweep: Vec<Load>| {
-        let load = shown(results, &sweep)?;
-        let entries = view::entries(results, &load, view::rate);
-        let best = entries.iter().map(|entry| entry.spread.middle).reduce(f64::max)?;
-        let mut rows = single_rows(results, &load, &entries, Better::More, rough);
-        let mut reach = 1.0;
-        for row in &mut rows {
-            let part = |value: f64| if best > 0.0 { value / best } else { 0.0 };
-            row.values = row.values.iter().copied().map(part).collect();
-            row.whisker = row.whisker.map(|(low, high)| (part(low), part(high)));
-            reach = row.whisker.map_or(reach, |(_, high)| f64::max(reach, high));
-        }
-        let drawn = Rows {
-            axis: Axis::shares(reach),
-            title: "share of the best".into(),
-            form: Form::Dot,
-            parts: Vec::new(),
-            all: rows,
-        };
-        let second = last(&entries, &RATE, "is last");
-        let drawings = [drawn.draw(Size::Panel), drawn.draw(Size::Slip)];
-        let name = results.workloads[load.workload].name.clone();
-        let mut figure = figure(results, load, &name, drawings, &entries, &RATE, second);
-        figure.what = format!("{}; {}", results.workloads[load.workload].says, load.numbers());
-        Some(figure)
-    };
-    view::sweeps(results).into_iter().filter_map(panel).collect()
-}
-
-/// What all these small drawings say together.
-pub(crate) fn panels_sentences(results: &Results) -> [String; 2] {
-    use super::sentences::{Standing, standing};
-    let mut firsts: Vec<(&str, usize)> = Vec::new();
-    let (mut draws, mut open, mut all) = (0, 0, 0);
-    let mut widest: Option<(f64, String)> = None;
-    for sweep in view::sweeps(results) {
-        let Some(load) = shown(results, &sweep) else {
-            continue;
-        };
-        let entries = view::entries(results, &load, view::rate);
-        all += 1;
-        match standing(&entries, Better::More) {
-            Standing::First(first, _) => {
-                match firsts.iter_mut().find(|(name, _)| *name == first.name) {
-                    Some((_, count)) => *count += 1,
-                    None => firsts.push((first.name, 1)),
-                }
-            }
-            Standing::Draw(_) => draws += 1,
-            Standing::Open(..) => open += 1,
-            Standing::Nobody | Standing::Alone(_) => {}
-        }
-        let ranked = super::sentences::ranked(&entries, Better::More);
-        if let [best, .., worst] = ranked.as_slice() {
-            let left = worst.spread.middle / best.spread.middle;
-            if widest.as_ref().is_none_or(|(least, _)| left < *least) {
-                let workload = &results.workloads[load.workload].name;
-                let words = format!(
-                    "The widest gap is in {workload}: {} answers {} of what {} does.",
-                    worst.name,
-                    percent(left),
-                    best.name
-                );
-                widest = Some((left, words));
-            }
-        }
-    }
-    firsts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let mut parts: Vec<String> =
-        firsts.iter().map(|(name, count)| format!("{name} is alone in front in {count}")).collect();
-    let many = |count: usize| if count == 1 { "1 is".into() } else { format!("{count} are") };
-    parts.push(if draws == 0 { "none is".into() } else { many(draws) } + " a draw at the front");
-    if open > 0 {
-        parts.push(many(open) + " of a single round, which cannot tell it from chance");
-    }
-    let one = format!(
-        "Of {} workloads, {}.",
-        grouped(super::numbers::float(all)),
-        super::numbers::listed(&parts)
-    );
-    [one, widest.map_or_else(|| "There is nobody to compare with.".into(), |(_, words)| words)]
 }

@@ -3,10 +3,13 @@
 
 use super::axis::{Axis, spread_apart};
 use super::numbers::float;
-use super::svg::{Anchor, Style, Svg, width};
+use super::svg::{Anchor, Style, Svg, fitted, width};
 
 /// Sizes of letters, in units of the drawing; the page has the same in its style.
 const LETTERS: f64 = 13.0;
+
+/// The share of the width that names take at most.
+const NAMES: f64 = 0.4;
 
 /// Between two names below each other.
 const LINE: f64 = 17.0;
@@ -95,6 +98,7 @@ impl Lines {
             words.map(|words| width(words, LETTERS)).fold(0.0, f64::max)
         };
         let names = widest(&mut self.series.iter().map(|series| series.name.as_str()));
+        let names = names.min(whole * NAMES);
         let ticks = widest(&mut self.y.ticks.iter().map(|(_, words)| words.as_str()));
         let (right, legend) = match size {
             Size::Wide | Size::Panel => (whole - names - 34.0, 0.0),
@@ -163,7 +167,8 @@ impl Lines {
             // A line that ends early has a long way to its name, which must not look like data.
             let class = if frame.right - end.0 > 40.0 { "leader far" } else { "leader" };
             svg.line((end.0 + 6.0, end.1), (frame.right + 14.0, y), class);
-            svg.text((frame.right + 18.0, y + 4.5), Anchor::Start, "name", &series.name);
+            let name = fitted(&series.name, LETTERS, Size::Wide.width() * NAMES);
+            svg.text((frame.right + 18.0, y + 4.5), Anchor::Start, "name", &name);
             svg.close();
         }
     }
@@ -193,7 +198,8 @@ impl Lines {
                 svg.open(&format!("series c{}", series.style.colour), &series.name);
                 svg.curve(&[(x + 2.0, y - 4.5), (x + 26.0, y - 4.5)], series.style);
                 svg.mark((x + 14.0, y - 4.5), 4.0, series.style);
-                svg.text((x + 31.0, y), Anchor::Start, "name", &series.name);
+                let name = fitted(&series.name, LETTERS, whole - 31.0);
+                svg.text((x + 31.0, y), Anchor::Start, "name", &name);
                 svg.close();
             }
         }

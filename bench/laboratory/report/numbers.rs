@@ -84,7 +84,9 @@ pub(crate) fn rough(value: f64) -> String {
         d if d >= 0.0 => format!("{rounded:.2}"),
         d if d >= -1.0 => format!("{rounded:.3}"),
         d if d >= -2.0 => format!("{rounded:.4}"),
-        _ => "below 0.01".into(),
+        d if d >= -3.0 => format!("{rounded:.5}"),
+        d if d >= -4.0 => format!("{rounded:.6}"),
+        _ => "below 0.0001".into(),
     }
 }
 

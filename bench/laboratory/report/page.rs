@@ -3,9 +3,9 @@
 
 use std::fmt::Write;
 
-use super::costs;
-use super::data::{Check, Results};
-use super::numbers::{Spread, beside, grouped, per_second, rough, short};
+use super::data::{Check, Kind, Results};
+use super::numbers::{Spread, beside, float, grouped, per_second, rough, short};
+use super::panels;
 use super::plots::{self, Figure};
 use super::svg::{Style, Svg, escape};
 use super::tables;
@@ -17,7 +17,7 @@ const CLOSE: f64 = 0.1;
 
 pub(crate) fn page(results: &Results) -> String {
     let figures = plots::all(results);
-    let panels = costs::panels(results);
+    let panels = panels::all(results);
     let title = "What does an event loop win over threads and processes, and where does it lose?";
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
@@ -47,17 +47,13 @@ fn introduction(results: &Results) -> String {
          is where the middle half of them lies. Where two such halves overlap, the difference may \
          be chance: that is called a draw here.</p>\n\
          <p class=\"what\">{} · oneloop {}</p>\n",
-        results.entrants.iter().filter(|entrant| is_ours(entrant.kind)).count(),
+        results.entrants.iter().filter(|entrant| entrant.kind == Kind::Architecture).count(),
         short(&rough(results.seconds)),
         rounds,
         if rounds == 1 { "" } else { "s" },
         escape(&results.machine),
         escape(&results.version),
     )
-}
-
-fn is_ours(kind: super::data::Kind) -> bool {
-    kind == super::data::Kind::Architecture
 }
 
 /// Each question, with the first thing that is to be said to it.
@@ -68,7 +64,7 @@ fn contents(results: &Results, figures: &[Figure], panels: &[Figure]) -> String 
         nav += &item(&format!("q{at}"), &figure.question, &figure.sentences[0]);
     }
     if !panels.is_empty() {
-        nav += &item("beside", BESIDE, &costs::panels_sentences(results)[0]);
+        nav += &item("beside", BESIDE, &panels::sentences(results)[0]);
     }
     nav += "</ol>\n</nav>\n";
     nav
@@ -87,14 +83,14 @@ fn entrants(results: &Results) -> String {
         sign.curve(&[(1.0, 8.0), (31.0, 8.0)], style);
         sign.mark((16.0, 8.0), 5.0, style);
         let size = match entrant.size {
-            Some(size) => format!(" (size {})", grouped(super::numbers::float(size))),
+            Some(size) => format!(", tuned to {}", grouped(float(size))),
             None => String::new(),
         };
         write_to(
             &mut list,
             format_args!(
-                "<div><span class=\"sign c{}\" aria-hidden=\"true\">{}</span>\
-                 <dt>{}{size}</dt><dd>{}</dd></div>\n",
+                "<dt><span class=\"c{}\" aria-hidden=\"true\">{}</span>{}{size}</dt>\
+                 <dd>{}</dd>\n",
                 style.colour,
                 sign.finish(&entrant.name),
                 escape(&entrant.name),
@@ -102,7 +98,17 @@ fn entrants(results: &Results) -> String {
             ),
         );
     }
-    list += "</dl>\n</section>\n";
+    list += "</dl>\n";
+    let has = |kind| results.entrants.iter().any(|entrant| entrant.kind == kind);
+    if has(Kind::Peer) {
+        list += "<p class=\"note\">Dashed lines are installed servers. They differ in all \
+                 their code, not in how they wait alone.</p>\n";
+    }
+    if has(Kind::Url) {
+        list += "<p class=\"note\">Dotted lines are servers that somebody else has started. \
+                 Only their answers are seen, not what those cost.</p>\n";
+    }
+    list += "</section>\n";
     list
 }
 
@@ -144,7 +150,7 @@ fn beside_each_other(results: &Results, panels: &[Figure]) -> String {
     if panels.is_empty() {
         return String::new();
     }
-    let [one, other] = costs::panels_sentences(results);
+    let [one, other] = panels::sentences(results);
     let mut html = format!(
         "<section id=\"beside\">\n<h2>{BESIDE}</h2>\n<p>{} {}</p>\n\
          <p class=\"note\">The marks show each as a share of that workload's best; the numbers are \
@@ -195,7 +201,7 @@ fn ending(results: &Results) -> String {
             "<section>\n<h2>How can I repeat it?</h2>\n<p>This page comes from oneloop {}, on {}. \
              In its source, with Rust installed, type:</p>\n<pre><code>{}</code></pre>\n\
              <p>From the raw data that a run leaves behind, the page is made again by:</p>\n\
-             <pre><code>cargo bench --bench report -- results.json -o report.html</code></pre>\n\
+             <pre><code>cargo bench --bench report -- FILE.json</code></pre>\n\
              </section>\n",
             escape(&results.version),
             escape(&results.machine),

@@ -45,6 +45,12 @@ pub(crate) struct Sweep {
     pub(crate) label: fn(f64) -> String,
     pub(crate) measure: Measure,
     pub(crate) words: Words,
+    y: fn(&[f64]) -> Option<Axis>,
+    /// What there are more and more of: one of them, and what stands below the axis.
+    one: &'static str,
+    x_title: &'static str,
+    /// What else is seen.
+    second: fn(&[Course<'_>]) -> String,
 }
 
 const RATES: Sweep = Sweep {
@@ -54,6 +60,10 @@ const RATES: Sweep = Sweep {
     label: rough,
     measure: view::rate,
     words: RATE,
+    y: |values| Some(Axis::linear(values.iter().copied().fold(0.0, f64::max), rough)),
+    one: "client",
+    x_title: "clients, logarithmic",
+    second: |courses| ways(courses, &RATE, with_clients),
 };
 
 const TAILS: Sweep = Sweep {
@@ -63,6 +73,13 @@ const TAILS: Sweep = Sweep {
     label: time,
     measure: view::p99,
     words: P99,
+    y: |values| Axis::log(values, time),
+    second: |courses| {
+        growths("this wait", courses, Better::Less, |from, to| {
+            format!("{} to {}", grouped(from), with_clients(to))
+        })
+    },
+    ..RATES
 };
 
 const FAIR: Sweep = Sweep {
@@ -72,10 +89,22 @@ const FAIR: Sweep = Sweep {
     label: jain,
     measure: view::fairness,
     words: FAIRNESS,
+    y: |_| Some(Axis::linear(1.0, |index| format!("{index:.1}"))),
+    second: unfairest,
+    ..RATES
 };
 
-const IDLE: Sweep =
-    Sweep { question: "Do connections that only wait slow down those that ask?", ..RATES };
+const IDLE: Sweep = Sweep {
+    question: "Do connections that only wait slow down those that ask?",
+    one: "connection",
+    x_title: "connections, idle and active, logarithmic",
+    second: |courses| {
+        growths("the throughput", courses, Better::More, |from, to| {
+            format!("{} to {}", grouped(from), counted(to, "connection"))
+        })
+    },
+    ..RATES
+};
 
 /// All that there is data for, in the order in which they are to be read.
 pub(crate) fn all(results: &Results) -> Vec<Figure> {
@@ -137,7 +166,11 @@ pub(crate) fn jain(index: f64) -> String {
 }
 
 fn with_clients(count: f64) -> String {
-    format!("{} client{}", grouped(count), if count < 1.5 { "" } else { "s" })
+    counted(count, "client")
+}
+
+fn counted(count: f64, one: &str) -> String {
+    format!("{} {one}{}", grouped(count), if count < 1.5 { "" } else { "s" })
 }
 
 fn sweep(results: &Results, loads: &[Load], sweep: &Sweep) -> Option<Figure> {
@@ -150,22 +183,14 @@ fn sweep(results: &Results, loads: &[Load], sweep: &Sweep) -> Option<Figure> {
     if all.is_empty() {
         return None;
     }
-    let y = if sweep.words.better == Better::Less {
-        Axis::log(&all, time)?
-    } else if sweep.axis == FAIR.axis {
-        Axis::linear(1.0, |index| format!("{index:.1}"))
-    } else {
-        Axis::linear(all.iter().copied().fold(0.0, f64::max), grouped)
-    };
+    let y = (sweep.y)(&all)?;
     let ticks: Vec<(f64, String)> = loads
         .iter()
         .map(|load| float(load.clients.max(1)))
         .map(|count| (count, grouped(count)))
         .collect();
-    let is_idle = view::is_idle(results, loads[0].workload);
-    let x_title = if is_idle { "connections, idle and active" } else { "clients" };
     let mut series = series(results, &courses, &y, |x, spread| {
-        format!("{}: {}", with_clients(x), (sweep.words.value)(spread.middle))
+        format!("{}: {}", counted(x, sweep.one), (sweep.words.value)(spread.middle))
     });
     for series in &mut series {
         let failed = |load: &&Load| {
@@ -177,40 +202,22 @@ fn sweep(results: &Results, loads: &[Load], sweep: &Sweep) -> Option<Figure> {
     let lines = Lines {
         x: Axis::at(&ticks)?,
         y,
-        x_title: format!("{x_title}, logarithmic"),
+        x_title: sweep.x_title.into(),
         y_title: sweep.axis.into(),
         series,
     };
+    let end = values().map(|(x, _)| *x).fold(0.0, f64::max);
+    let at_end = entries_at(&courses, end);
     Some(Figure {
         question: sweep.question.into(),
         what: what(results, &loads[0]),
         drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
-        sentences: sweep_sentences(&courses, sweep, is_idle),
+        sentences: [
+            first(&format!("With {}", counted(end, sweep.one)), &at_end, &sweep.words),
+            (sweep.second)(&courses),
+        ],
         oddities: view::oddities(results, loads, sweep.measure),
     })
-}
-
-fn sweep_sentences(courses: &[Course<'_>], sweep: &Sweep, is_idle: bool) -> [String; 2] {
-    let places = || courses.iter().flat_map(|course| course.points.iter().map(|(x, _)| *x));
-    let end = places().fold(0.0, f64::max);
-    let at = if is_idle {
-        format!("With {} connections", grouped(end))
-    } else {
-        format!("With {}", with_clients(end))
-    };
-    let one = first(&at, &entries_at(courses, end), &sweep.words);
-    let other = if sweep.axis == FAIR.axis {
-        unfairest(courses)
-    } else if is_idle {
-        let way = |from: f64, to: f64| format!("{} to {} connections", grouped(from), grouped(to));
-        growths("the throughput", courses, Better::More, way)
-    } else if sweep.words.better == Better::Less {
-        let way = |from: f64, to: f64| format!("{} to {}", grouped(from), with_clients(to));
-        growths("this wait", courses, Better::Less, way)
-    } else {
-        ways(courses, &sweep.words, with_clients)
-    };
-    [one, other]
 }
 
 /// Where the fewest clients had the most.
@@ -235,7 +242,7 @@ fn unfairest(courses: &[Course<'_>]) -> String {
     }
 }
 
-/// The lines of these courses, those that end highest first.
+/// The lines of these courses. `title` is what is shown where a mouse rests on a mark.
 pub(crate) fn series(
     results: &Results,
     courses: &[Course<'_>],

@@ -3,7 +3,7 @@
 use super::axis::Axis;
 use super::lines::Size;
 use super::numbers::float;
-use super::svg::{Anchor, Style, Svg, width};
+use super::svg::{Anchor, Style, Svg, fitted, width};
 
 const LETTERS: f64 = 13.0;
 
@@ -68,12 +68,13 @@ impl Rows {
         let words = widest(|row| &row.words);
         let top = if self.parts.is_empty() { 8.0 } else { 34.0 };
         let right = size.width() - words - 14.0;
+        // Long names leave no room beside them.
+        let has_names_above = size == Size::Narrow || names > size.width() * 0.5;
         let row = match size {
-            Size::Wide => ROW,
-            Size::Narrow => HIGH_ROW,
+            _ if has_names_above => HIGH_ROW,
             Size::Panel | Size::Slip => LOW_ROW,
+            Size::Wide | Size::Narrow => ROW,
         };
-        let has_names_above = size == Size::Narrow;
         let (left, middle) = if has_names_above { (8.0, 26.0) } else { (names + 12.0, row / 2.0) };
         let frame =
             Frame { left, right, top, row, middle, has_names_above, column: size.width() - 2.0 };
@@ -84,7 +85,8 @@ impl Rows {
         for (at, row) in self.all.iter().enumerate() {
             let y = frame.top + frame.row * float(at);
             if frame.has_names_above {
-                svg.text((frame.left + 4.0, y + 13.0), Anchor::Start, "name", &row.name);
+                let name = fitted(&row.name, LETTERS, size.width() - frame.left - 4.0);
+                svg.text((frame.left + 4.0, y + 13.0), Anchor::Start, "name", &name);
             } else {
                 let place = (frame.left - 8.0, y + frame.middle + 4.5);
                 svg.text(place, Anchor::End, "name", &row.name);

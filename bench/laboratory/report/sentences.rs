@@ -1,7 +1,7 @@
 //! What is seen, in words: who is first, by how much, and whether that is more than chance. All of
 //! it is computed; nobody's name is known here.
 
-use super::numbers::{Spread, beside, float, grouped, listed, percent, times};
+use super::numbers::{Spread, beside, float, grouped, listed, memory, percent, times};
 use super::view::Entry;
 
 /// Who is told of by name where many are even.
@@ -338,5 +338,5 @@ pub(crate) fn as_if(index: f64, clients: f64) -> String {
 
 /// What `kib` for each client are for so many of them.
 pub(crate) fn for_many(kib: f64, clients: usize) -> String {
-    super::numbers::memory(kib * float(clients))
+    memory(kib * float(clients))
 }

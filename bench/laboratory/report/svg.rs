@@ -4,6 +4,7 @@
 use std::fmt::{Arguments, Write};
 
 use super::data::Kind;
+use super::numbers::{float, whole};
 
 /// How many colours there are. With the shapes they tell many more entrants apart.
 const COLOURS: usize = 8;
@@ -179,7 +180,19 @@ impl Svg {
 
 /// Room for `words` in a font of `size`, at least.
 pub(crate) fn width(words: &str, size: f64) -> f64 {
-    super::numbers::float(words.chars().count()) * size * LETTER
+    float(words.chars().count()) * size * LETTER
+}
+
+/// `words`, with less of their middle where they need more than `room`: names of the same kind
+/// differ at their ends.
+pub(crate) fn fitted(words: &str, size: f64, room: f64) -> String {
+    let letters: Vec<char> = words.chars().collect();
+    let most = whole(room / (size * LETTER)).max(3);
+    if letters.len() <= most {
+        return words.into();
+    }
+    let (head, tail) = (most / 2, most - most / 2 - 1);
+    letters[..head].iter().chain(['…'].iter()).chain(&letters[letters.len() - tail..]).collect()
 }
 
 /// `words` with what has a meaning in HTML written out.

@@ -1,7 +1,7 @@
 //! The measured seen from one side: one load, one figure, all entrants. How it is drawn or told is
 //! not known here.
 
-use super::data::{Cell, Results, Sample};
+use super::data::{Cell, Entrant, Results, Sample};
 use super::numbers::{Spread, clients, float, float64, grouped, listed, rough};
 
 /// What all entrants had to do at a time.
@@ -113,7 +113,7 @@ pub(crate) fn raw_spread(cell: &Cell, measure: Measure) -> Option<Spread> {
 
 /// All entrants that have this figure under this load, in their order.
 pub(crate) fn entries<'a>(results: &'a Results, load: &Load, measure: Measure) -> Vec<Entry<'a>> {
-    let entry = |(at, entrant): (usize, &'a super::data::Entrant)| {
+    let entry = |(at, entrant): (usize, &'a Entrant)| {
         let spread = spread(cell(results, at, load)?, measure)?;
         Some(Entry { entrant: at, name: &entrant.name, spread })
     };
@@ -147,10 +147,10 @@ pub(crate) fn most_clients(load: &Load) -> f64 {
     float(load.clients)
 }
 
-/// Whose figures under these loads are not like those of the others: one sentence for each entrant
-/// and reason. Who has no `drawn` figure, and so a cross in the drawing, has a cross here too.
+/// Whose figures under these loads are not like those of the others: one sentence for each reason.
+/// Who has no `drawn` figure, and so a cross in the drawing, has a cross here too.
 pub(crate) fn oddities(results: &Results, loads: &[Load], drawn: Measure) -> Vec<String> {
-    let mut told: Vec<(usize, String, Vec<Load>)> = Vec::new();
+    let mut told: Vec<Oddity> = Vec::new();
     for load in loads {
         for entrant in 0..results.entrants.len() {
             let Some(cell) = cell(results, entrant, load) else { continue };
@@ -166,28 +166,46 @@ pub(crate) fn oddities(results: &Results, loads: &[Load], drawn: Measure) -> Vec
                 }
                 None => continue,
             };
-            match told.iter_mut().find(|told| told.0 == entrant && told.1 == why) {
-                Some((_, _, at)) => at.push(*load),
-                None => told.push((entrant, why, vec![*load])),
+            match told.iter_mut().find(|odd| odd.entrants == [entrant] && odd.why == why) {
+                Some(odd) => odd.loads.push(*load),
+                None => told.push(Oddity { entrants: vec![entrant], why, loads: vec![*load] }),
             }
         }
     }
-    let says = |(entrant, why, at): (usize, String, Vec<Load>)| {
-        let at = match at.as_slice() {
-            [before @ .., last] => {
-                let counts = before.iter().map(|load| grouped(float(load.clients)));
-                listed(&counts.chain([last.numbers()]).collect::<Vec<_>>())
-            }
-            [] => String::new(),
+    // Those of whom the same is to be said are in one sentence.
+    let mut together: Vec<Oddity> = Vec::new();
+    for mut odd in told {
+        match together.iter_mut().find(|other| other.why == odd.why && other.loads == odd.loads) {
+            Some(other) => other.entrants.append(&mut odd.entrants),
+            None => together.push(odd),
+        }
+    }
+    together.iter().map(|odd| odd.says(results, drawn)).collect()
+}
+
+/// What is to be said of some entrants under some loads.
+struct Oddity {
+    entrants: Vec<usize>,
+    why: String,
+    loads: Vec<Load>,
+}
+
+impl Oddity {
+    fn says(&self, results: &Results, drawn: Measure) -> String {
+        let mut at: Vec<String> =
+            self.loads.iter().map(|load| grouped(float(load.clients))).collect();
+        if let (Some(words), Some(load)) = (at.last_mut(), self.loads.last()) {
+            *words = load.numbers();
+        }
+        let name = |entrant: &usize| results.entrants[*entrant].name.clone();
+        let names: Vec<String> = self.entrants.iter().map(name).collect();
+        let is_crossed = |load: &Load| {
+            let cells = self.entrants.iter().filter_map(|entrant| cell(results, *entrant, load));
+            cells.into_iter().any(|cell| lacks(cell, drawn))
         };
-        format!("With {at}, {} {why}.", results.entrants[entrant].name)
-    };
-    let crossed = |told: (usize, String, Vec<Load>)| {
-        let is_crossed = |load| cell(results, told.0, load).is_some_and(|cell| lacks(cell, drawn));
-        let cross = if told.2.iter().any(is_crossed) { "✕ " } else { "" };
-        format!("{cross}{}", says(told))
-    };
-    told.into_iter().map(crossed).collect()
+        let cross = if self.loads.iter().any(is_crossed) { "✕ " } else { "" };
+        format!("{cross}With {}, {} {}.", listed(&at), listed(&names), self.why)
+    }
 }
 
 /// Whether it was measured, but has not this figure.
