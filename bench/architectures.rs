@@ -65,6 +65,10 @@ fn direct() -> Result<(), String> {
     }
     let results = run::run(&options).map_err(|error| error.to_string())?;
     println!("{}", report::table(&results));
+    for line in results.check.iter().map(report::page::check_sentence).chain(results.notes.clone())
+    {
+        println!("{line}");
+    }
     write(&options.html, &results).map_err(|error| format!("{}: {error}", options.html.display()))
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Architecture {
     pub(crate) sizes: &'static [usize],
     /// The most clients that it is measured with.
     pub(crate) most: usize,
+    /// Descriptors that its process has open for each client.
+    pub(crate) each: u64,
 }
 
 /// The name of the one that others are compared with.
@@ -47,7 +49,7 @@ pub(crate) const ALL: [Architecture; 9] = [
     one(SERVES_ONE, "one client at a time", iterative::serve, &[]),
     one("processes", "a process for each connection (inetd)", processes::serve, &[]).up_to(1000),
     one("preforked", "processes that are there before", preforked::serve, &[4, 16, 64, 128]),
-    one("threads", "a thread for each connection", threads::serve, &[]),
+    one("threads", "a thread for each connection", threads::serve, &[]).opens(3),
     one("pool", "threads behind a bounded queue", pool::serve, &[4, 16, 64, 128, 512]),
     one("staged", "stages with queues between them (SEDA)", staged::serve, &[1, 2, 4]),
     one(ONE_LOOP, "one event loop (SPED)", one_loop::serve, &[]),
@@ -61,12 +63,16 @@ const fn one(
     serve: Serve,
     sizes: &'static [usize],
 ) -> Architecture {
-    Architecture { name, idea, serve, sizes, most: usize::MAX }
+    Architecture { name, idea, serve, sizes, most: usize::MAX, each: 1 }
 }
 
 impl Architecture {
     const fn up_to(self, most: usize) -> Architecture {
         Architecture { most, ..self }
+    }
+
+    const fn opens(self, each: u64) -> Architecture {
+        Architecture { each, ..self }
     }
 }
 

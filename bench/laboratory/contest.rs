@@ -28,6 +28,8 @@ pub(crate) struct Contestant {
     pub(crate) entrant: Entrant,
     /// The most clients that it is measured with.
     most: usize,
+    /// Descriptors that it has open for each.
+    each: u64,
     /// What a server is asked for that somebody else has started.
     pub(crate) own: Option<Asked>,
 }
@@ -57,6 +59,7 @@ pub(crate) fn gather(
                 player,
                 entrant: entrant(peer.name, &format!("version {}", peer.version()), Kind::Peer),
                 most: usize::MAX,
+                each: 1,
                 own: None,
             }),
             Err(error) => notes.push(format!("{}: it does not start: {error}.", peer.name)),
@@ -68,6 +71,7 @@ pub(crate) fn gather(
                 player,
                 entrant: entrant(name, &format!("http://{}{}", url.authority, url.path), Kind::Url),
                 most: usize::MAX,
+                each: 1,
                 own: Some(own),
             }),
             Err(error) => notes.push(format!("{name}: {error}.")),
@@ -84,10 +88,10 @@ fn entrant(name: &str, idea: &str, kind: Kind) -> Entrant {
 /// come as near as tries differ, the smaller one is taken.
 fn enter(architecture: &Architecture, place: &Place, time: Duration) -> io::Result<Contestant> {
     let mut entrant = entrant(architecture.name, architecture.idea, Kind::Architecture);
-    let Architecture { most, sizes, .. } = *architecture;
+    let Architecture { most, each, sizes, .. } = *architecture;
     if sizes.is_empty() {
         let player = place.start(architecture, 1)?;
-        return Ok(Contestant { player, entrant, most, own: None });
+        return Ok(Contestant { player, entrant, most, each, own: None });
     }
     let mut best: Option<(f64, Player)> = None;
     for &size in sizes {
@@ -100,7 +104,7 @@ fn enter(architecture: &Architecture, place: &Place, time: Duration) -> io::Resu
         }
     }
     let (_, player) = best.ok_or_else(|| io::Error::other("there is no size to try"))?;
-    Ok(Contestant { player, entrant, most, own: None })
+    Ok(Contestant { player, entrant, most, each, own: None })
 }
 
 /// What is no difference between two sizes.
@@ -156,13 +160,19 @@ fn visit(url: &Url) -> io::Result<(Player, Asked)> {
 
 impl Contestant {
     /// Why it is not measured under this load, if it is not.
-    pub(crate) fn why_not(&self, round: &Round) -> Option<String> {
+    pub(crate) fn why_not(&self, round: &Round, place: &Place) -> Option<String> {
         let Workload { what, beside, closes, .. } = *round.workload;
         let has_slow = matches!(beside, Beside::Slow(_));
         let is_simple = what == What::File(workloads::SMALL) && !has_slow && !closes;
         match self.entrant.kind {
             Kind::Architecture if round.clients > self.most => {
                 Some(format!("not with more than {} clients", self.most))
+            }
+            Kind::Architecture if round.clients as u64 * self.each > place.spare() => {
+                Some(format!(
+                    "it opens {} files for each client, and a process may open {} (ulimit -n)",
+                    self.each, place.descriptors
+                ))
             }
             Kind::Peer if !round.workload.is_of_files() => Some("it serves files only".to_owned()),
             Kind::Url if !is_simple => Some("it is asked for its own URL only".to_owned()),

@@ -101,6 +101,10 @@ pub(crate) struct Sample {
     /// Jain's index over the answers of the clients: 1 where all had as many, 1/n where one of n
     /// had them all.
     pub(crate) fairness: f64,
+    /// The share of the time in which the clients were at work. Near 1 they are what limits the
+    /// answers, and not the server.
+    #[serde(default)]
+    pub(crate) clients_busy: f64,
     /// The server's processor time per answer in microseconds. `None`: nobody could tell.
     pub(crate) user: Option<f64>,
     pub(crate) system: Option<f64>,

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
+use rustix::time::{ClockId, clock_gettime};
 
 use super::clients::{Clients, Seen};
 use super::data::{Latency, Sample};
@@ -36,7 +37,9 @@ pub(crate) fn measure(
     };
     go(time.mul_f64(WARMING_UP))?;
     let before = player.used()?;
+    let own = own_time();
     let seen = go(time)?;
+    let own = own_time().saturating_sub(own);
     let after = player.used()?;
     let processes = player.processes()?;
     let size = processes.as_ref().map(proc::size);
@@ -49,12 +52,19 @@ pub(crate) fn measure(
         return Err(io::Error::other(why.clone()));
     }
     Ok(Sample {
+        clients_busy: own.as_secs_f64() / seen.time.as_secs_f64(),
         memory: size.map(|(memory, _)| memory),
         memory_at_rest: at_rest.map(|(memory, _)| memory),
         processes: processes.map(|all| all.ids().count()),
         threads: size.map(|(_, threads)| threads),
         ..sample(&seen, used)
     })
+}
+
+/// The processor time of this thread, which is all clients.
+fn own_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 pub(crate) fn load<'a>(player: &Player, asked: &'a Asked, round: &Round) -> Load<'a> {

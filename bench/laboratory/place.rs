@@ -4,7 +4,7 @@ use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::ground::Ground;
@@ -34,6 +34,26 @@ pub(crate) struct Asked {
     pub(crate) long: Vec<usize>,
 }
 
+/// What clients and servers need beside those for connections.
+const SPARE: u64 = 200;
+
+/// For ten thousand clients whose threads have three each.
+const DESCRIPTORS: u64 = 1 << 16;
+
+/// Has this process, and all that it starts, open as many descriptors as are wanted, or else as
+/// may be. Returns how many.
+fn raise_descriptor_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.map_or(DESCRIPTORS, |most| most.max(DESCRIPTORS));
+    // Only root may go beyond the hard limit.
+    for most in [Some(most), limit.maximum] {
+        if setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).is_ok() {
+            break;
+        }
+    }
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
 impl Place {
     /// Writes all files below `target/laboratory/`, on a disk.
     ///
@@ -48,13 +68,14 @@ impl Place {
         if allowed.len() > 1 {
             servers.unset(clients);
         }
-        let mut limit = getrlimit(Resource::Nofile);
-        limit.current = limit.maximum;
-        // It is no more than it was where that cannot be.
-        let _ = setrlimit(Resource::Nofile, limit);
-        let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let descriptors = raise_descriptor_limit();
         machine::stay_on(clients)?;
         Ok(Place { folder, files, servers, clients, descriptors })
+    }
+
+    /// How many descriptors a process has for connections.
+    pub(crate) fn spare(&self) -> u64 {
+        self.descriptors.saturating_sub(SPARE)
     }
 
     /// Starts an architecture with so many threads, processes or loops.

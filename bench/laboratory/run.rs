@@ -22,8 +22,8 @@ impl Round {
     }
 }
 
-/// What clients and servers need beside a descriptor for each connection.
-const SPARE: u64 = 200;
+/// Clients that are at work for longer have no time left.
+const AT_WORK: f64 = 0.95;
 
 /// Opening a connection and closing it, about, in seconds, for the time left.
 const OPENING: f64 = 60e-6;
@@ -73,6 +73,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Results> {
     };
     let rounds = plan(options, &place, rate, &mut notes)?;
     let cells = measure_all(options, &rounds, &mut contestants, &place, time)?;
+    notes.extend(limited(&cells));
     let check = wrk::check(&mut contestants, &place, &mut notes)?;
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let workloads = workloads::ALL.iter();
@@ -99,7 +100,6 @@ fn plan(
     rate: f64,
     notes: &mut Vec<String>,
 ) -> io::Result<Vec<Round>> {
-    let most = place.descriptors.saturating_sub(SPARE);
     let mut rounds = Vec::new();
     for (at, workload) in workloads::ALL.iter().enumerate() {
         if !Options::wants(&options.workload, workload.name) {
@@ -113,7 +113,7 @@ fn plan(
             continue;
         }
         for clients in workload.clients(&options.clients) {
-            if clients as u64 > most {
+            if clients as u64 > place.spare() {
                 notes.push(format!(
                     "{} with {clients} clients: a process may open {} descriptors (ulimit -n).",
                     workload.name, place.descriptors
@@ -125,6 +125,23 @@ fn plan(
         }
     }
     Ok(rounds)
+}
+
+/// How often the clients were at their limit.
+fn limited(cells: &[Cell]) -> Option<String> {
+    let closed = cells.iter().filter(|cell| cell.rate.is_none());
+    let samples: Vec<f64> =
+        closed.flat_map(|cell| &cell.samples).map(|sample| sample.clients_busy).collect();
+    let limited = samples.iter().filter(|&&busy| busy > AT_WORK).count();
+    (limited > 0).then(|| {
+        format!(
+            "In {limited} of {} loads the clients were at work for more than {:.0} % of the time: \
+             there they are the limit, and what a server could do more shows in its processor time \
+             per answer and not in answers per second.",
+            samples.len(),
+            AT_WORK * 100.0
+        )
+    })
 }
 
 /// Every load for everybody, again and again: what disturbs the machine for a while disturbs all.
@@ -145,7 +162,7 @@ fn measure_all(
             clients: round.clients,
             rate: round.rate,
             samples: Vec::new(),
-            failure: contestants[entrant].why_not(round),
+            failure: contestants[entrant].why_not(round, place),
         })
         .collect();
     #[allow(clippy::cast_precision_loss, reason = "some thousand clients")]

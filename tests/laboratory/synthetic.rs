@@ -221,6 +221,7 @@ fn sample(made: &Made, asked: &Asked, clients: usize, rng: &mut Rng) -> Sample {
         seconds: 0.5,
         answers: whole(answered * 0.5),
         errors: 0,
+        clients_busy: 0.9,
         unanswered: match asked.3 {
             Some(due) => whole((due - able).max(0.0) * 0.5),
             None if is_one => whole(many) - 1,
