@@ -1,4 +1,12 @@
-//! The laboratory: what it makes of what it has measured.
+//! The laboratory: how its clients count, and what it makes of what it has measured.
 
+#[path = "../bench/throughput/answer.rs"]
+#[allow(dead_code, reason = "the benches use more of it")]
+mod answer;
+#[path = "../bench/laboratory/clients.rs"]
+mod clients;
+#[path = "../bench/laboratory/load.rs"]
+mod load;
 mod report;
 mod synthetic;
+mod told;

@@ -14,7 +14,13 @@
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd as _, OwnedFd};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{WaitOptions, wait};
 
 use crate::laboratory::ground::Ground;
 use crate::laboratory::talk;
@@ -26,19 +32,30 @@ pub(crate) const WORD: &str = "connection";
 const MOST: usize = 1200;
 
 pub(crate) fn serve(listener: &TcpListener, ground: &Ground) -> io::Result<()> {
-    let mut children: Vec<Child> = Vec::new();
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    thread::spawn(move || bury(&counted));
     loop {
         match listener.accept() {
-            Ok((stream, _)) => {
-                children.retain_mut(|child| matches!(child.try_wait(), Ok(None)));
-                if children.len() < MOST {
-                    let mut command = Command::new(&ground.own);
-                    command.arg(WORD).args([&ground.root, &ground.programs]);
-                    command.stdin(OwnedFd::from(stream)).stdout(Stdio::null());
-                    children.push(command.spawn()?);
-                }
+            Ok((stream, _)) if count.load(Ordering::Relaxed) < MOST => {
+                let mut command = Command::new(&ground.own);
+                command.arg(WORD).args([&ground.root, &ground.programs]);
+                command.stdin(OwnedFd::from(stream)).stdout(Stdio::null()).spawn()?;
+                count.fetch_add(1, Ordering::Relaxed);
             }
+            Ok(_) => {}
             Err(error) => super::rest_if_exhausted(&error)?,
+        }
+    }
+}
+
+/// Waits for processes that have ended: until then the system keeps them.
+fn bury(count: &AtomicUsize) {
+    loop {
+        match wait(WaitOptions::empty()) {
+            Ok(_) => drop(count.fetch_sub(1, Ordering::Relaxed)),
+            // There is none.
+            Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     }
 }

@@ -65,10 +65,10 @@ struct Client {
 const TOGETHER: usize = 100;
 
 /// How long nothing may come while connections are opened; then the others are left as they are.
-const OPENING: Duration = Duration::from_millis(400);
+const OPENING: Duration = Duration::from_millis(200);
 
 /// How long answers are waited for that are under way when the time is over.
-const GRACE: Duration = Duration::from_millis(200);
+const GRACE: Duration = Duration::from_millis(50);
 
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;
@@ -169,19 +169,17 @@ impl<'a> Clients<'a> {
     /// As for [`closed_loop`](Self::closed_loop).
     pub(crate) fn open_loop(&mut self, rate: f64, time: Duration) -> io::Result<Seen> {
         let begun = self.begin()?;
+        let end = begun + time;
         self.goes_on = false;
         let mut events = Events::with_capacity(1024);
-        let mut number = 0_u32;
-        let mut late: VecDeque<Instant> = VecDeque::new();
         let due = |number: u32| begun + Duration::from_secs_f64(f64::from(number) / rate);
-        while begun.elapsed() < time {
+        let mut dues = (0..).map(due).take_while(|&due| due < end).peekable();
+        let mut late: VecDeque<Instant> = VecDeque::new();
+        while Instant::now() < end {
             // It does not sleep: to wake up takes longer than most answers.
             self.turn(&mut events, Duration::ZERO)?;
             let now = Instant::now();
-            while due(number) <= now {
-                late.push_back(due(number));
-                number += 1;
-            }
+            late.extend(std::iter::from_fn(|| dues.next_if(|&due| due <= now)));
             while !late.is_empty()
                 && let Some(at) = self.free.pop_front()
             {
@@ -189,7 +187,9 @@ impl<'a> Clients<'a> {
                 self.ask(at, due, 1);
             }
         }
-        self.finish(begun, begun + time, &mut events, late)
+        // Also what was due while this thread stood still.
+        late.extend(dues);
+        self.finish(begun, end, &mut events, late)
     }
 
     /// Counts from here.
@@ -454,7 +454,7 @@ impl Client {
 }
 
 impl Seen {
-    fn new(active: usize) -> io::Result<Seen> {
+    pub(crate) fn new(active: usize) -> io::Result<Seen> {
         let latency = Histogram::new_with_bounds(1, LONGEST, 3).map_err(io::Error::other)?;
         Ok(Seen {
             time: Duration::ZERO,
@@ -465,6 +465,20 @@ impl Seen {
             latency,
             shares: Vec::with_capacity(active),
         })
+    }
+
+    /// Jain's index over the clients: 1 where all had as many answers, 1/n where one of n had them
+    /// all, 0 where nobody had any.
+    pub(crate) fn fairness(&self) -> f64 {
+        let square = |share: u64| u128::from(share).pow(2);
+        let squares: u128 = self.shares.iter().copied().map(square).sum();
+        if squares == 0 {
+            return 0.0;
+        }
+        let all = square(self.shares.iter().sum());
+        #[allow(clippy::cast_precision_loss, reason = "only the quotient counts")]
+        let index = all as f64 / (self.shares.len() as f64 * squares as f64);
+        index
     }
 
     fn record(&mut self, time: Duration) {

@@ -12,7 +12,7 @@ use super::options::{Options, Url};
 use super::place::{Asked, Place};
 use super::player::Player;
 use super::run::Round;
-use super::servers::PEERS;
+use super::servers::{PEERS, Peer};
 use super::workloads::{self, Beside, What, Workload};
 use crate::architectures::{self, Architecture};
 
@@ -26,13 +26,22 @@ const TRIES: usize = 3;
 pub(crate) struct Contestant {
     pub(crate) player: Player,
     pub(crate) entrant: Entrant,
-    /// The most clients that it is measured with.
-    most: usize,
-    /// Descriptors that it has open for each.
-    each: u64,
+    origin: Origin,
     /// What a server is asked for that somebody else has started.
     pub(crate) own: Option<Asked>,
 }
+
+/// Where it comes from.
+#[derive(Clone, Copy)]
+enum Origin {
+    /// An architecture, and its size.
+    Architecture(&'static Architecture, usize),
+    Peer(&'static Peer),
+    Url,
+}
+
+const ARCHITECTURES: &[Architecture] = &architectures::ALL;
+const INSTALLED: &[Peer] = &PEERS;
 
 /// All that are wanted and can be had.
 ///
@@ -45,35 +54,31 @@ pub(crate) fn gather(
     notes: &mut Vec<String>,
 ) -> io::Result<Vec<Contestant>> {
     let mut all = Vec::new();
-    let wanted = |one: &&Architecture| Options::wants(&options.arch, one.name);
-    for architecture in architectures::ALL.iter().filter(wanted) {
+    let is_wanted = |one: &&Architecture| Options::wants(&options.arch, one.name);
+    for architecture in ARCHITECTURES.iter().filter(is_wanted) {
         all.push(enter(architecture, place, time)?);
     }
-    for peer in PEERS.iter().filter(|peer| options.peer.iter().any(|name| name == peer.name)) {
+    for peer in INSTALLED.iter().filter(|peer| options.peer.iter().any(|name| name == peer.name)) {
         if peer.path().is_none() {
             notes.push(format!("{}: it is not installed.", peer.name));
             continue;
         }
         match place.start_peer(peer) {
-            Ok(player) => all.push(Contestant {
-                player,
-                entrant: entrant(peer.name, &format!("version {}", peer.version()), Kind::Peer),
-                most: usize::MAX,
-                each: 1,
-                own: None,
-            }),
+            Ok(player) => {
+                let idea = format!("version {}", peer.version());
+                let entrant = entrant(peer.name, &idea, Kind::Peer);
+                all.push(Contestant { player, entrant, origin: Origin::Peer(peer), own: None });
+            }
             Err(error) => notes.push(format!("{}: it does not start: {error}.", peer.name)),
         }
     }
     for (name, url) in &options.url {
         match visit(url) {
-            Ok((player, own)) => all.push(Contestant {
-                player,
-                entrant: entrant(name, &format!("http://{}{}", url.authority, url.path), Kind::Url),
-                most: usize::MAX,
-                each: 1,
-                own: Some(own),
-            }),
+            Ok((player, own)) => {
+                let idea = format!("http://{}{}", url.authority, url.path);
+                let entrant = entrant(name, &idea, Kind::Url);
+                all.push(Contestant { player, entrant, origin: Origin::Url, own: Some(own) });
+            }
             Err(error) => notes.push(format!("{name}: {error}.")),
         }
     }
@@ -85,66 +90,87 @@ fn entrant(name: &str, idea: &str, kind: Kind) -> Entrant {
 }
 
 /// An architecture, with the number of threads, processes or loops that answers the most. Where two
-/// come as near as tries differ, the smaller one is taken.
-fn enter(architecture: &Architecture, place: &Place, time: Duration) -> io::Result<Contestant> {
+/// come as near as tries differ, the smaller one is taken. A number at which some clients are left
+/// without an answer is taken only where it is so at all of them.
+fn enter(
+    architecture: &'static Architecture,
+    place: &Place,
+    time: Duration,
+) -> io::Result<Contestant> {
     let mut entrant = entrant(architecture.name, architecture.idea, Kind::Architecture);
-    let Architecture { most, each, sizes, .. } = *architecture;
-    if sizes.is_empty() {
+    if architecture.sizes.is_empty() {
         let player = place.start(architecture, 1)?;
-        return Ok(Contestant { player, entrant, most, each, own: None });
+        let origin = Origin::Architecture(architecture, 1);
+        return Ok(Contestant { player, entrant, origin, own: None });
     }
-    let mut best: Option<(f64, Player)> = None;
-    for &size in sizes {
+    let mut best: Option<(Tried, bool, Player)> = None;
+    for &size in architecture.sizes {
         let mut player = place.start(architecture, size)?;
-        let rate = rate(&mut player, place, time)?;
-        entrant.search.push(Tried { size, rate });
-        if best.as_ref().is_none_or(|(before, _)| rate > before * NEAR) {
-            entrant.size = Some(size);
-            best = Some((rate, player));
+        let (rate, serves_all) = rate(&mut player, place, time)?;
+        let tried = Tried { size, rate };
+        entrant.search.push(tried);
+        let is_better = best.as_ref().is_none_or(|(before, served_all, _)| {
+            let is_faster = rate > before.rate * NEAR;
+            if serves_all == *served_all { is_faster } else { serves_all }
+        });
+        if is_better {
+            best = Some((tried, serves_all, player));
         }
     }
-    let (_, player) = best.ok_or_else(|| io::Error::other("there is no size to try"))?;
-    Ok(Contestant { player, entrant, most, each, own: None })
+    let (tried, _, player) = best.ok_or_else(|| io::Error::other("there is no size to try"))?;
+    entrant.size = Some(tried.size);
+    let origin = Origin::Architecture(architecture, tried.size);
+    Ok(Contestant { player, entrant, origin, own: None })
 }
+
+/// Most of them can keep up with that, so that the time of an answer is not that of a queue.
+const PACE: f64 = 0.2;
 
 /// What is no difference between two sizes.
 const NEAR: f64 = 1.05;
 
-/// Answers per second to one small file: the median of some tries.
+/// Answers per second to one small file, the median of some tries; and whether every client had
+/// some.
 ///
 /// # Errors
 /// Where there are none.
-fn rate(player: &mut Player, place: &Place, time: Duration) -> io::Result<f64> {
-    let mut rates =
-        (0..TRIES).map(|_| rate_once(player, place, time)).collect::<io::Result<Vec<f64>>>()?;
-    rates.sort_by(f64::total_cmp);
-    Ok(rates[TRIES / 2])
+fn rate(player: &mut Player, place: &Place, time: Duration) -> io::Result<(f64, bool)> {
+    let mut tries = (0..TRIES)
+        .map(|_| rate_once(player, place, time))
+        .collect::<io::Result<Vec<(f64, bool)>>>()?;
+    tries.sort_by(|one, other| one.0.total_cmp(&other.0));
+    Ok((tries[TRIES / 2].0, tries.iter().all(|(_, serves_all)| *serves_all)))
 }
 
 /// The same once.
 ///
 /// # Errors
 /// As before.
-pub(crate) fn rate_once(player: &mut Player, place: &Place, time: Duration) -> io::Result<f64> {
+pub(crate) fn rate_once(
+    player: &mut Player,
+    place: &Place,
+    time: Duration,
+) -> io::Result<(f64, bool)> {
     let round = Round::small(SEARCHING);
     let sample = measure::measure(player, &place.asked(&round)?, &round, time)?;
     #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
     let answers = sample.answers as f64;
-    Ok(answers / sample.seconds)
+    Ok((answers / sample.seconds, sample.unanswered == 0))
 }
 
-/// A third of what one loop answers in a second, or else the first who takes part.
+/// The rate at which requests come if none is said: a share of what one loop answers in a second, or
+/// else the first who takes part.
 ///
 /// # Errors
 /// Where nobody takes part.
-pub(crate) fn third(all: &mut [Contestant], place: &Place, time: Duration) -> io::Result<f64> {
+pub(crate) fn pace(all: &mut [Contestant], place: &Place, time: Duration) -> io::Result<f64> {
     let at = all.iter().position(|one| one.entrant.name == architectures::ONE_LOOP).unwrap_or(0);
     let nobody = || io::Error::other("there is nobody to be measured");
     let first = all.get_mut(at).ok_or_else(nobody)?;
     if first.own.is_some() {
         return Err(io::Error::other("beside a URL alone, say which --rate"));
     }
-    Ok((rate(&mut first.player, place, time)? / 3.0).round())
+    Ok((rate(&mut first.player, place, time)?.0 * PACE).round())
 }
 
 /// What a server answers that somebody else has started.
@@ -159,24 +185,45 @@ fn visit(url: &Url) -> io::Result<(Player, Asked)> {
 }
 
 impl Contestant {
+    /// Starts it anew: what was there before is not in its memory any more.
+    ///
+    /// # Errors
+    /// Where it does not start.
+    pub(crate) fn restart(&mut self, place: &Place) -> io::Result<()> {
+        match self.origin {
+            Origin::Architecture(architecture, size) => {
+                self.player = place.start(architecture, size)?;
+            }
+            Origin::Peer(peer) => self.player = place.start_peer(peer)?,
+            Origin::Url => {}
+        }
+        Ok(())
+    }
+
     /// Why it is not measured under this load, if it is not.
     pub(crate) fn why_not(&self, round: &Round, place: &Place) -> Option<String> {
         let Workload { what, beside, closes, .. } = *round.workload;
-        let has_slow = matches!(beside, Beside::Slow(_));
-        let is_simple = what == What::File(workloads::SMALL) && !has_slow && !closes;
-        match self.entrant.kind {
-            Kind::Architecture if round.clients > self.most => {
-                Some(format!("not with more than {} clients", self.most))
+        match self.origin {
+            Origin::Architecture(one, _) if round.clients > one.most => {
+                Some(format!("not with more than {} clients", one.most))
             }
-            Kind::Architecture if round.clients as u64 * self.each > place.spare() => {
+            Origin::Architecture(one, _) if round.clients as u64 * one.each > place.spare() => {
                 Some(format!(
                     "it opens {} files for each client, and a process may open {} (ulimit -n)",
-                    self.each, place.descriptors
+                    one.each, place.descriptors
                 ))
             }
-            Kind::Peer if !round.workload.is_of_files() => Some("it serves files only".to_owned()),
-            Kind::Url if !is_simple => Some("it is asked for its own URL only".to_owned()),
-            Kind::Architecture | Kind::Peer | Kind::Url => None,
+            Origin::Peer(_) if !round.workload.is_of_files() => {
+                Some("it serves files only".to_owned())
+            }
+            Origin::Url
+                if what != What::File(workloads::SMALL)
+                    || matches!(beside, Beside::Slow(_))
+                    || closes =>
+            {
+                Some("it is asked for its own URL only".to_owned())
+            }
+            Origin::Architecture(..) | Origin::Peer(_) | Origin::Url => None,
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) fn measure(
 ) -> io::Result<Sample> {
     let load = load(player, asked, round);
     let at_rest = player.processes()?.map(|all| (proc::size(&all).0, all.ids().count()));
+    let tells_memory = round.workload.beside == Beside::Idle;
     let mut clients = Clients::new(&load)?;
     let mut go = |time| match round.rate {
         None => clients.closed_loop(time),
@@ -53,8 +54,8 @@ pub(crate) fn measure(
     }
     Ok(Sample {
         clients_busy: own.as_secs_f64() / seen.time.as_secs_f64(),
-        memory: size.map(|(memory, _)| memory),
-        memory_at_rest: at_rest.map(|(memory, _)| memory),
+        memory: size.filter(|_| tells_memory).map(|(memory, _)| memory),
+        memory_at_rest: at_rest.filter(|_| tells_memory).map(|(memory, _)| memory),
         processes: processes.map(|all| all.ids().count()),
         threads: size.map(|(_, threads)| threads),
         ..sample(&seen, used)
@@ -102,25 +103,13 @@ fn sample(seen: &Seen, used: Option<Used>) -> Sample {
         errors: seen.errors,
         unanswered: seen.unanswered,
         latency: latency(&seen.latency),
-        fairness: fairness(&seen.shares),
+        fairness: seen.fairness(),
         user: each(|used| used.user),
         system: each(|used| used.system),
         voluntary: each(|used| used.voluntary),
         involuntary: each(|used| used.involuntary),
         ..Sample::default()
     }
-}
-
-/// Jain's index: 1 where all had as many, 1/n where one of n had them all; 0 where nobody had any.
-pub(crate) fn fairness(shares: &[u64]) -> f64 {
-    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-    let shares: Vec<f64> = shares.iter().map(|&share| share as f64).collect();
-    let (sum, squares) = shares
-        .iter()
-        .fold((0.0, 0.0), |(sum, squares), share| (sum + share, squares + share * share));
-    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-    let count = shares.len() as f64;
-    if squares > 0.0 { sum * sum / (count * squares) } else { 0.0 }
 }
 
 fn latency(seen: &Histogram<u64>) -> Latency {

@@ -34,7 +34,7 @@ pub(crate) struct Options {
         value_parser = clap::value_parser!(u16).range(1..)
     )]
     pub(crate) rounds: u16,
-    /// Requests per second of the workload `paced`; else a third of what one loop answers
+    /// Requests per second of the workload `paced`; else a fifth of what one loop answers
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: Option<u32>,
     /// Installed servers to be measured beside them: nginx, lighttpd, h2o, apache2, caddy, oneloop

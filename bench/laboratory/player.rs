@@ -51,7 +51,7 @@ impl Player {
     pub(crate) fn used(&mut self) -> io::Result<Option<Used>> {
         match self {
             Player::Architecture(running) => running.used().map(Some),
-            Player::Peer(server) => Ok(Some(proc::used_by(&server.processes()?))),
+            Player::Peer(server) => Ok(Some(proc::used(server.processes()?.ids()))),
             Player::Url(_) => Ok(None),
         }
     }

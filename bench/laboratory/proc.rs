@@ -33,36 +33,33 @@ impl Used {
     }
 }
 
-/// What a living process has used by itself. All of its time is told to the nanosecond, how much of
-/// it was in the system only in ticks: so the one is divided as the other.
-pub(crate) fn used(id: u32) -> Used {
-    let (mut ran, mut sum) = (0, Used::default());
-    for task in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
-        let text = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
-        let nanoseconds = text("schedstat").split(' ').next().and_then(|word| word.parse().ok());
-        ran += nanoseconds.unwrap_or(0_u64);
-        let status = text("status");
-        let number = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name));
-            line.and_then(|rest| rest.trim().parse().ok()).unwrap_or(0_u64)
-        };
-        sum.voluntary += number("voluntary_ctxt_switches:");
-        sum.involuntary += number("nonvoluntary_ctxt_switches:");
+/// What living processes have used by themselves. All of their time is told to the nanosecond, how
+/// much of it was in the system only in ticks: so the one is divided as the other.
+pub(crate) fn used(processes: impl Iterator<Item = u32>) -> Used {
+    let (mut ran, mut ticks, mut sum) = (0, [0; 2], Used::default());
+    for id in processes {
+        for task in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
+            let text = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+            let nanoseconds =
+                text("schedstat").split(' ').next().and_then(|word| word.parse().ok());
+            ran += nanoseconds.unwrap_or(0_u64);
+            let status = text("status");
+            let number = |name: &str| {
+                let line = status.lines().find_map(|line| line.strip_prefix(name));
+                line.and_then(|rest| rest.trim().parse().ok()).unwrap_or(0_u64)
+            };
+            sum.voluntary += number("voluntary_ctxt_switches:");
+            sum.involuntary += number("nonvoluntary_ctxt_switches:");
+        }
+        let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+        for (sum, at) in ticks.iter_mut().zip([11, 12]) {
+            *sum += u64::from(after_name(&stat, at).unwrap_or(0));
+        }
     }
-    let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    let [in_user, in_system] = [11, 12].map(|at| u64::from(after_name(&stat, at).unwrap_or(0)));
     let all = ran / 1000;
-    sum.user = (all * in_user).checked_div(in_user + in_system).unwrap_or(all);
+    sum.user = (all * ticks[0]).checked_div(ticks[0] + ticks[1]).unwrap_or(all);
     sum.system = all - sum.user;
     sum
-}
-
-/// The same of several.
-pub(crate) fn used_by(processes: &Processes) -> Used {
-    processes.ids().map(used).fold(Used::default(), |mut sum, one| {
-        sum.add(one);
-        sum
-    })
 }
 
 /// KiB of memory, each page that several share by its share; threads of all.

@@ -11,7 +11,7 @@ use super::options::Options;
 use super::place::Place;
 use super::progress::Progress;
 use super::servers::PEERS;
-use super::workloads::{self, What, Workload};
+use super::workloads::{self, Beside, What, Workload};
 use super::{machine, wrk};
 use crate::architectures;
 
@@ -69,7 +69,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Results> {
     let mut contestants = contest::gather(options, &place, time, &mut notes)?;
     let rate = match options.rate {
         Some(rate) => f64::from(rate),
-        None => contest::third(&mut contestants, &place, time)?,
+        None => contest::pace(&mut contestants, &place, time)?,
     };
     let rounds = plan(options, &place, rate, &mut notes)?;
     let cells = measure_all(options, &rounds, &mut contestants, &place, time)?;
@@ -184,8 +184,14 @@ fn measure_all(
                 let (name, clients) = (&contestant.entrant.name, round.clients);
                 let what = format!("{}, {clients} clients: {name}", round.workload.name);
                 progress.next(&what, much(round));
+                // Memory is measured there, of which an earlier load may have left some.
+                let ready = match round.workload.beside {
+                    Beside::Idle => contestant.restart(place),
+                    Beside::Nobody | Beside::Few | Beside::Slow(_) => Ok(()),
+                };
                 let asked = contestant.own.as_ref().unwrap_or(&common);
-                match measure::measure(&mut contestant.player, asked, round, time) {
+                let player = &mut contestant.player;
+                match ready.and_then(|()| measure::measure(player, asked, round, time)) {
                     Ok(sample) => cell.samples.push(sample),
                     Err(error) => cell.failure = Some(error.to_string()),
                 }

@@ -130,9 +130,7 @@ impl Running {
             return Err(io::Error::other("it does not say what it has used"));
         };
         let mut sum = Used { user, system, voluntary, involuntary };
-        for id in self.processes()?.ids().filter(|&id| id != self.child.id()) {
-            sum.add(proc::used(id));
-        }
+        sum.add(proc::used(self.processes()?.ids().filter(|&id| id != self.child.id())));
         Ok(sum)
     }
 

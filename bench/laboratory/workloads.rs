@@ -71,7 +71,7 @@ pub(crate) const SMALL: usize = 1 << 10;
 const LONG: usize = 1 << 20;
 
 /// All of them.
-pub(crate) const ALL: [Workload; 17] = [
+pub(crate) const ALL: [Workload; 15] = [
     Workload {
         name: "small",
         says: "one cached file of 1 KiB, by more and more clients",
@@ -120,13 +120,7 @@ pub(crate) const ALL: [Workload; 17] = [
         name: "cold",
         says: "1 KiB, and one time in eight 1 MiB that is not in memory",
         what: What::Cold,
-        ..FILE
-    },
-    Workload {
-        name: "cold-few",
-        says: "the same by 4 clients",
-        what: What::Cold,
-        active: 4,
+        active: 16,
         ..FILE
     },
     Workload { name: "cgi", says: "a shell script by CGI", what: What::Cgi, active: 8, ..FILE },
@@ -137,7 +131,6 @@ pub(crate) const ALL: [Workload; 17] = [
         active: 8,
         ..FILE
     },
-    Workload { name: "compute-many", says: "the same by 64 clients", what: What::Compute, ..FILE },
 ];
 
 impl Workload {

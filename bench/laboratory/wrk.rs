@@ -39,7 +39,8 @@ pub(crate) fn check(
     }
     let mut check = Check { own: Vec::new(), wrk: Vec::new() };
     for _ in 0..TRIES {
-        let own = contest::rate_once(&mut one_loop.player, place, Duration::from_secs(SECONDS))?;
+        let time = Duration::from_secs(SECONDS);
+        let (own, _) = contest::rate_once(&mut one_loop.player, place, time)?;
         check.own.push(own);
         check.wrk.push(wrk(&one_loop.player)?);
     }

@@ -1,0 +1,154 @@
+//! The laboratory's clients, against servers that do as they are told.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::rc::Rc;
+use std::thread;
+use std::time::Duration;
+
+use super::answer::Ask;
+use super::clients::{Clients, Seen};
+use super::load::{Load, Target};
+
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright";
+
+/// A server that has a thread for each connection, on which it does what `serve` says.
+fn server(serve: fn(TcpStream, usize)) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let stream = stream.unwrap();
+            thread::spawn(move || serve(stream, number));
+        }
+    });
+    address
+}
+
+/// Reads so many requests, each of which ends in an empty line; `false` at the end.
+fn hear(stream: &mut TcpStream, count: usize) -> bool {
+    let mut said = Vec::new();
+    let mut byte = [0];
+    while memchr::memmem::find_iter(&said, b"\r\n\r\n").count() < count {
+        if stream.read(&mut byte).unwrap_or(0) == 0 {
+            return false;
+        }
+        said.push(byte[0]);
+    }
+    true
+}
+
+fn target() -> Vec<Target> {
+    let ask = Ask {
+        request: b"GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec(),
+        status: 200,
+        content: Rc::from(&b"right"[..]),
+    };
+    vec![Target { ask, cold: None }]
+}
+
+fn load(server: SocketAddr, targets: &[Target]) -> Load<'_> {
+    Load {
+        server,
+        targets,
+        choices: &[0],
+        long: &[0],
+        active: 3,
+        idle: 0,
+        slow: 0,
+        depth: 1,
+        closes: false,
+    }
+}
+
+const MOMENT: Duration = Duration::from_millis(50);
+
+#[test]
+fn each_answer_counts_once_and_for_its_client() {
+    let address = server(|mut stream, _| {
+        while hear(&mut stream, 1) {
+            stream.write_all(ANSWER).unwrap();
+        }
+    });
+    let targets = target();
+    let load = Load { idle: 2, ..load(address, &targets) };
+    let mut clients = Clients::new(&load).unwrap();
+    let seen = clients.closed_loop(MOMENT).unwrap();
+    assert!(seen.answers > 0 && (seen.errors, seen.unanswered) == (0, 0));
+    assert_eq!(seen.shares.len(), 3, "idle clients have no part in it");
+    assert_eq!(seen.shares.iter().sum::<u64>(), seen.answers);
+    assert_eq!(seen.latency.len(), seen.answers);
+}
+
+#[test]
+fn a_server_may_close_behind_any_answer_and_pipelined_requests_are_asked_again() {
+    // Four come at once; three are answered, and the connection ends.
+    let address = server(|mut stream, _| {
+        let mut said = [0; 4096];
+        let count = stream.read(&mut said).unwrap();
+        let asked = memchr::memmem::find_iter(&said[..count], b"\r\n\r\n").count();
+        stream.write_all(&ANSWER.repeat(asked.min(3))).unwrap();
+    });
+    let targets = target();
+    let load = Load { depth: 4, ..load(address, &targets) };
+    let seen = Clients::new(&load).unwrap().closed_loop(MOMENT).unwrap();
+    assert!(seen.answers > 12, "{}", seen.answers);
+}
+
+#[test]
+fn what_was_due_counts_though_it_could_not_be_asked() {
+    // One client is answered once, in the beginning; the others always.
+    let address = server(|mut stream, number| {
+        let mut answers = 0;
+        while hear(&mut stream, 1) {
+            answers += 1;
+            if number > 0 || answers == 1 {
+                stream.write_all(ANSWER).unwrap();
+            }
+        }
+    });
+    let targets = target();
+    let load = Load { active: 1, ..load(address, &targets) };
+    let mut clients = Clients::new(&load).unwrap();
+    let seen = clients.open_loop(1000.0, MOMENT).unwrap();
+    assert_eq!(seen.answers, 0);
+    assert_eq!(seen.unanswered, 50);
+    assert_eq!(seen.latency.len(), seen.unanswered, "with the time that they have waited");
+    assert!(seen.latency.max() >= 50_000);
+}
+
+#[test]
+fn a_wrong_answer_is_an_error_and_a_broken_connection_is_counted() {
+    let address = server(|mut stream, _| {
+        while hear(&mut stream, 1) {
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwrong").unwrap();
+        }
+    });
+    let targets = target();
+    let error = Clients::new(&load(address, &targets)).err().unwrap().to_string();
+    assert!(error.contains("wrong content"), "{error}");
+    let address = server(|mut stream, _| {
+        if hear(&mut stream, 1) {
+            stream.write_all(ANSWER).unwrap();
+            if hear(&mut stream, 1) {
+                stream.write_all(&ANSWER[..10]).unwrap();
+            }
+        }
+    });
+    let seen = Clients::new(&load(address, &targets)).unwrap().closed_loop(MOMENT).unwrap();
+    assert!(seen.errors > 0);
+    assert_eq!(seen.first_error.unwrap(), "the server closes without an answer");
+}
+
+#[test]
+fn fairness_is_one_where_all_have_the_same() {
+    let is = |shares: &[u64], expected: f64| {
+        let seen = Seen { shares: shares.to_vec(), ..Seen::new(0).unwrap() };
+        assert!((seen.fairness() - expected).abs() < 1e-9, "{shares:?}");
+    };
+    is(&[7, 7, 7, 7], 1.0);
+    is(&[9, 0, 0, 0], 0.25);
+    is(&[0, 0], 0.0);
+    is(&[], 0.0);
+    is(&[1, 3], 0.8);
+}
