@@ -8,5 +8,7 @@ mod clients;
 #[path = "../bench/laboratory/load.rs"]
 mod load;
 mod report;
+#[path = "../bench/laboratory/seen.rs"]
+mod seen;
 mod synthetic;
 mod told;

@@ -43,13 +43,16 @@ pub(crate) const ONE_LOOP: &str = "loop";
 /// The name of the one that serves nobody else while a client is there.
 pub(crate) const SERVES_ONE: &str = "iterative";
 
+/// The name of the one that clients are compared by.
+pub(crate) const THREADS: &str = "threads";
+
 /// All of them, from the oldest to the youngest: name, idea, code, sizes to try.
 #[rustfmt::skip]
 pub(crate) const ALL: [Architecture; 9] = [
     one(SERVES_ONE, "one client at a time", iterative::serve, &[]),
     one("processes", "a process for each connection (inetd)", processes::serve, &[]).up_to(1000),
     one("preforked", "processes that are there before", preforked::serve, &[4, 16, 64, 128]),
-    one("threads", "a thread for each connection", threads::serve, &[]).opens(3),
+    one(THREADS, "a thread for each connection", threads::serve, &[]).opens(3),
     one("pool", "threads behind a bounded queue", pool::serve, &[4, 16, 64, 128, 512]),
     one("staged", "stages with queues between them (SEDA)", staged::serve, &[1, 2, 4]),
     one(ONE_LOOP, "one event loop (SPED)", one_loop::serve, &[]),

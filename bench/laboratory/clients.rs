@@ -12,30 +12,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use hdrhistogram::Histogram;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
 use socket2::{Domain, SockRef, Socket, Type};
 
 use super::answer::{LastHead, Reading};
 use super::load::{Load, Target};
-
-/// What has come, and how long it took.
-#[derive(Debug)]
-pub(crate) struct Seen {
-    pub(crate) time: Duration,
-    pub(crate) answers: u64,
-    /// Connections that broke, or could not be had.
-    pub(crate) errors: u64,
-    /// Why, the first time.
-    pub(crate) first_error: Option<String>,
-    /// Requests without an answer at the end.
-    pub(crate) unanswered: u64,
-    /// Microseconds. Those without an answer are in it with the time that they have waited.
-    pub(crate) latency: Histogram<u64>,
-    /// Answers of each active client.
-    pub(crate) shares: Vec<u64>,
-}
+use super::seen::Seen;
 
 /// What a client does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +48,7 @@ struct Client {
 const TOGETHER: usize = 100;
 
 /// How long nothing may come while connections are opened; then the others are left as they are.
-const OPENING: Duration = Duration::from_millis(200);
+const OPENING: Duration = Duration::from_millis(100);
 
 /// How long answers are waited for that are under way when the time is over.
 const GRACE: Duration = Duration::from_millis(50);
@@ -79,9 +62,6 @@ const PAUSE: Duration = Duration::from_millis(30);
 
 /// Its window, in bytes: what the kernel takes for it.
 const WINDOW: usize = 4 << 10;
-
-/// The most that a latency can be told apart from, in microseconds: a minute.
-const LONGEST: u64 = 60_000_000;
 
 /// All clients of one load.
 pub(crate) struct Clients<'a> {
@@ -450,44 +430,6 @@ impl Client {
             answers_here: 0,
             answers: 0,
         }
-    }
-}
-
-impl Seen {
-    pub(crate) fn new(active: usize) -> io::Result<Seen> {
-        let latency = Histogram::new_with_bounds(1, LONGEST, 3).map_err(io::Error::other)?;
-        Ok(Seen {
-            time: Duration::ZERO,
-            answers: 0,
-            errors: 0,
-            first_error: None,
-            unanswered: 0,
-            latency,
-            shares: Vec::with_capacity(active),
-        })
-    }
-
-    /// Jain's index over the clients: 1 where all had as many answers, 1/n where one of n had them
-    /// all, 0 where nobody had any.
-    pub(crate) fn fairness(&self) -> f64 {
-        let square = |share: u64| u128::from(share).pow(2);
-        let squares: u128 = self.shares.iter().copied().map(square).sum();
-        if squares == 0 {
-            return 0.0;
-        }
-        let all = square(self.shares.iter().sum());
-        #[allow(clippy::cast_precision_loss, reason = "only the quotient counts")]
-        let index = all as f64 / (self.shares.len() as f64 * squares as f64);
-        index
-    }
-
-    fn record(&mut self, time: Duration) {
-        self.latency.saturating_record(u64::try_from(time.as_micros()).unwrap_or(LONGEST).max(1));
-    }
-
-    fn fail(&mut self, why: String) {
-        self.errors += 1;
-        self.first_error.get_or_insert(why);
     }
 }
 

@@ -158,8 +158,8 @@ pub(crate) fn rate_once(
     Ok((answers / sample.seconds, sample.unanswered == 0))
 }
 
-/// The rate at which requests come if none is said: a share of what one loop answers in a second, or
-/// else the first who takes part.
+/// The rate at which requests come if none is said: a share of what one loop answers in a second,
+/// or else the first who takes part.
 ///
 /// # Errors
 /// Where nobody takes part.

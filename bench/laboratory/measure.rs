@@ -6,13 +6,14 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 
-use super::clients::{Clients, Seen};
+use super::clients::Clients;
 use super::data::{Latency, Sample};
 use super::load::Load;
 use super::place::Asked;
 use super::player::Player;
-use super::proc::{self, Used};
+use super::proc::{self, Difference};
 use super::run::Round;
+use super::seen::Seen;
 use super::workloads::Beside;
 
 /// What does not count yet.
@@ -91,11 +92,11 @@ pub(crate) fn load<'a>(player: &Player, asked: &'a Asked, round: &Round) -> Load
     }
 }
 
-fn sample(seen: &Seen, used: Option<Used>) -> Sample {
+fn sample(seen: &Seen, used: Option<Difference>) -> Sample {
     #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-    let each = |of: fn(&Used) -> u64| {
+    let each = |of: fn(&Difference) -> f64| {
         let used = used.as_ref().filter(|_| seen.answers > 0)?;
-        Some(of(used) as f64 / seen.answers as f64)
+        Some(of(used) / seen.answers as f64)
     };
     Sample {
         seconds: seen.time.as_secs_f64(),

@@ -25,6 +25,7 @@ pub(crate) mod report;
 pub(crate) mod run;
 mod script;
 pub(crate) mod seats;
+mod seen;
 #[path = "../throughput/servers.rs"]
 #[allow(dead_code, reason = "another bench uses more of it")]
 mod servers;

@@ -4,10 +4,12 @@ use std::fs;
 
 use super::machine::{Processes, after_name};
 
-/// What a server has used.
+/// What a server has used until now.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
-    /// Microseconds of processor time.
+    /// Microseconds of processor time, all of it.
+    pub(crate) time: u64,
+    /// The same as it was sampled: how much of it in the server's own code, how much in the kernel.
     pub(crate) user: u64,
     pub(crate) system: u64,
     /// Context switches: it had nothing to do, or somebody else was to go on.
@@ -15,34 +17,52 @@ pub(crate) struct Used {
     pub(crate) involuntary: u64,
 }
 
+/// What was used in between, each in microseconds or switches.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Difference {
+    pub(crate) user: f64,
+    pub(crate) system: f64,
+    pub(crate) voluntary: f64,
+    pub(crate) involuntary: f64,
+}
+
 impl Used {
     pub(crate) fn add(&mut self, other: Used) {
+        self.time += other.time;
         self.user += other.user;
         self.system += other.system;
         self.voluntary += other.voluntary;
         self.involuntary += other.involuntary;
     }
 
-    pub(crate) fn since(self, before: Used) -> Used {
-        Used {
-            user: self.user.saturating_sub(before.user),
-            system: self.system.saturating_sub(before.system),
-            voluntary: self.voluntary.saturating_sub(before.voluntary),
-            involuntary: self.involuntary.saturating_sub(before.involuntary),
+    /// The time is exact; it is divided as it was sampled.
+    pub(crate) fn since(self, before: Used) -> Difference {
+        #[allow(clippy::cast_precision_loss, reason = "far less than 2^52")]
+        let more = |of: fn(Used) -> u64| of(self).saturating_sub(of(before)) as f64;
+        let (time, user) = (more(|used| used.time), more(|used| used.user));
+        let sampled = user + more(|used| used.system);
+        let share = if sampled > 0.0 { user / sampled } else { 0.0 };
+        Difference {
+            user: time * share,
+            system: time * (1.0 - share),
+            voluntary: more(|used| used.voluntary),
+            involuntary: more(|used| used.involuntary),
         }
     }
 }
 
-/// What living processes have used by themselves. All of their time is told to the nanosecond, how
-/// much of it was in the system only in ticks: so the one is divided as the other.
+/// Microseconds of a clock tick in /proc.
+const TICK: u64 = 10_000;
+
+/// What living processes have used by themselves.
 pub(crate) fn used(processes: impl Iterator<Item = u32>) -> Used {
-    let (mut ran, mut ticks, mut sum) = (0, [0; 2], Used::default());
+    let mut sum = Used::default();
     for id in processes {
         for task in fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten() {
             let text = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
             let nanoseconds =
                 text("schedstat").split(' ').next().and_then(|word| word.parse().ok());
-            ran += nanoseconds.unwrap_or(0_u64);
+            sum.time += nanoseconds.unwrap_or(0_u64) / 1000;
             let status = text("status");
             let number = |name: &str| {
                 let line = status.lines().find_map(|line| line.strip_prefix(name));
@@ -52,13 +72,10 @@ pub(crate) fn used(processes: impl Iterator<Item = u32>) -> Used {
             sum.involuntary += number("nonvoluntary_ctxt_switches:");
         }
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-        for (sum, at) in ticks.iter_mut().zip([11, 12]) {
-            *sum += u64::from(after_name(&stat, at).unwrap_or(0));
-        }
+        let ticks = |at| u64::from(after_name(&stat, at).unwrap_or(0)) * TICK;
+        sum.user += ticks(11);
+        sum.system += ticks(12);
     }
-    let all = ran / 1000;
-    sum.user = (all * ticks[0]).checked_div(ticks[0] + ticks[1]).unwrap_or(all);
-    sum.system = all - sum.user;
     sum
 }
 

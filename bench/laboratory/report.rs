@@ -1,6 +1,8 @@
 //! The report of a run: a page, a table for the terminal, and the raw data. It knows only what was
 //! measured; whoever takes it in has `data` beside it.
 
+#[path = "report/agree.rs"]
+pub(crate) mod agree;
 #[path = "report/axis.rs"]
 pub(crate) mod axis;
 #[path = "report/costs.rs"]

@@ -74,7 +74,7 @@ pub(crate) fn run(options: &Options) -> io::Result<Results> {
     let rounds = plan(options, &place, rate, &mut notes)?;
     let cells = measure_all(options, &rounds, &mut contestants, &place, time)?;
     notes.extend(limited(&cells));
-    let check = wrk::check(&mut contestants, &place, &mut notes)?;
+    let check = wrk::check(&place, &mut notes)?;
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let workloads = workloads::ALL.iter();
     let workloads =

@@ -129,7 +129,7 @@ impl Running {
         let [user, system, voluntary, involuntary] = numbers[..] else {
             return Err(io::Error::other("it does not say what it has used"));
         };
-        let mut sum = Used { user, system, voluntary, involuntary };
+        let mut sum = Used { time: user + system, user, system, voluntary, involuntary };
         sum.add(proc::used(self.processes()?.ids().filter(|&id| id != self.child.id())));
         Ok(sum)
     }

@@ -5,6 +5,7 @@
 use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::FileExt as _;
+use std::sync::mpsc::channel;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use oneloop::http::connection::{Connection, Received, Turn};
@@ -13,6 +14,7 @@ use oneloop::http::head::{Head, HeadSpace};
 use oneloop::http::status::Status;
 use oneloop::http::{Limits, Refusal};
 use oneloop::site::body::{Body, Produced};
+use oneloop::site::handler::{Later, Settled};
 use oneloop::site::rule::RouteNumber;
 use oneloop::site::{Answer, Inquiry, Now, Reply, Site};
 
@@ -109,7 +111,18 @@ fn answer(
     output: &mut Vec<u8>,
 ) -> Body {
     let inquiry = Inquiry { head, client: None, content: None, again: false, now: clock.now() };
-    let reply = match site.answer(&inquiry, &mut RouteNumber::default()) {
+    let mut answer = site.answer(&inquiry, &mut RouteNumber::default());
+    let reply = loop {
+        let Answer::Later(later) = &mut answer else { break answer };
+        match wait_for(later) {
+            Settled::Reply(reply) => break Answer::Reply(reply),
+            Settled::AskAgain => {
+                let inquiry = Inquiry { again: true, ..inquiry };
+                answer = site.answer(&inquiry, &mut RouteNumber::default());
+            }
+        }
+    };
+    let reply = match reply {
         Answer::Reply(reply) => reply,
         Answer::Gateway(plan) => match script::run(&plan, head, connection, &clock.stamp, output) {
             Ok(()) => return Body::Empty,
@@ -128,6 +141,20 @@ fn answer(
         }),
     };
     begin(reply, connection, &clock.stamp, output)
+}
+
+/// Waits for another thread: the site has some for files that it keeps and are not in memory.
+fn wait_for(later: &mut Later) -> Settled {
+    let (sender, rung) = channel();
+    // It fails only where nobody waits any more.
+    later.ring(Box::new(move || sender.send(()).unwrap_or_default()));
+    loop {
+        if let Some(settled) = later.take() {
+            return settled;
+        }
+        // The bell is rung once it is settled, and cannot be lost before.
+        let _ = rung.recv();
+    }
 }
 
 /// Begins an answer: its head, and its content if that is small.

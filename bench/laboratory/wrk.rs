@@ -4,7 +4,7 @@ use std::io;
 use std::process::Command;
 use std::time::Duration;
 
-use super::contest::{self, Contestant};
+use super::contest;
 use super::data::Check;
 use super::place::Place;
 use super::player::Player;
@@ -17,32 +17,28 @@ const TRIES: usize = 3;
 /// wrk counts whole seconds.
 const SECONDS: u64 = 1;
 
-/// Has both ask one loop for the same file by as many connections, and counts what each gets.
+/// Has both ask a thread for each connection for the same file by as many connections, and counts
+/// what each gets. That server is slower than either of them, so it is not their own speed that is
+/// compared.
 ///
 /// # Errors
-/// Where the loop stands still.
-pub(crate) fn check(
-    all: &mut [Contestant],
-    place: &Place,
-    notes: &mut Vec<String>,
-) -> io::Result<Option<Check>> {
-    let one_loop = all.iter_mut().find(|one| one.entrant.name == architectures::ONE_LOOP);
-    let Some(one_loop) = one_loop else {
-        notes.push(
-            "The clients were not compared with wrk: the architecture loop takes no part.".into(),
-        );
-        return Ok(None);
-    };
+/// Where the server stands still.
+pub(crate) fn check(place: &Place, notes: &mut Vec<String>) -> io::Result<Option<Check>> {
     if Command::new("wrk").arg("-v").output().is_err() {
         notes.push("The clients were not compared with wrk, which is not installed.".into());
         return Ok(None);
     }
+    let Some(threads) = architectures::ALL.iter().find(|one| one.name == architectures::THREADS)
+    else {
+        return Ok(None);
+    };
+    let mut player = place.start(threads, 1)?;
     let mut check = Check { own: Vec::new(), wrk: Vec::new() };
     for _ in 0..TRIES {
         let time = Duration::from_secs(SECONDS);
-        let (own, _) = contest::rate_once(&mut one_loop.player, place, time)?;
+        let (own, _) = contest::rate_once(&mut player, place, time)?;
         check.own.push(own);
-        check.wrk.push(wrk(&one_loop.player)?);
+        check.wrk.push(wrk(&player)?);
     }
     Ok(Some(check))
 }

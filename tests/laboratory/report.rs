@@ -345,3 +345,33 @@ fn the_table_has_a_line_for_each_entrant() {
     assert!(lines[1..].iter().all(|line| width(line) == width(lines[1])), "{block}");
     assert!(lines[2].contains('±') && !text.contains('\u{a0}'));
 }
+
+#[test]
+fn two_runs_agree_or_are_told_apart() {
+    let one = results(5, 1);
+    let same = shown::agree::agree(&one, &one);
+    assert_eq!(same.lines().count(), 4, "{same}");
+    assert!(same.lines().all(|line| line.ends_with("(100.0 %)")), "{same}");
+    // As if the first two had changed places.
+    let mut other = results(5, 1);
+    other.entrants.swap(0, 1);
+    let differs = shown::agree::agree(&one, &other);
+    let (first, second) = (&one.entrants[0].name, &one.entrants[1].name);
+    assert!(differs.contains(&format!(": {first} and {second}")), "{differs}");
+    assert!(!differs.contains("(100.0 %)"), "{differs}");
+}
+
+#[test]
+fn user_and_system_are_the_parts_of_all_rounds_together() {
+    let mut cell = results(5, 1).cells[0].clone();
+    let sample = data::Sample { answers: 10, ..cell.samples[0].clone() };
+    let round = |user: f64, system: f64| data::Sample {
+        user: Some(user),
+        system: Some(system),
+        ..sample.clone()
+    };
+    cell.samples = vec![round(0.0, 4.0), round(3.0, 1.0), round(6.0, 2.0)];
+    let last = &cell.samples[2];
+    let [user, system] = [view::user, view::system].map(|measure| measure(&cell, last).unwrap());
+    same(&[user, system], &[8.0 * 9.0 / 16.0, 8.0 * 7.0 / 16.0]);
+}

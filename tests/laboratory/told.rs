@@ -7,8 +7,9 @@ use std::thread;
 use std::time::Duration;
 
 use super::answer::Ask;
-use super::clients::{Clients, Seen};
+use super::clients::Clients;
 use super::load::{Load, Target};
+use super::seen::Seen;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright";
 

@@ -286,12 +286,25 @@ pub(crate) fn fairness(_: &Cell, sample: &Sample) -> Option<f64> {
     (sample.answers > 0).then_some(sample.fairness)
 }
 
-pub(crate) fn user(_: &Cell, sample: &Sample) -> Option<f64> {
-    sample.user
+pub(crate) fn user(cell: &Cell, sample: &Sample) -> Option<f64> {
+    Some(processor(cell, sample)? * user_share(cell)?)
 }
 
-pub(crate) fn system(_: &Cell, sample: &Sample) -> Option<f64> {
-    sample.system
+pub(crate) fn system(cell: &Cell, sample: &Sample) -> Option<f64> {
+    Some(processor(cell, sample)? * (1.0 - user_share(cell)?))
+}
+
+/// How much of its time it was in its own code, over all rounds: the system looks some hundred
+/// times a second where it is, which is too seldom for one.
+fn user_share(cell: &Cell) -> Option<f64> {
+    let mut sums = [0.0; 2];
+    for sample in &cell.samples {
+        for (sum, each) in sums.iter_mut().zip([sample.user?, sample.system?]) {
+            *sum += each * float64(sample.answers);
+        }
+    }
+    let all = sums[0] + sums[1];
+    Some(if all > 0.0 { sums[0] / all } else { 0.0 })
 }
 
 /// User and system together.
