@@ -54,7 +54,7 @@ impl Used {
 /// Microseconds of a clock tick in /proc.
 const TICK: u64 = 10_000;
 
-/// What living processes have used by themselves.
+/// What living processes have used, with children that they have waited for.
 pub(crate) fn used(processes: impl Iterator<Item = u32>) -> Used {
     let mut sum = Used::default();
     for id in processes {
@@ -73,8 +73,10 @@ pub(crate) fn used(processes: impl Iterator<Item = u32>) -> Used {
         }
         let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
         let ticks = |at| u64::from(after_name(&stat, at).unwrap_or(0)) * TICK;
-        sum.user += ticks(11);
-        sum.system += ticks(12);
+        // The latter two are those of children that were waited for, as CGI programs are.
+        sum.time += ticks(13) + ticks(14);
+        sum.user += ticks(11) + ticks(13);
+        sum.system += ticks(12) + ticks(14);
     }
     sum
 }

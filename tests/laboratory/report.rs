@@ -151,7 +151,8 @@ fn a_draw_is_called_a_draw() {
     let a = entry(0, "a", &even);
     let b = entry(1, "b", &[10.5, 11.2, 12.0]);
     let c = entry(2, "c", &[1.0, 2.0, 3.0]);
-    let wanted = "Here, b (11.2) and a (11.0) draw: the middle halves of their rounds overlap.";
+    let wanted = "Here, b (11.2) and a (11.0) draw: the middle halves of their rounds overlap; c \
+                  follows with 2.00 (82\u{a0}% less).";
     assert_eq!(first("Here", &[a, b, c], &RATE), wanted);
     let names = ["c", "d", "e", "f", "g"];
     let mut many = vec![entry(5, "z", &[1.0, 1.0])];

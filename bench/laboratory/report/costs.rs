@@ -27,7 +27,10 @@ const MEMORY: Words =
 
 /// What a request and a connection cost, where somebody could tell.
 pub(crate) fn all(results: &Results, loads: &[Load]) -> Vec<Figure> {
-    [processor(results, loads), switches(results, loads), connection(results, loads)]
+    // What a connection costs shows where most are idle, in a new process.
+    let closed: Vec<Load> =
+        view::loads(results).into_iter().filter(|load| load.rate.is_none()).collect();
+    [processor(results, loads), switches(results, loads), connection(results, &closed)]
         .into_iter()
         .flatten()
         .collect()
@@ -172,7 +175,7 @@ pub(crate) fn single_rows(
     value: fn(f64) -> String,
 ) -> Vec<Row> {
     let row = |entry: Entry<'_>| {
-        let Spread { low, middle, high, rounds } = entry.spread;
+        let Spread { low, middle, high, rounds, .. } = entry.spread;
         Row {
             entrant: entry.entrant,
             name: entry.name.into(),

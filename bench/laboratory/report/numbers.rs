@@ -8,6 +8,8 @@ pub(crate) struct Spread {
     pub(crate) low: f64,
     pub(crate) middle: f64,
     pub(crate) high: f64,
+    /// The least and the most of all.
+    pub(crate) ends: (f64, f64),
     /// How many there were.
     pub(crate) rounds: usize,
 }
@@ -22,6 +24,7 @@ impl Spread {
             low: quantile(&sorted, 0.25)?,
             middle: quantile(&sorted, 0.5)?,
             high: quantile(&sorted, 0.75)?,
+            ends: (*sorted.first()?, *sorted.last()?),
             rounds: sorted.len(),
         })
     }
@@ -29,6 +32,11 @@ impl Spread {
     /// Half the distance between the quartiles.
     pub(crate) fn half(&self) -> f64 {
         (self.high - self.low) / 2.0
+    }
+
+    /// Whether every round of one is above each of the other.
+    pub(crate) fn is_apart(&self, other: &Spread) -> bool {
+        self.ends.1 < other.ends.0 || other.ends.1 < self.ends.0
     }
 
     /// Whether the middle half of one has a value in common with that of the other.

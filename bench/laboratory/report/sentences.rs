@@ -123,7 +123,14 @@ pub(crate) fn first(at: &str, entries: &[Entry<'_>], words: &Words) -> String {
             if even.len() > NAMED {
                 names.push(format!("{} more", even.len() - NAMED));
             }
-            format!("{at}, {} draw: {}.", listed(&names), evenness(&even))
+            let is_behind =
+                |entry: &Entry<'_>| !even.iter().any(|one| one.entrant == entry.entrant);
+            let next = ranked(entries, words.better).into_iter().find(is_behind);
+            let follows = next.map_or_else(String::new, |next| {
+                let beside = beside(next.spread.middle, even[0].spread.middle);
+                format!("; {} follows with {} ({beside})", next.name, value(&next))
+            });
+            format!("{at}, {} draw: {}{follows}.", listed(&names), evenness(&even))
         }
     }
 }
