@@ -106,6 +106,9 @@ pub(crate) struct Sample {
     #[serde(default)]
     pub(crate) clients_busy: f64,
     /// The server's processor time per answer in microseconds. `None`: nobody could tell.
+    pub(crate) time: Option<f64>,
+    /// How much of it was in its own code, and in the kernel. The system looks a hundred times a
+    /// second; `None`: never while one of these processes was there.
     pub(crate) user: Option<f64>,
     pub(crate) system: Option<f64>,
     /// Context switches of the server per answer: it waited, or was made to.

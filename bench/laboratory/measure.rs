@@ -94,9 +94,9 @@ pub(crate) fn load<'a>(player: &Player, asked: &'a Asked, round: &Round) -> Load
 
 fn sample(seen: &Seen, used: Option<Difference>) -> Sample {
     #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
-    let each = |of: fn(&Difference) -> f64| {
+    let each = |of: fn(&Difference) -> Option<f64>| {
         let used = used.as_ref().filter(|_| seen.answers > 0)?;
-        Some(of(used) / seen.answers as f64)
+        Some(of(used)? / seen.answers as f64)
     };
     Sample {
         seconds: seen.time.as_secs_f64(),
@@ -105,10 +105,11 @@ fn sample(seen: &Seen, used: Option<Difference>) -> Sample {
         unanswered: seen.unanswered,
         latency: latency(&seen.latency),
         fairness: seen.fairness(),
-        user: each(|used| used.user),
-        system: each(|used| used.system),
-        voluntary: each(|used| used.voluntary),
-        involuntary: each(|used| used.involuntary),
+        time: each(|used| Some(used.time)),
+        user: each(|used| Some(used.time * used.user_share?)),
+        system: each(|used| Some(used.time * (1.0 - used.user_share?))),
+        voluntary: each(|used| Some(used.voluntary)),
+        involuntary: each(|used| Some(used.involuntary)),
         ..Sample::default()
     }
 }

@@ -20,8 +20,9 @@ pub(crate) struct Used {
 /// What was used in between, each in microseconds or switches.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Difference {
-    pub(crate) user: f64,
-    pub(crate) system: f64,
+    pub(crate) time: f64,
+    /// How much of it was in the server's own code, 0 to 1, if that was sampled at all.
+    pub(crate) user_share: Option<f64>,
     pub(crate) voluntary: f64,
     pub(crate) involuntary: f64,
 }
@@ -41,10 +42,9 @@ impl Used {
         let more = |of: fn(Used) -> u64| of(self).saturating_sub(of(before)) as f64;
         let (time, user) = (more(|used| used.time), more(|used| used.user));
         let sampled = user + more(|used| used.system);
-        let share = if sampled > 0.0 { user / sampled } else { 0.0 };
         Difference {
-            user: time * share,
-            system: time * (1.0 - share),
+            time,
+            user_share: (sampled > 0.0).then(|| user / sampled),
             voluntary: more(|used| used.voluntary),
             involuntary: more(|used| used.involuntary),
         }

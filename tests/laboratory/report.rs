@@ -367,6 +367,7 @@ fn user_and_system_are_the_parts_of_all_rounds_together() {
     let mut cell = results(5, 1).cells[0].clone();
     let sample = data::Sample { answers: 10, ..cell.samples[0].clone() };
     let round = |user: f64, system: f64| data::Sample {
+        time: Some(user + system),
         user: Some(user),
         system: Some(system),
         ..sample.clone()

@@ -229,6 +229,7 @@ fn sample(made: &Made, asked: &Asked, clients: usize, rng: &mut Rng) -> Sample {
         },
         latency,
         fairness: if is_one { 1.0 / many } else { 1.0 / (1.0 + steep * steep * many.ln()) },
+        time: maybe(cpu * asked.4.sqrt()),
         user: maybe(cpu * 0.35 * asked.4.sqrt()),
         system: maybe(cpu * 0.65 * asked.4.sqrt()),
         voluntary: maybe(switches),

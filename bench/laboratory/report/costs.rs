@@ -159,10 +159,15 @@ fn stacked(
         let (sum, whole) = (halves.iter().sum::<f64>(), row.values[0]);
         if sum > 0.0 {
             row.values = halves.iter().map(|half| half * whole / sum).collect();
+        } else if whole > 0.0 {
+            row.values = vec![0.0, 0.0, whole];
         }
     }
     let axis = Axis::linear(most, rough);
-    let parts = parts.names.clone();
+    let mut parts = parts.names.clone();
+    if rows.iter().any(|row| row.values.len() > parts.len()) {
+        parts.push("not told apart");
+    }
     Some(both(&Rows { axis, title: title.into(), form: Form::Bars, parts, all: rows }))
 }
 

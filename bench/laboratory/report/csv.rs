@@ -7,7 +7,8 @@ use super::page::write_to;
 
 const HEAD: &str = "\
     workload,clients,rate,entrant,kind,size,round,seconds,answers,errors,unanswered,\
-    p50_us,p90_us,p99_us,p999_us,most_us,fairness,user_us,system_us,voluntary,involuntary,\
+    p50_us,p90_us,p99_us,p999_us,most_us,fairness,time_us,user_us,system_us,\
+    voluntary,involuntary,\
     memory_kib,memory_at_rest_kib,processes,threads,failure";
 
 pub(crate) fn csv(results: &Results) -> String {
@@ -50,8 +51,9 @@ fn figures(cell: &Cell, sample: &Sample) -> String {
     let [seconds, p50, p90, p99, p999, most] = always.map(exact);
     let head = format!("{seconds},{},{},{}", sample.answers, sample.errors, sample.unanswered);
     let latency = format!("{p50},{p90},{p99},{p999},{most},{}", exact(sample.fairness));
-    let per_request = [sample.user, sample.system, sample.voluntary, sample.involuntary]
-        .map(|value| maybe(value.map(exact)));
+    let per_request =
+        [sample.time, sample.user, sample.system, sample.voluntary, sample.involuntary]
+            .map(|value| maybe(value.map(exact)));
     let memory = [sample.memory, sample.memory_at_rest].map(maybe);
     let many = [sample.processes, sample.threads].map(maybe);
     let failure = quoted(cell.failure.as_deref().unwrap_or_default());

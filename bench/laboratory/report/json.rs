@@ -58,8 +58,13 @@ fn make_finite(sample: &mut Sample) {
         }
     }
     latency.distribution.retain(|(share, time)| share.is_finite() && time.is_finite());
-    let perhaps =
-        [&mut sample.user, &mut sample.system, &mut sample.voluntary, &mut sample.involuntary];
+    let perhaps = [
+        &mut sample.time,
+        &mut sample.user,
+        &mut sample.system,
+        &mut sample.voluntary,
+        &mut sample.involuntary,
+    ];
     for value in perhaps {
         *value = value.filter(|value| value.is_finite());
     }

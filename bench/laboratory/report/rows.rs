@@ -41,7 +41,7 @@ pub(crate) struct Rows {
     pub(crate) axis: Axis,
     pub(crate) title: String,
     pub(crate) form: Form,
-    /// What the parts of a bar are. Their classes are `part0`, `part1`.
+    /// What the parts of a bar are. Their classes are `part0`, `part1`, `part2`.
     pub(crate) parts: Vec<&'static str>,
     pub(crate) all: Vec<Row>,
 }

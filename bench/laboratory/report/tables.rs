@@ -35,7 +35,7 @@ fn plain(value: f64) -> String {
     if value.abs() < 100.0 { short(&rough(value)) } else { grouped(value) }
 }
 
-const COLUMNS: [Column; 16] = [
+const COLUMNS: [Column; 17] = [
     Column { name: "answers", unit: "per second", value: |cell| with_half(cell, view::rate) },
     Column { name: "p50", unit: "latency", value: |cell| middle(cell, view::p50, time) },
     Column { name: "p90", unit: "latency", value: |cell| middle(cell, view::p90, time) },
@@ -43,6 +43,11 @@ const COLUMNS: [Column; 16] = [
     Column { name: "p99.9", unit: "latency", value: |cell| middle(cell, view::p999, time) },
     Column { name: "longest", unit: "latency", value: |cell| middle(cell, view::most, time) },
     Column { name: "fairness", unit: "Jain", value: |cell| middle(cell, view::fairness, jain) },
+    Column {
+        name: "processor",
+        unit: "µs/request",
+        value: |cell| middle(cell, view::processor, rough),
+    },
     Column { name: "user", unit: "µs/request", value: |cell| middle(cell, view::user, rough) },
     Column { name: "system", unit: "µs/request", value: |cell| middle(cell, view::system, rough) },
     Column {
@@ -159,7 +164,7 @@ const HEAD: [&str; 11] = [
     "p50",
     "p99",
     "fairness",
-    "CPU µs user+system",
+    "CPU µs (user)",
     "switches",
     "memory/client",
     "threads/processes",
@@ -174,7 +179,7 @@ fn line(name: &str, cell: &Cell) -> Vec<String> {
         middle(cell, view::p50, time),
         middle(cell, view::p99, time),
         middle(cell, view::fairness, jain),
-        format!("{} + {}", middle(cell, view::user, rough), middle(cell, view::system, rough)),
+        format!("{} ({})", middle(cell, view::processor, rough), middle(cell, view::user, rough)),
         middle(cell, view::switches, rough),
         middle(cell, view::memory, memory),
         format!(

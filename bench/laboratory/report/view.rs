@@ -299,17 +299,18 @@ pub(crate) fn system(cell: &Cell, sample: &Sample) -> Option<f64> {
 fn user_share(cell: &Cell) -> Option<f64> {
     let mut sums = [0.0; 2];
     for sample in &cell.samples {
-        for (sum, each) in sums.iter_mut().zip([sample.user?, sample.system?]) {
+        let (Some(user), Some(system)) = (sample.user, sample.system) else { continue };
+        for (sum, each) in sums.iter_mut().zip([user, system]) {
             *sum += each * float64(sample.answers);
         }
     }
     let all = sums[0] + sums[1];
-    Some(if all > 0.0 { sums[0] / all } else { 0.0 })
+    (all > 0.0).then(|| sums[0] / all)
 }
 
 /// User and system together.
 pub(crate) fn processor(_: &Cell, sample: &Sample) -> Option<f64> {
-    Some(sample.user? + sample.system?)
+    sample.time
 }
 
 pub(crate) fn voluntary(_: &Cell, sample: &Sample) -> Option<f64> {
