@@ -7,6 +7,8 @@ mod answer;
 mod clients;
 #[path = "../bench/laboratory/load.rs"]
 mod load;
+#[path = "../bench/laboratory/options.rs"]
+mod options;
 mod report;
 #[path = "../bench/laboratory/seen.rs"]
 mod seen;

@@ -38,7 +38,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) rate: Option<u32>,
     /// Installed servers to be measured beside them: nginx, lighttpd, h2o, apache2, caddy, oneloop
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = peer)]
     pub(crate) peer: Vec<String>,
     /// A server that runs already, which is asked for this URL in the workloads with one small file
     #[arg(long, value_name = "NAME=URL", value_parser = named_url)]
@@ -81,6 +81,12 @@ impl Options {
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse::<f64>().map_err(|error| error.to_string())?;
     if (0.01..=60.0).contains(&seconds) { Ok(seconds) } else { Err("0.01 to 60".to_owned()) }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "a parser may fail")]
+fn peer(name: &str) -> Result<String, String> {
+    // Debian calls it so, and nobody else does.
+    Ok(if name == "apache" { "apache2" } else { name }.to_owned())
 }
 
 fn named_url(text: &str) -> Result<(String, Url), String> {

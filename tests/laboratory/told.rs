@@ -6,9 +6,12 @@ use std::rc::Rc;
 use std::thread;
 use std::time::Duration;
 
+use clap::Parser as _;
+
 use super::answer::Ask;
 use super::clients::Clients;
 use super::load::{Load, Target};
+use super::options::{Options, Url};
 use super::seen::Seen;
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright";
@@ -139,6 +142,33 @@ fn a_wrong_answer_is_an_error_and_a_broken_connection_is_counted() {
     let seen = Clients::new(&load(address, &targets)).unwrap().closed_loop(MOMENT).unwrap();
     assert!(seen.errors > 0);
     assert_eq!(seen.first_error.unwrap(), "the server closes without an answer");
+}
+
+#[test]
+fn options_are_understood_or_refused() {
+    let read = |words: &[&str]| Options::try_parse_from([&["architectures"], words].concat());
+    let none = read(&[]).unwrap();
+    assert_eq!(none.clients, [1, 10, 100, 1000, 10_000]);
+    assert!(none.rounds >= 5);
+    let options =
+        read(&["--url", "a=http://[::1]:8080/b/c", "--peer", "nginx,apache", "--rate", "7"]);
+    let options = options.unwrap();
+    let url = Url { authority: "[::1]:8080".to_owned(), path: "/b/c".to_owned() };
+    assert_eq!(options.url, [("a".to_owned(), url)]);
+    assert_eq!(options.peer, ["nginx", "apache2"]);
+    let options = read(&["--url", "a=http://example.com"]).unwrap();
+    let url = Url { authority: "example.com:80".to_owned(), path: "/".to_owned() };
+    assert_eq!(options.url, [("a".to_owned(), url)]);
+    for bad in ["a=https://b/", "http://b/", "=http://b/", "a=http://", "a"] {
+        let error = read(&["--url", bad]).unwrap_err().to_string();
+        assert!(error.contains("write NAME=http://ADDRESS:PORT/PATH"), "{error}");
+    }
+    assert!(read(&["--seconds", "0"]).is_err() && read(&["--rounds", "0"]).is_err());
+    let names = ["x".to_owned()];
+    assert!(Options::wants(&names, "x") && !Options::wants(&names, "y"));
+    assert!(Options::wants(&[], "y"), "where none is named, all are");
+    let error = Options::check("peer", &["x".to_owned()], &["a", "b"]).unwrap_err();
+    assert_eq!(error, "there is no peer x: there are a b");
 }
 
 #[test]
