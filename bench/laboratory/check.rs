@@ -6,11 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::clients::Clients;
+use super::load::Load;
 use super::measure;
 use super::place::Place;
 use super::player::Player;
-use super::run::Round;
-use super::workloads::{self, Beside, What, Workload};
+use super::workloads::{self, Demand, What, Workload};
 use crate::architectures::{self, Architecture, SERVES_ONE};
 
 /// Threads, processes or loops, where there is something to choose.
@@ -86,13 +86,16 @@ fn answer(
     serves_one: bool,
     place: &Place,
 ) -> io::Result<()> {
-    let clients = if serves_one { 1 } else { 3 };
-    let round = Round { workload, at, clients, rate: None };
-    let asked = place.asked(&round)?;
-    let mut load = measure::load(player, &asked, &Round { clients: 100_000, ..round });
-    load.active = clients;
-    load.idle = usize::from(workload.beside == Beside::Idle && !serves_one);
-    load.slow = usize::from(matches!(workload.beside, Beside::Slow(_)) && !serves_one);
+    let most = workload.clients(&[1000]).into_iter().max().unwrap_or(workload.active);
+    let demand = Demand { workload, at, clients: most, rate: None };
+    let asked = place.asked(&demand)?;
+    let load = measure::load(player, &asked, &demand);
+    // As few of each kind as show whether they are served.
+    let load = if serves_one {
+        Load { active: 1, idle: 0, slow: 0, ..load }
+    } else {
+        Load { active: 3, idle: load.idle.min(1), slow: load.slow.min(1), ..load }
+    };
     let mut clients = Clients::new(&load)?;
     let deadline = Instant::now() + PATIENCE;
     loop {

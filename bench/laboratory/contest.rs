@@ -11,9 +11,8 @@ use super::measure;
 use super::options::{Options, Url};
 use super::place::{Asked, Place};
 use super::player::Player;
-use super::run::Round;
 use super::servers::{PEERS, Peer};
-use super::workloads::{self, Beside, What, Workload};
+use super::workloads::{self, Beside, Demand, What, Workload};
 use crate::architectures::{self, Architecture};
 
 /// Clients while a size or a rate is searched.
@@ -151,8 +150,8 @@ pub(crate) fn rate_once(
     place: &Place,
     time: Duration,
 ) -> io::Result<(f64, bool)> {
-    let round = Round::small(SEARCHING);
-    let sample = measure::measure(player, &place.asked(&round)?, &round, time)?;
+    let demand = Demand::small(SEARCHING);
+    let sample = measure::measure(player, &place.asked(&demand)?, &demand, time)?;
     #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
     let answers = sample.answers as f64;
     Ok((answers / sample.seconds, sample.unanswered == 0))
@@ -201,19 +200,19 @@ impl Contestant {
     }
 
     /// Why it is not measured under this load, if it is not.
-    pub(crate) fn why_not(&self, round: &Round, place: &Place) -> Option<String> {
-        let Workload { what, beside, closes, .. } = *round.workload;
+    pub(crate) fn why_not(&self, demand: &Demand, place: &Place) -> Option<String> {
+        let Workload { what, beside, closes, .. } = *demand.workload;
         match self.origin {
-            Origin::Architecture(one, _) if round.clients > one.most => {
+            Origin::Architecture(one, _) if demand.clients > one.most => {
                 Some(format!("not with more than {} clients", one.most))
             }
-            Origin::Architecture(one, _) if round.clients as u64 * one.each > place.spare() => {
+            Origin::Architecture(one, _) if demand.clients as u64 * one.each > place.spare() => {
                 Some(format!(
                     "it opens {} files for each client, and a process may open {} (ulimit -n)",
                     one.each, place.descriptors
                 ))
             }
-            Origin::Peer(_) if !round.workload.is_of_files() => {
+            Origin::Peer(_) if !demand.workload.is_of_files() => {
                 Some("it serves files only".to_owned())
             }
             Origin::Url

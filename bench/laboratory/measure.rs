@@ -12,28 +12,27 @@ use super::load::Load;
 use super::place::Asked;
 use super::player::Player;
 use super::proc::{self, Difference};
-use super::run::Round;
 use super::seen::Seen;
-use super::workloads::Beside;
+use super::workloads::{Beside, Demand};
 
 /// What does not count yet.
 const WARMING_UP: f64 = 0.2;
 
-/// Measures `player` for so long, in a closed loop or at the round's rate.
+/// Measures `player` for so long, in a closed loop or at its rate.
 ///
 /// # Errors
 /// Where an answer is wrong, or there is none from the beginning.
 pub(crate) fn measure(
     player: &mut Player,
     asked: &Asked,
-    round: &Round,
+    demand: &Demand,
     time: Duration,
 ) -> io::Result<Sample> {
-    let load = load(player, asked, round);
+    let load = load(player, asked, demand);
     let at_rest = player.processes()?.map(|all| (proc::size(&all).0, all.ids().count()));
-    let tells_memory = round.workload.beside == Beside::Idle;
+    let tells_memory = demand.workload.beside == Beside::Idle;
     let mut clients = Clients::new(&load)?;
-    let mut go = |time| match round.rate {
+    let mut go = |time| match demand.rate {
         None => clients.closed_loop(time),
         Some(rate) => clients.open_loop(rate, time),
     };
@@ -69,14 +68,14 @@ fn own_time() -> Duration {
     Duration::try_from(time).unwrap_or_default()
 }
 
-pub(crate) fn load<'a>(player: &Player, asked: &'a Asked, round: &Round) -> Load<'a> {
-    let workload = round.workload;
+pub(crate) fn load<'a>(player: &Player, asked: &'a Asked, demand: &Demand) -> Load<'a> {
+    let workload = demand.workload;
     let slow = match workload.beside {
         Beside::Slow(count) => count,
         Beside::Nobody | Beside::Few | Beside::Idle => 0,
     };
     let active = match workload.beside {
-        Beside::Nobody => round.clients,
+        Beside::Nobody => demand.clients,
         Beside::Few | Beside::Idle | Beside::Slow(_) => workload.active,
     };
     Load {
@@ -85,7 +84,7 @@ pub(crate) fn load<'a>(player: &Player, asked: &'a Asked, round: &Round) -> Load
         choices: &asked.choices,
         long: &asked.long,
         active,
-        idle: round.clients - active - slow,
+        idle: demand.clients - active - slow,
         slow,
         depth: workload.depth,
         closes: workload.closes,

@@ -11,10 +11,9 @@ use super::ground::Ground;
 use super::load::Target;
 use super::machine;
 use super::player::Player;
-use super::run::Round;
 use super::servers::{self, Behind, Mode, Peer};
 use super::stage::Running;
-use super::workloads::Files;
+use super::workloads::{Demand, Files};
 use crate::architectures::Architecture;
 
 pub(crate) struct Place {
@@ -115,8 +114,8 @@ impl Place {
     ///
     /// # Errors
     /// Where a file cannot be opened.
-    pub(crate) fn asked(&self, round: &Round) -> io::Result<Asked> {
-        let (mut targets, choices) = self.files.targets(round.workload)?;
+    pub(crate) fn asked(&self, demand: &Demand) -> io::Result<Asked> {
+        let (mut targets, choices) = self.files.targets(demand.workload)?;
         targets.push(Files::long());
         let long = vec![targets.len() - 1];
         Ok(Asked { targets, choices, long })

@@ -11,31 +11,15 @@ use super::options::Options;
 use super::place::Place;
 use super::progress::Progress;
 use super::servers::PEERS;
-use super::workloads::{self, Beside, What, Workload};
+use super::workloads::{self, Beside, Demand, What};
 use super::{machine, wrk};
 use crate::architectures;
-
-impl Round {
-    /// One small file.
-    pub(crate) fn small(clients: usize) -> Round {
-        Round { workload: &workloads::ALL[0], at: 0, clients, rate: None }
-    }
-}
 
 /// Clients that are at work for longer have no time left.
 const AT_WORK: f64 = 0.95;
 
 /// Opening a connection and closing it, about, in seconds, for the time left.
 const OPENING: f64 = 60e-6;
-
-/// One load, for everybody.
-pub(crate) struct Round {
-    pub(crate) workload: &'static Workload,
-    /// Its place among all.
-    pub(crate) at: usize,
-    pub(crate) clients: usize,
-    pub(crate) rate: Option<f64>,
-}
 
 /// # Errors
 /// Which name nobody has.
@@ -71,8 +55,8 @@ pub(crate) fn run(options: &Options) -> io::Result<Results> {
         Some(rate) => f64::from(rate),
         None => contest::pace(&mut contestants, &place, time)?,
     };
-    let rounds = plan(options, &place, rate, &mut notes)?;
-    let cells = measure_all(options, &rounds, &mut contestants, &place, time)?;
+    let demands = plan(options, &place, rate, &mut notes)?;
+    let cells = measure_all(options, &demands, &mut contestants, &place, time)?;
     notes.extend(limited(&cells));
     let check = wrk::check(&place, &mut notes)?;
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
@@ -99,8 +83,8 @@ fn plan(
     place: &Place,
     rate: f64,
     notes: &mut Vec<String>,
-) -> io::Result<Vec<Round>> {
-    let mut rounds = Vec::new();
+) -> io::Result<Vec<Demand>> {
+    let mut demands = Vec::new();
     for (at, workload) in workloads::ALL.iter().enumerate() {
         if !Options::wants(&options.workload, workload.name) {
             continue;
@@ -121,10 +105,10 @@ fn plan(
                 continue;
             }
             let rate = workload.is_paced.then_some(rate);
-            rounds.push(Round { workload, at, clients, rate });
+            demands.push(Demand { workload, at, clients, rate });
         }
     }
-    Ok(rounds)
+    Ok(demands)
 }
 
 /// How often the clients were at their limit.
@@ -147,32 +131,32 @@ fn limited(cells: &[Cell]) -> Option<String> {
 /// Every load for everybody, again and again: what disturbs the machine for a while disturbs all.
 fn measure_all(
     options: &Options,
-    rounds: &[Round],
+    demands: &[Demand],
     contestants: &mut [Contestant],
     place: &Place,
     time: Duration,
 ) -> io::Result<Vec<Cell>> {
     let count = contestants.len();
-    let mut cells: Vec<Cell> = rounds
+    let mut cells: Vec<Cell> = demands
         .iter()
-        .flat_map(|round| (0..count).map(move |entrant| (round, entrant)))
-        .map(|(round, entrant)| Cell {
+        .flat_map(|demand| (0..count).map(move |entrant| (demand, entrant)))
+        .map(|(demand, entrant)| Cell {
             entrant,
-            workload: round.at,
-            clients: round.clients,
-            rate: round.rate,
+            workload: demand.at,
+            clients: demand.clients,
+            rate: demand.rate,
             samples: Vec::new(),
-            failure: contestants[entrant].why_not(round, place),
+            failure: contestants[entrant].why_not(demand, place),
         })
         .collect();
     #[allow(clippy::cast_precision_loss, reason = "some thousand clients")]
-    let much = |round: &Round| options.seconds * 1.2 + OPENING * round.clients as f64;
+    let much = |demand: &Demand| options.seconds * 1.2 + OPENING * demand.clients as f64;
     let open = cells.iter().enumerate().filter(|(_, cell)| cell.failure.is_none());
-    let all: f64 = open.map(|(at, _)| much(&rounds[at / count])).sum();
+    let all: f64 = open.map(|(at, _)| much(&demands[at / count])).sum();
     let mut progress = Progress::new(all * f64::from(options.rounds));
     for number in 0..usize::from(options.rounds) {
-        for (at, round) in rounds.iter().enumerate() {
-            let common = place.asked(round)?;
+        for (at, demand) in demands.iter().enumerate() {
+            let common = place.asked(demand)?;
             for turn in 0..count {
                 // Each begins with another one.
                 let entrant = (number + at + turn) % count;
@@ -181,17 +165,17 @@ fn measure_all(
                     continue;
                 }
                 let contestant = &mut contestants[entrant];
-                let (name, clients) = (&contestant.entrant.name, round.clients);
-                let what = format!("{}, {clients} clients: {name}", round.workload.name);
-                progress.next(&what, much(round));
+                let (name, clients) = (&contestant.entrant.name, demand.clients);
+                let what = format!("{}, {clients} clients: {name}", demand.workload.name);
+                progress.next(&what, much(demand));
                 // Memory is measured there, of which an earlier load may have left some.
-                let ready = match round.workload.beside {
+                let ready = match demand.workload.beside {
                     Beside::Idle => contestant.restart(place),
                     Beside::Nobody | Beside::Few | Beside::Slow(_) => Ok(()),
                 };
                 let asked = contestant.own.as_ref().unwrap_or(&common);
                 let player = &mut contestant.player;
-                match ready.and_then(|()| measure::measure(player, asked, round, time)) {
+                match ready.and_then(|()| measure::measure(player, asked, demand, time)) {
                     Ok(sample) => cell.samples.push(sample),
                     Err(error) => cell.failure = Some(error.to_string()),
                 }

@@ -133,6 +133,22 @@ pub(crate) const ALL: [Workload; 15] = [
     },
 ];
 
+/// A workload by so many clients: one load, for everybody.
+pub(crate) struct Demand {
+    pub(crate) workload: &'static Workload,
+    /// Its place among all.
+    pub(crate) at: usize,
+    pub(crate) clients: usize,
+    pub(crate) rate: Option<f64>,
+}
+
+impl Demand {
+    /// One small file.
+    pub(crate) fn small(clients: usize) -> Demand {
+        Demand { workload: &ALL[0], at: 0, clients, rate: None }
+    }
+}
+
 impl Workload {
     /// How many clients it is measured with, where those are asked for.
     pub(crate) fn clients(&self, asked: &[u32]) -> Vec<usize> {
