@@ -63,20 +63,27 @@ fn direct() -> Result<(), String> {
         println!("{}", run::list());
         return Ok(());
     }
+    let place = |error| format!("{}: {error}", options.html.display());
+    // That it can be written is better known before than after five minutes.
+    create(&options.html).map_err(place)?;
     let results = run::run(&options).map_err(|error| error.to_string())?;
     println!("{}", report::table(&results));
     for line in results.check.iter().map(report::page::check_sentence).chain(results.notes.clone())
     {
         println!("{line}");
     }
-    write(&options.html, &results).map_err(|error| format!("{}: {error}", options.html.display()))
+    write(&options.html, &results).map_err(place)
+}
+
+fn create(html: &Path) -> std::io::Result<()> {
+    if let Some(folder) = html.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::File::options().append(true).create(true).open(html).map(drop)
 }
 
 /// Writes the report, and the raw data beside it.
 fn write(html: &Path, results: &Results) -> std::io::Result<()> {
-    if let Some(folder) = html.parent() {
-        fs::create_dir_all(folder)?;
-    }
     fs::write(html, report::html(results))?;
     let (csv, json) = (html.with_extension("csv"), html.with_extension("json"));
     fs::write(&csv, report::csv(results))?;

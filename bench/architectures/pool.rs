@@ -31,6 +31,7 @@ pub(crate) fn serve(listener: &TcpListener, ground: &Ground) -> io::Result<()> {
         let (clients, ground) = (Arc::clone(&clients), ground.clone());
         thread::Builder::new().stack_size(STACK).spawn(move || work(&clients, &ground))?;
     }
+    drop(clients);
     loop {
         match listener.accept() {
             // It waits while the queue is full; somebody takes from it as long as this goes on.

@@ -17,8 +17,8 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
 
 use rustix::process::{WaitOptions, wait};
 
@@ -33,29 +33,29 @@ const MOST: usize = 1200;
 
 pub(crate) fn serve(listener: &TcpListener, ground: &Ground) -> io::Result<()> {
     let count = Arc::new(AtomicUsize::new(0));
+    let (born, births) = channel();
     let counted = Arc::clone(&count);
-    thread::spawn(move || bury(&counted));
+    thread::spawn(move || {
+        // For each that was started, one is waited for: until then the system keeps it.
+        for () in births {
+            if wait(WaitOptions::empty()).is_ok() {
+                counted.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    });
     loop {
         match listener.accept() {
             Ok((stream, _)) if count.load(Ordering::Relaxed) < MOST => {
                 let mut command = Command::new(&ground.own);
                 command.arg(WORD).args([&ground.root, &ground.programs]);
-                command.stdin(OwnedFd::from(stream)).stdout(Stdio::null()).spawn()?;
-                count.fetch_add(1, Ordering::Relaxed);
+                // Where there is no more of them to be had, this client is let go.
+                if command.stdin(OwnedFd::from(stream)).stdout(Stdio::null()).spawn().is_ok() {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    born.send(()).map_err(io::Error::other)?;
+                }
             }
             Ok(_) => {}
             Err(error) => super::rest_if_exhausted(&error)?,
-        }
-    }
-}
-
-/// Waits for processes that have ended: until then the system keeps them.
-fn bury(count: &AtomicUsize) {
-    loop {
-        match wait(WaitOptions::empty()) {
-            Ok(_) => drop(count.fetch_sub(1, Ordering::Relaxed)),
-            // There is none.
-            Err(_) => thread::sleep(Duration::from_millis(1)),
         }
     }
 }
@@ -66,6 +66,6 @@ pub(crate) fn serve_one(ground: &Ground) -> io::Result<()> {
     // Else the socket stays open in what this process starts.
     rustix::stdio::dup2_stdin(std::fs::File::open("/dev/null")?)?;
     // Whatever breaks the connection ends this process, and that is all.
-    drop(talk::serve(&stream, &ground.passing_site()));
+    drop(talk::serve(&stream, &ground.small_site()));
     Ok(())
 }

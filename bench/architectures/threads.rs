@@ -9,8 +9,8 @@
 //!
 //! *Weakness.* Each client has a stack, and a place in the scheduler's tree; to go from one to the
 //! other is a context switch. Whatever they share needs a lock: here they share nothing, for a site
-//! does not leave its thread, and so each builds its own and keeps no file in memory. What that
-//! costs is in the row with a new connection for each request, and in no other.
+//! does not leave its thread, and so each builds its own when its client comes, and finds no file
+//! in memory.
 
 use std::io;
 use std::net::TcpListener;
@@ -27,7 +27,7 @@ pub(crate) fn serve(listener: &TcpListener, ground: &Ground) -> io::Result<()> {
         match listener.accept() {
             Ok((stream, _)) => {
                 let ground = ground.clone();
-                let one = move || drop(talk::serve(&stream, &ground.passing_site()));
+                let one = move || drop(talk::serve(&stream, &ground.small_site()));
                 // Where there are no more threads to be had, this client is let go.
                 drop(thread::Builder::new().stack_size(STACK).spawn(one));
             }

@@ -2,7 +2,7 @@
 //! this is what `cargo test` does with the laboratory. Nothing is measured.
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::clients::Clients;
@@ -47,8 +47,10 @@ pub(crate) fn main(words: &[String]) -> Result<(), String> {
         println!("architectures: test");
         return Ok(());
     }
-    let is_wanted = |word: &String| word.starts_with('-') || "architectures".contains(&**word);
-    if !words.iter().all(is_wanted) {
+    let is_option = |word: &&String| word.starts_with('-') || word.parse::<u32>().is_ok();
+    let mut names = words.iter().filter(|word| !is_option(word));
+    if !names.all(|name| "architectures".contains(&**name)) {
+        println!("architectures: it is not asked for");
         return Ok(());
     }
     let place = Place::new().map_err(|error| error.to_string())?;
@@ -66,6 +68,10 @@ fn check(architecture: &Architecture, place: &Place) -> io::Result<()> {
         if !answer.starts_with(begin) || !answer.ends_with(end) {
             return Err(io::Error::other(format!("{request:?} gets {answer:?}")));
         }
+    }
+    let half = half_closed(player.address())?;
+    if !half.starts_with("HTTP/1.1 200 OK\r\n") {
+        return Err(io::Error::other(format!("who has said all it has to say gets {half:?}")));
     }
     for (at, workload) in workloads::ALL.iter().enumerate() {
         let is_cold = workload.what == What::Cold && place.files.can_be_cold()?;
@@ -110,6 +116,17 @@ fn answer(
             return Err(io::Error::other(format!("clients have no answer: {:?}", seen.shares)));
         }
     }
+}
+
+/// Asks, and says that this was all: the answer comes, and then the end.
+fn half_closed(address: SocketAddr) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(b"GET /100 HTTP/1.1\r\nHost: a\r\n\r\n")?;
+    stream.shutdown(Shutdown::Write)?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
 /// Sends `request`, and hears the answer to the end of the connection.

@@ -39,6 +39,8 @@ struct Client {
     /// When each request was due that has no answer.
     due: VecDeque<Instant>,
     reading: Reading,
+    /// Something has come, ever.
+    has_heard: bool,
     /// Answers on this connection.
     answers_here: u64,
     answers: u64,
@@ -106,7 +108,8 @@ impl<'a> Clients<'a> {
             burst: Vec::new(),
             random: Rng::with_seed(1),
         };
-        let roles = [(Role::Active, load.active), (Role::Idle, load.idle), (Role::Slow, load.slow)];
+        // Those who ask come last: whoever has no seat for all does not keep theirs for them.
+        let roles = [(Role::Idle, load.idle), (Role::Slow, load.slow), (Role::Active, load.active)];
         let roles = roles.into_iter().flat_map(|(role, count)| std::iter::repeat_n(role, count));
         let mut events = Events::with_capacity(1024);
         for role in roles {
@@ -176,10 +179,14 @@ impl<'a> Clients<'a> {
     fn begin(&mut self) -> io::Result<Instant> {
         self.seen = Seen::new(self.load.active)?;
         let now = Instant::now();
-        for client in self.all.iter_mut().filter(|one| one.role == Role::Active) {
+        for at in 0..self.all.len() {
+            let client = &mut self.all[at];
             client.answers = 0;
             // What it has asked for before, it asks for now.
             client.due.iter_mut().for_each(|due| *due = now);
+            if client.stream.is_none() && !client.due.is_empty() {
+                self.resume(at);
+            }
         }
         self.heard = now;
         Ok(now)
@@ -255,9 +262,12 @@ impl<'a> Clients<'a> {
         let client = &mut self.all[at];
         client.target = targets[self.random.usize(..targets.len())];
         client.due.extend(std::iter::repeat_n(due, count));
+        let is_new = client.stream.is_none() && client.answers == 0;
         if role != Role::Slow {
             self.waiting += 1;
-        } else if client.stream.is_none() {
+        } else if is_new {
+            // Of these the first bytes are waited for.
+            self.waiting += 1;
             self.sipping.push_back((due + PAUSE, at));
         }
         self.resume(at);
@@ -313,8 +323,13 @@ impl<'a> Clients<'a> {
                 }
                 Ok(count) => {
                     let now = Instant::now();
-                    if self.all[at].role != Role::Slow {
+                    let client = &mut self.all[at];
+                    let is_first = !std::mem::replace(&mut client.has_heard, true);
+                    if client.role != Role::Slow {
                         self.heard = now;
+                    } else if is_first {
+                        self.heard = now;
+                        self.waiting -= 1;
                     }
                     self.check(at, count, now)?;
                     let is_dry = count < most && !has_ended;
@@ -384,7 +399,7 @@ impl<'a> Clients<'a> {
         client.stream = None;
         client.reading = Reading::default();
         client.answers_here = 0;
-        if client.role == Role::Active && self.goes_on && self.seen.errors < 10_000 {
+        if client.role != Role::Idle && self.goes_on && self.seen.errors < 10_000 {
             self.resume(at);
         }
     }
@@ -427,6 +442,7 @@ impl Client {
             target: 0,
             due: VecDeque::new(),
             reading: Reading::default(),
+            has_heard: false,
             answers_here: 0,
             answers: 0,
         }

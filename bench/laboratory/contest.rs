@@ -102,10 +102,24 @@ fn enter(
         let origin = Origin::Architecture(architecture, 1);
         return Ok(Contestant { player, entrant, origin, own: None });
     }
+    let mut sizes = architecture.sizes.to_vec();
+    if !sizes.contains(&place.processors) {
+        sizes.push(place.processors);
+        sizes.sort_unstable();
+    }
+    let mut tried = Vec::new();
+    for size in sizes {
+        tried.push((size, place.start(architecture, size)?, Vec::new()));
+    }
+    // In turn, as all else.
+    for _ in 0..TRIES {
+        for (_, player, rates) in &mut tried {
+            rates.push(rate_once(player, place, time)?);
+        }
+    }
     let mut best: Option<(Tried, bool, Player)> = None;
-    for &size in architecture.sizes {
-        let mut player = place.start(architecture, size)?;
-        let (rate, serves_all) = rate(&mut player, place, time)?;
+    for (size, player, rates) in tried {
+        let (rate, serves_all) = median(rates);
         let tried = Tried { size, rate };
         entrant.search.push(tried);
         let is_better = best.as_ref().is_none_or(|(before, served_all, _)| {
@@ -128,23 +142,16 @@ const PACE: f64 = 0.2;
 /// What is no difference between two sizes.
 const NEAR: f64 = 1.05;
 
-/// Answers per second to one small file, the median of some tries; and whether every client had
-/// some.
+/// The median of some tries, and whether every client had some answers in all of them.
+fn median(mut tries: Vec<(f64, bool)>) -> (f64, bool) {
+    tries.sort_by(|one, other| one.0.total_cmp(&other.0));
+    (tries[tries.len() / 2].0, tries.iter().all(|(_, serves_all)| *serves_all))
+}
+
+/// Answers per second to one small file; and whether every client had some.
 ///
 /// # Errors
 /// Where there are none.
-fn rate(player: &mut Player, place: &Place, time: Duration) -> io::Result<(f64, bool)> {
-    let mut tries = (0..TRIES)
-        .map(|_| rate_once(player, place, time))
-        .collect::<io::Result<Vec<(f64, bool)>>>()?;
-    tries.sort_by(|one, other| one.0.total_cmp(&other.0));
-    Ok((tries[TRIES / 2].0, tries.iter().all(|(_, serves_all)| *serves_all)))
-}
-
-/// The same once.
-///
-/// # Errors
-/// As before.
 pub(crate) fn rate_once(
     player: &mut Player,
     place: &Place,
@@ -169,7 +176,8 @@ pub(crate) fn pace(all: &mut [Contestant], place: &Place, time: Duration) -> io:
     if first.own.is_some() {
         return Err(io::Error::other("beside a URL alone, say which --rate"));
     }
-    Ok((rate(&mut first.player, place, time)?.0 * PACE).round())
+    let tries = (0..TRIES).map(|_| rate_once(&mut first.player, place, time));
+    Ok((median(tries.collect::<io::Result<_>>()?).0 * PACE).round())
 }
 
 /// What a server answers that somebody else has started.

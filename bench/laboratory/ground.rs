@@ -36,18 +36,17 @@ impl Ground {
         self.site_with(CacheLimits::default())
     }
 
-    /// A site for whoever answers few. It keeps nothing: what it would keep would be gone before it
-    /// is asked for again.
-    pub(crate) fn passing_site(&self) -> Site {
-        let nothing = CacheLimits {
-            entries: 0,
-            descriptors: 0,
-            content_bytes: 0,
-            file_bytes: 0,
-            absences: 0,
+    /// A site for whoever serves one client. It keeps little, and is told of no changes: there are
+    /// not as many watches as there may be clients (inotify(7)).
+    pub(crate) fn small_site(&self) -> Site {
+        self.site_with(CacheLimits {
+            entries: 64,
+            descriptors: 4,
+            content_bytes: 1 << 20,
+            file_bytes: CacheLimits::default().file_bytes,
+            absences: 16,
             directories: 0,
-        };
-        self.site_with(nothing)
+        })
     }
 
     fn site_with(&self, cache: CacheLimits) -> Site {

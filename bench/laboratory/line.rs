@@ -53,24 +53,25 @@ impl Client {
         }
     }
 
-    /// Reads what is there. Returns whether there is something to answer, if it be an end.
-    pub(crate) fn read(&mut self) -> bool {
-        let before = self.talk.input.len();
-        let mut length = before;
+    /// Reads what is there, by way of `buffer`. Returns whether there is something to answer, if it
+    /// be an end.
+    pub(crate) fn read(&mut self, buffer: &mut [u8; READ]) -> bool {
+        let mut has_read = false;
         loop {
-            self.talk.input.resize(length + READ, 0);
-            let result = self.stream.read(&mut self.talk.input[length..]);
-            length += result.as_ref().map_or(0, |count| *count);
-            self.talk.input.truncate(length);
-            match result {
-                // A short read means that there is no more, but for an end, which is told of.
-                Ok(1..READ) => return true,
-                Ok(READ..) => {}
+            match self.stream.read(buffer) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return length > before,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return has_read,
                 Ok(0) | Err(_) => {
                     self.talk.end_input();
                     return true;
+                }
+                Ok(count) => {
+                    has_read = true;
+                    self.talk.input.extend_from_slice(&buffer[..count]);
+                    // A short read means that there is no more, but for an end.
+                    if count < READ {
+                        return true;
+                    }
                 }
             }
         }

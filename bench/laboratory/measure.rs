@@ -36,11 +36,15 @@ pub(crate) fn measure(
         None => clients.closed_loop(time),
         Some(rate) => clients.open_loop(rate, time),
     };
-    go(time.mul_f64(WARMING_UP))?;
+    go(time.mul_f64(WARMING_UP).max(demand.workload.warming))?;
     let before = player.used()?;
     let own = own_time();
     let seen = go(time)?;
     let own = own_time().saturating_sub(own);
+    if demand.workload.closes {
+        // Processes that end are in nobody's account until they have been waited for.
+        player.settle(at_rest.map(|(_, processes)| processes))?;
+    }
     let after = player.used()?;
     let processes = player.processes()?;
     let size = processes.as_ref().map(proc::size);

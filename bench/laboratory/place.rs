@@ -3,17 +3,19 @@
 use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::ground::Ground;
 use super::load::Target;
-use super::machine;
 use super::player::Player;
 use super::servers::{self, Behind, Mode, Peer};
 use super::stage::Running;
 use super::workloads::{Demand, Files};
+use super::{answer, machine, proc};
 use crate::architectures::Architecture;
 
 pub(crate) struct Place {
@@ -22,6 +24,8 @@ pub(crate) struct Place {
     servers: CpuSet,
     /// The clients have one for themselves, unless there is only one.
     pub(crate) clients: usize,
+    /// How many of them servers have.
+    pub(crate) processors: usize,
     /// How many a process may open.
     pub(crate) descriptors: u64,
 }
@@ -32,6 +36,10 @@ pub(crate) struct Asked {
     pub(crate) choices: Vec<usize>,
     pub(crate) long: Vec<usize>,
 }
+
+/// How long a server may take to have all its threads, and for how long none is added then.
+const STARTING: Duration = Duration::from_secs(2);
+const STEADY: Duration = Duration::from_millis(10);
 
 /// What clients and servers need beside those for connections.
 const SPARE: u64 = 200;
@@ -67,9 +75,10 @@ impl Place {
         if allowed.len() > 1 {
             servers.unset(clients);
         }
+        let processors = allowed.len().saturating_sub(1).max(1);
         let descriptors = raise_descriptor_limit();
         machine::stay_on(clients)?;
-        Ok(Place { folder, files, servers, clients, descriptors })
+        Ok(Place { folder, files, servers, clients, processors, descriptors })
     }
 
     /// How many descriptors a process has for connections.
@@ -86,7 +95,9 @@ impl Place {
         let ground = Ground { root, programs, own: env::current_exe()?, size };
         let started = self.among_servers(|| Running::start(architecture, &ground));
         let why = |error| io::Error::other(format!("{}: {error}", architecture.name));
-        started.map(Player::Architecture).map_err(why)
+        let player = started.map(Player::Architecture).map_err(why)?;
+        wait_for(&player).map_err(why)?;
+        Ok(player)
     }
 
     /// # Errors
@@ -99,7 +110,9 @@ impl Place {
             // Nothing is passed on.
             behind: Behind { origin: 9, responder: 9, programs: &self.files.programs },
         };
-        self.among_servers(|| peer.start(ground)).map(Player::Peer)
+        let player = self.among_servers(|| peer.start(ground)).map(Player::Peer)?;
+        wait_for(&player)?;
+        Ok(player)
     }
 
     /// Whatever is started there has the processors of servers.
@@ -120,4 +133,22 @@ impl Place {
         let long = vec![targets.len() - 1];
         Ok(Asked { targets, choices, long })
     }
+}
+
+/// Waits until a server has answered once, and has all threads and processes that it begins
+/// with.
+fn wait_for(player: &Player) -> io::Result<()> {
+    let target = Files::long();
+    answer::exchange(player.address(), &target.ask.request)?;
+    let deadline = Instant::now() + STARTING;
+    let mut before = None;
+    while Instant::now() < deadline {
+        let now = player.processes()?.map(|all| (all.ids().count(), proc::size(&all)));
+        if now == before {
+            break;
+        }
+        before = now;
+        thread::sleep(STEADY);
+    }
+    Ok(())
 }

@@ -4,6 +4,8 @@ use std::env;
 use std::io;
 use std::time::Duration;
 
+use fastrand::Rng;
+
 use super::contest::{self, Contestant};
 use super::data::{Cell, Results};
 use super::measure;
@@ -56,9 +58,16 @@ pub(crate) fn run(options: &Options) -> io::Result<Results> {
         None => contest::pace(&mut contestants, &place, time)?,
     };
     let demands = plan(options, &place, rate, &mut notes)?;
+    if demands.is_empty() {
+        let why = notes.join("\n");
+        return Err(io::Error::other(format!("there is nothing left to be measured\n{why}")));
+    }
     let cells = measure_all(options, &demands, &mut contestants, &place, time)?;
     notes.extend(limited(&cells));
-    let check = wrk::check(&place, &mut notes)?;
+    let check = wrk::check(&place, &mut notes).unwrap_or_else(|error| {
+        notes.push(format!("The clients were not compared with wrk: {error}."));
+        None
+    });
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let workloads = workloads::ALL.iter();
     let workloads =
@@ -95,6 +104,12 @@ fn plan(
                 "{name}: files cannot be thrown out of memory where they lie, so nothing is cold."
             ));
             continue;
+        }
+        if workload.clients(&options.clients).is_empty() {
+            notes.push(format!(
+                "{}: beside its {} active clients there is nobody idle.",
+                workload.name, workload.active
+            ));
         }
         for clients in workload.clients(&options.clients) {
             if clients as u64 > place.spare() {
@@ -154,12 +169,14 @@ fn measure_all(
     let open = cells.iter().enumerate().filter(|(_, cell)| cell.failure.is_none());
     let all: f64 = open.map(|(at, _)| much(&demands[at / count])).sum();
     let mut progress = Progress::new(all * f64::from(options.rounds));
-    for number in 0..usize::from(options.rounds) {
+    let mut random = Rng::with_seed(1);
+    let mut order: Vec<usize> = (0..count).collect();
+    for _ in 0..options.rounds {
         for (at, demand) in demands.iter().enumerate() {
             let common = place.asked(demand)?;
-            for turn in 0..count {
-                // Each begins with another one.
-                let entrant = (number + at + turn) % count;
+            // Nobody comes behind the same one each time.
+            random.shuffle(&mut order);
+            for &entrant in &order {
                 let cell = &mut cells[at * count + entrant];
                 if cell.failure.is_some() {
                     continue;
@@ -177,7 +194,12 @@ fn measure_all(
                 let player = &mut contestant.player;
                 match ready.and_then(|()| measure::measure(player, asked, demand, time)) {
                     Ok(sample) => cell.samples.push(sample),
-                    Err(error) => cell.failure = Some(error.to_string()),
+                    Err(error) => {
+                        cell.failure = Some(error.to_string());
+                        // What is left of it could fail for the same reason. If it does not even
+                        // start, the next load says so.
+                        let _ = contestant.restart(place);
+                    }
                 }
             }
         }

@@ -9,6 +9,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::line::{Client, Wants};
+use super::talk::READ;
 
 /// Clients are new, or come back.
 const NEWS: Token = Token(usize::MAX);
@@ -26,6 +27,7 @@ pub(crate) struct Seats {
     events: Events,
     bell: Arc<Waker>,
     all: Slab<Seat>,
+    buffer: Box<[u8; READ]>,
 }
 
 #[derive(Default)]
@@ -34,6 +36,8 @@ struct Seat {
     /// What its socket was ready for while it was under way.
     readable: bool,
     writable: bool,
+    /// It has said its last word: there is an end to be read.
+    is_closed: bool,
 }
 
 impl Seats {
@@ -42,7 +46,13 @@ impl Seats {
     pub(crate) fn new() -> io::Result<Seats> {
         let poll = Poll::new()?;
         let bell = Arc::new(Waker::new(poll.registry(), NEWS)?);
-        Ok(Seats { poll, events: Events::with_capacity(1024), bell, all: Slab::new() })
+        Ok(Seats {
+            poll,
+            events: Events::with_capacity(1024),
+            bell,
+            all: Slab::new(),
+            buffer: Box::new([0; READ]),
+        })
     }
 
     /// Wakes whoever waits here.
@@ -62,6 +72,7 @@ impl Seats {
         let mut ready = Vec::new();
         for event in &self.events {
             if let Some(seat) = self.all.get_mut(event.token().0) {
+                seat.is_closed |= event.is_read_closed();
                 seat.readable |= event.is_readable() || event.is_read_closed();
                 seat.writable |= event.is_writable();
                 ready.extend(seat.client.take());
@@ -84,8 +95,9 @@ impl Seats {
         let next = match client.wants {
             Wants::Answers => Some(Stage::Answer),
             Wants::Room => std::mem::take(&mut seat.writable).then_some(Stage::Send),
-            Wants::Input if std::mem::take(&mut seat.readable) => {
-                client.read().then_some(Stage::Answer)
+            Wants::Input if seat.readable => {
+                seat.readable = seat.is_closed;
+                client.read(&mut self.buffer).then_some(Stage::Answer)
             }
             Wants::Input => None,
             // Its socket goes with it.

@@ -56,10 +56,25 @@ pub(crate) fn play(architecture: &Architecture, ground: &Ground) -> io::Result<(
                 break;
             }
         }
-        // Whoever has started it is gone.
+        // Whoever has started it is gone. Its own children would not notice.
+        kill_others();
         std::process::exit(0);
     });
     (architecture.serve)(&listener, ground)
+}
+
+/// Kills all processes that come from this one.
+fn kill_others() {
+    let own = std::process::id();
+    for id in Processes::of([own]).iter().flat_map(Processes::ids).filter(|&id| id != own) {
+        kill(id);
+    }
+}
+
+fn kill(id: u32) {
+    if let Some(pid) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+    }
 }
 
 fn say(line: &str) -> io::Result<()> {
@@ -151,10 +166,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         let others = self.processes().map(|all| all.ids().collect::<Vec<u32>>());
         for id in others.unwrap_or_default().into_iter().filter(|&id| id != self.child.id()) {
-            let Some(pid) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) else {
-                continue;
-            };
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            kill(id);
         }
         let _ = self.child.kill();
         let _ = self.child.wait();

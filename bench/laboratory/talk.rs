@@ -221,11 +221,12 @@ pub(crate) fn serve(mut stream: &TcpStream, site: &Site) -> io::Result<()> {
     stream.set_read_timeout(Some(limits.idle_timeout))?;
     stream.set_write_timeout(Some(limits.send_timeout))?;
     let mut talk = Talk::new();
+    let mut buffer = [0; READ];
     loop {
         match talk.advance(site) {
             Next::Read => {
                 flush(stream, &mut talk.output)?;
-                if read(stream, &mut talk.input)? == 0 {
+                if read(stream, &mut buffer, &mut talk.input)? == 0 {
                     talk.end_input();
                 }
             }
@@ -242,17 +243,17 @@ pub(crate) fn serve(mut stream: &TcpStream, site: &Site) -> io::Result<()> {
 }
 
 /// Appends what can be read now, and waits for it.
-fn read(mut stream: &TcpStream, input: &mut Vec<u8>) -> io::Result<usize> {
-    let length = input.len();
-    input.resize(length + READ, 0);
-    let result = loop {
-        match stream.read(&mut input[length..]) {
+fn read(mut stream: &TcpStream, buffer: &mut [u8], input: &mut Vec<u8>) -> io::Result<usize> {
+    loop {
+        match stream.read(buffer) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            result => break result,
+            Err(error) => return Err(error),
+            Ok(count) => {
+                input.extend_from_slice(&buffer[..count]);
+                return Ok(count);
+            }
         }
-    };
-    input.truncate(length + result.as_ref().map_or(0, |count| *count));
-    result
+    }
 }
 
 fn flush(mut stream: &TcpStream, output: &mut Vec<u8>) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::time::Duration;
 
 use fastrand::Rng;
 
@@ -24,6 +25,8 @@ pub(crate) struct Workload {
     pub(crate) closes: bool,
     /// Requests come at a fixed rate.
     pub(crate) is_paced: bool,
+    /// What does not count yet, at the least: files have to come into memory, buffers have to fill.
+    pub(crate) warming: Duration,
 }
 
 /// What is asked for.
@@ -63,6 +66,7 @@ const FILE: Workload = Workload {
     depth: 1,
     closes: false,
     is_paced: false,
+    warming: Duration::ZERO,
 };
 
 pub(crate) const SMALL: usize = 1 << 10;
@@ -97,8 +101,9 @@ pub(crate) const ALL: [Workload; 15] = [
     },
     Workload {
         name: "documentation",
-        says: "a site of 800 pages at random, 200 B to 400 KiB",
+        says: "a site of 200 pages at random, 200 B to 400 KiB",
         what: What::Documentation,
+        warming: Duration::from_millis(500),
         ..FILE
     },
     Workload { name: "pipelined", says: "1 KiB, 16 requests sent at once", depth: 16, ..FILE },
@@ -114,6 +119,7 @@ pub(crate) const ALL: [Workload; 15] = [
         says: "1 KiB to 16 clients beside 200 that read 1 MiB slowly",
         active: 16,
         beside: Beside::Slow(200),
+        warming: Duration::from_millis(300),
         ..FILE
     },
     Workload {
@@ -171,7 +177,7 @@ impl Workload {
 }
 
 /// The files of a documentation site, and of those that are not in memory.
-const PAGES: usize = 800;
+const PAGES: usize = 200;
 const COLD: usize = 64;
 
 /// A script, and what it says.
