@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
+use std::thread;
 
 use oneloop::site::Site;
 use oneloop::site::body::{Body, Produced};
@@ -115,7 +116,13 @@ impl Client {
             }
             Body::Produced(mut producer) => {
                 let mut made = Vec::new();
-                while !matches!(producer.produce(&mut made)?, Produced::End) {}
+                loop {
+                    match producer.produce(&mut made)? {
+                        Produced::More => {}
+                        Produced::Pause(pause) => thread::sleep(pause),
+                        Produced::End => break,
+                    }
+                }
                 connection.send(&made, output);
                 connection.finish(output);
             }

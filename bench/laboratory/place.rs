@@ -1,6 +1,7 @@
 //! Where all of it happens: processors, files, descriptors.
 
 use std::env;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -28,6 +29,8 @@ pub(crate) struct Place {
     pub(crate) processors: usize,
     /// How many a process may open.
     pub(crate) descriptors: u64,
+    /// There is one run at a time.
+    _lock: File,
 }
 
 /// What is asked for in one load.
@@ -68,6 +71,13 @@ impl Place {
     /// Where that cannot be, or this program cannot choose its processor.
     pub(crate) fn new() -> io::Result<Place> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/laboratory");
+        fs::create_dir_all(&folder)?;
+        // Another run would have its files written anew while they are served.
+        let lock = File::create(folder.join("lock"))?;
+        if lock.try_lock().is_err() {
+            println!("architectures: another run is under way, and is waited for");
+            lock.lock()?;
+        }
         let files = Files::write(&folder)?;
         let mut servers = sched_getaffinity(None)?;
         let allowed: Vec<usize> = (0..CpuSet::MAX_CPU).filter(|&at| servers.is_set(at)).collect();
@@ -78,7 +88,7 @@ impl Place {
         let processors = allowed.len().saturating_sub(1).max(1);
         let descriptors = raise_descriptor_limit();
         machine::stay_on(clients)?;
-        Ok(Place { folder, files, servers, clients, processors, descriptors })
+        Ok(Place { folder, files, servers, clients, processors, descriptors, _lock: lock })
     }
 
     /// How many descriptors a process has for connections.

@@ -12,7 +12,7 @@ use super::workloads;
 use crate::architectures;
 
 /// How often each of the two is tried, in turn.
-const TRIES: usize = 3;
+const TRIES: usize = 5;
 
 /// wrk counts whole seconds.
 const SECONDS: u64 = 1;
