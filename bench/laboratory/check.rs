@@ -64,12 +64,12 @@ pub(crate) fn main(words: &[String]) -> Result<(), String> {
 fn check(architecture: &Architecture, place: &Place) -> io::Result<()> {
     let mut player = place.start(architecture, SIZE)?;
     for (request, begin, end) in RAW {
-        let answer = exchange(player.address(), request)?;
+        let answer = exchange(player.address(), request, false)?;
         if !answer.starts_with(begin) || !answer.ends_with(end) {
             return Err(io::Error::other(format!("{request:?} gets {answer:?}")));
         }
     }
-    let half = half_closed(player.address())?;
+    let half = exchange(player.address(), "GET /100 HTTP/1.1\r\nHost: a\r\n\r\n", true)?;
     if !half.starts_with("HTTP/1.1 200 OK\r\n") {
         return Err(io::Error::other(format!("who has said all it has to say gets {half:?}")));
     }
@@ -118,22 +118,15 @@ fn answer(
     }
 }
 
-/// Asks, and says that this was all: the answer comes, and then the end.
-fn half_closed(address: SocketAddr) -> io::Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(b"GET /100 HTTP/1.1\r\nHost: a\r\n\r\n")?;
-    stream.shutdown(Shutdown::Write)?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    Ok(String::from_utf8_lossy(&answer).into_owned())
-}
-
-/// Sends `request`, and hears the answer to the end of the connection.
-fn exchange(address: SocketAddr, request: &str) -> io::Result<String> {
+/// Sends `request`, and hears the answer to the end of the connection. `is_all`: the client ends
+/// its own direction first.
+fn exchange(address: SocketAddr, request: &str, is_all: bool) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(request.as_bytes())?;
+    if is_all {
+        stream.shutdown(Shutdown::Write)?;
+    }
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())

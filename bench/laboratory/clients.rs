@@ -76,7 +76,7 @@ pub(crate) struct Clients<'a> {
     sipping: VecDeque<(Instant, usize)>,
     /// Whether a client asks again by itself.
     goes_on: bool,
-    /// Clients without their answer, but for slow ones.
+    /// Clients without their answer, and slow ones without its first bytes.
     waiting: usize,
     heard: Instant,
     seen: Seen,
@@ -182,7 +182,7 @@ impl<'a> Clients<'a> {
         for at in 0..self.all.len() {
             let client = &mut self.all[at];
             client.answers = 0;
-            // What it has asked for before, it asks for now.
+            // The time of earlier requests is that of an earlier load.
             client.due.iter_mut().for_each(|due| *due = now);
             if client.stream.is_none() && !client.due.is_empty() {
                 self.resume(at);
@@ -262,13 +262,13 @@ impl<'a> Clients<'a> {
         let client = &mut self.all[at];
         client.target = targets[self.random.usize(..targets.len())];
         client.due.extend(std::iter::repeat_n(due, count));
-        let is_new = client.stream.is_none() && client.answers == 0;
-        if role != Role::Slow {
-            self.waiting += 1;
-        } else if is_new {
-            // Of these the first bytes are waited for.
-            self.waiting += 1;
+        // From then on a slow one sips by itself, whatever becomes of its connection.
+        let is_new = !client.has_heard;
+        if role == Role::Slow && is_new {
             self.sipping.push_back((due + PAUSE, at));
+        }
+        if role != Role::Slow || is_new {
+            self.waiting += 1;
         }
         self.resume(at);
     }
@@ -325,10 +325,11 @@ impl<'a> Clients<'a> {
                     let now = Instant::now();
                     let client = &mut self.all[at];
                     let is_first = !std::mem::replace(&mut client.has_heard, true);
-                    if client.role != Role::Slow {
+                    let is_slow = client.role == Role::Slow;
+                    if !is_slow || is_first {
                         self.heard = now;
-                    } else if is_first {
-                        self.heard = now;
+                    }
+                    if is_slow && is_first {
                         self.waiting -= 1;
                     }
                     self.check(at, count, now)?;

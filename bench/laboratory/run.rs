@@ -10,7 +10,7 @@ use super::contest::{self, Contestant};
 use super::data::{Cell, Results};
 use super::measure;
 use super::options::Options;
-use super::place::Place;
+use super::place::{Asked, Place};
 use super::progress::Progress;
 use super::servers::PEERS;
 use super::workloads::{self, Beside, Demand, What};
@@ -105,13 +105,14 @@ fn plan(
             ));
             continue;
         }
-        if workload.clients(&options.clients).is_empty() {
+        let counts = workload.clients(&options.clients);
+        if counts.is_empty() {
             notes.push(format!(
                 "{}: beside its {} active clients there is nobody idle.",
                 workload.name, workload.active
             ));
         }
-        for clients in workload.clients(&options.clients) {
+        for clients in counts {
             if clients as u64 > place.spare() {
                 notes.push(format!(
                     "{} with {clients} clients: a process may open {} descriptors (ulimit -n).",
@@ -169,11 +170,12 @@ fn measure_all(
     let open = cells.iter().enumerate().filter(|(_, cell)| cell.failure.is_none());
     let all: f64 = open.map(|(at, _)| much(&demands[at / count])).sum();
     let mut progress = Progress::new(all * f64::from(options.rounds));
+    let asked = demands.iter().map(|demand| place.asked(demand));
+    let asked = asked.collect::<io::Result<Vec<Asked>>>()?;
     let mut random = Rng::with_seed(1);
     let mut order: Vec<usize> = (0..count).collect();
     for _ in 0..options.rounds {
         for (at, demand) in demands.iter().enumerate() {
-            let common = place.asked(demand)?;
             // Nobody comes behind the same one each time.
             random.shuffle(&mut order);
             for &entrant in &order {
@@ -190,7 +192,7 @@ fn measure_all(
                     Beside::Idle => contestant.restart(place),
                     Beside::Nobody | Beside::Few | Beside::Slow(_) => Ok(()),
                 };
-                let asked = contestant.own.as_ref().unwrap_or(&common);
+                let asked = contestant.own.as_ref().unwrap_or(&asked[at]);
                 let player = &mut contestant.player;
                 match ready.and_then(|()| measure::measure(player, asked, demand, time)) {
                     Ok(sample) => cell.samples.push(sample),

@@ -57,23 +57,18 @@ pub(crate) fn play(architecture: &Architecture, ground: &Ground) -> io::Result<(
             }
         }
         // Whoever has started it is gone. Its own children would not notice.
-        kill_others();
+        kill_others(std::process::id());
         std::process::exit(0);
     });
     (architecture.serve)(&listener, ground)
 }
 
-/// Kills all processes that come from this one.
-fn kill_others() {
-    let own = std::process::id();
-    for id in Processes::of([own]).iter().flat_map(Processes::ids).filter(|&id| id != own) {
-        kill(id);
-    }
-}
-
-fn kill(id: u32) {
-    if let Some(pid) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+/// Kills all processes that come from this one, which stays.
+fn kill_others(than: u32) {
+    for id in Processes::of([than]).iter().flat_map(Processes::ids).filter(|&id| id != than) {
+        if let Some(pid) = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
     }
 }
 
@@ -164,10 +159,7 @@ impl Drop for Running {
     /// Its children end when their clients have gone, or with their parent's listener; those that
     /// were there before do not.
     fn drop(&mut self) {
-        let others = self.processes().map(|all| all.ids().collect::<Vec<u32>>());
-        for id in others.unwrap_or_default().into_iter().filter(|&id| id != self.child.id()) {
-            kill(id);
-        }
+        kill_others(self.child.id());
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
