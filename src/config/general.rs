@@ -33,6 +33,9 @@ pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 /// The most that a head can be allowed to have: the loop keeps twice as much in memory.
 const MAX_HEAD: usize = 1 << 20;
 
+/// The most moments that can be remembered: half a gigabyte of them.
+const MAX_MOMENTS: usize = 1 << 24;
+
 /// The most that a file in memory can be allowed to have: it is read at once, and meanwhile nobody
 /// is served.
 const MAX_FILE: usize = 1 << 20;
@@ -138,7 +141,7 @@ fn admin(
 
 fn limits(said: &said::Limits) -> Result<Limits, Fault> {
     let said::Limits { head, content, send, persistent, turn, spool, complaints, .. } = said;
-    let upgrade = &said.upgrade;
+    let said::Limits { upgrade, recorder, .. } = said;
     let default = Limits::default();
     let limits = Limits {
         connections: limit(said.connections.as_ref(), default.connections)?,
@@ -170,10 +173,17 @@ fn limits(said: &said::Limits) -> Result<Limits, Fault> {
         tunnel_timeout: timeout(said.tunnel.as_ref(), default.tunnel_timeout)?,
         complaints_lines: any(complaints.lines.as_ref(), default.complaints_lines)?,
         complaints_bytes: any(complaints.bytes.as_ref(), default.complaints_bytes)?,
+        recorder_turns: any(recorder.turns.as_ref(), default.recorder_turns)?,
+        recorder_moments: any(recorder.moments.as_ref(), default.recorder_moments)?,
     };
     match (&head.fields, &head.bytes) {
         (Some(fields), _) if limits.head_fields > MAX_FIELDS => {
             Err(Fault::new(fields, format!("a head can have at most {MAX_FIELDS} fields")))
+        }
+        _ if limits.recorder_turns.max(limits.recorder_moments) > MAX_MOMENTS => {
+            let what = format!("the recorder can keep at most {MAX_MOMENTS} of each");
+            let said = recorder.moments.as_ref().filter(|_| limits.recorder_moments > MAX_MOMENTS);
+            Err(Fault::new(said.or(recorder.turns.as_ref()).expect("no default is so many"), what))
         }
         (_, Some(bytes)) if limits.head_bytes > MAX_HEAD => {
             Err(Fault::new(bytes, format!("a head can have at most {}", Size(MAX_HEAD as u64))))

@@ -156,6 +156,8 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         tunnel_timeout,
         complaints_lines,
         complaints_bytes,
+        recorder_turns,
+        recorder_moments,
     } = limits;
     writeln!(f, "[limits]\nconnections = {connections}")?;
     write_per_ip(f, *per_ip_connections, *per_ip_rate)?;
@@ -176,23 +178,23 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
     )?;
     let (timeout, rate) = (Time(*send_timeout), Rate(*send_min_rate));
     writeln!(f, "send = {{ timeout = \"{timeout}\", min-rate = \"{rate}\" }}")?;
-    writeln!(f, "answer = \"{}\"", Time(*answer_timeout))?;
-    let idle = Time(*idle_timeout);
+    let (answer, idle) = (Time(*answer_timeout), Time(*idle_timeout));
+    writeln!(f, "answer = \"{answer}\"")?;
     writeln!(f, "persistent = {{ idle = \"{idle}\", requests = {persistent_requests} }}")?;
     let bytes = size(*turn_bytes);
     writeln!(f, "turn = {{ requests = {turn_requests}, bytes = \"{bytes}\" }}")?;
-    writeln!(f, "linger = \"{}\"", Time(*linger_timeout))?;
-    writeln!(f, "drain = \"{}\"", Time(*drain_timeout))?;
+    let (linger, drain) = (Time(*linger_timeout), Time(*drain_timeout));
     let (start, end) = (Time(*upgrade_start), Time(*upgrade_drain));
+    writeln!(f, "linger = \"{linger}\"\ndrain = \"{drain}\"")?;
     writeln!(f, "upgrade = {{ start = \"{start}\", drain = \"{end}\" }}")?;
     let (memory, total) = (size(*spool_memory), Size(*spool_total));
     writeln!(f, "spool = {{ memory = \"{memory}\", total = \"{total}\" }}")?;
-    writeln!(f, "half-closed = \"{}\"", Time(*half_closed))?;
-    writeln!(f, "tunnel = \"{}\"", Time(*tunnel_timeout))?;
-    writeln!(f, "loop-lag = \"{}\"", Time(*loop_lag))?;
-    writeln!(f, "overload = \"{}\"", Time(*overload))?;
+    let (half_closed, tunnel) = (Time(*half_closed), Time(*tunnel_timeout));
+    writeln!(f, "half-closed = \"{half_closed}\"\ntunnel = \"{tunnel}\"")?;
+    writeln!(f, "loop-lag = \"{}\"\noverload = \"{}\"", Time(*loop_lag), Time(*overload))?;
     let bytes = size(*complaints_bytes);
-    writeln!(f, "complaints = {{ lines = {complaints_lines}, bytes = \"{bytes}\" }}")
+    writeln!(f, "complaints = {{ lines = {complaints_lines}, bytes = \"{bytes}\" }}")?;
+    writeln!(f, "recorder = {{ turns = {recorder_turns}, moments = {recorder_moments} }}")
 }
 
 fn write_per_ip(

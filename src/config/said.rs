@@ -141,6 +141,8 @@ pub(super) struct Limits {
     pub cache: Cache,
     /// What programs may complain of.
     pub complaints: Complaints,
+    /// How far back the recorder goes.
+    pub recorder: Recorder,
 }
 
 table!(
@@ -149,7 +151,7 @@ table!(
     [],
     [
         connections per_ip max_memory head content send answer persistent turn loop_lag overload
-        linger drain upgrade spool half_closed tunnel cache complaints
+        linger drain upgrade spool half_closed tunnel cache complaints recorder
     ]
 );
 
@@ -255,6 +257,17 @@ pub(super) struct Upgrade {
 }
 
 table!(Upgrade, "a table like { start = \"30s\", drain = \"10min\" }", [], [start drain]);
+
+/// `limits.recorder`
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    /// Turns of the loop.
+    pub turns: Perhaps<Count>,
+    /// What happened in them.
+    pub moments: Perhaps<Count>,
+}
+
+table!(Recorder, "a table like { turns = 1024, moments = 8192 }", [], [turns moments]);
 
 /// `limits.spool`
 #[derive(Debug, Default)]

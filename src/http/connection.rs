@@ -36,7 +36,9 @@ pub struct Connection {
     awaits_continue: bool,
 }
 
+/// Numbered as [`Reads`], which is what the recorder asks for at every step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 enum Reading {
     Idle,
     Head(Scan),
@@ -45,7 +47,9 @@ enum Reading {
     Closed,
 }
 
+/// Numbered as [`Writes`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 enum Writing {
     Idle,
     Owed { head_only: bool, minor_version: u8 },
@@ -76,6 +80,40 @@ pub enum Turn {
     Next,
     /// The connection is to be closed once what was written is out.
     Close,
+}
+
+/// Where a connection stands: a node of the graph above, without what it holds there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// What the client's side has come to.
+    pub reading: Reads,
+    /// What the server's side has come to.
+    pub writing: Writes,
+}
+
+/// How far a request has come in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "they are drawn in the graph above")]
+pub enum Reads {
+    #[default]
+    Idle,
+    Head,
+    Content,
+    Done,
+    Closed,
+}
+
+/// How far an answer has gone out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(u8)]
+#[allow(missing_docs, reason = "they are drawn in the graph above")]
+pub enum Writes {
+    #[default]
+    Idle,
+    Owed,
+    Content,
+    Done,
 }
 
 impl Default for Connection {
@@ -360,6 +398,27 @@ impl Connection {
     #[must_use]
     pub fn owes_content(&self) -> bool {
         matches!(self.writing, Writing::Content(_))
+    }
+
+    /// Where it stands in the graph.
+    #[inline]
+    #[must_use]
+    pub fn state(&self) -> State {
+        State {
+            reading: match self.reading {
+                Reading::Idle => Reads::Idle,
+                Reading::Head(_) => Reads::Head,
+                Reading::Content(_) => Reads::Content,
+                Reading::Done => Reads::Done,
+                Reading::Closed => Reads::Closed,
+            },
+            writing: match self.writing {
+                Writing::Idle => Writes::Idle,
+                Writing::Owed { .. } => Writes::Owed,
+                Writing::Content(_) => Writes::Content,
+                Writing::Done => Writes::Done,
+            },
+        }
     }
 
     /// Whether between requests: not a byte of the next one has been looked at.

@@ -10,6 +10,7 @@ use super::metrics::Limit;
 use super::net::Net;
 use super::overload::{TOO_MANY, is_let_in};
 use super::peers::{Peer, PeerId};
+use super::recorder::Act;
 use super::serving::Occasion;
 use super::timers::Millis;
 
@@ -114,6 +115,8 @@ impl<N: Net> Server<N> {
             self.metrics.accepted += 1;
             client
         }));
+        let note = self.recorder.note_address(address);
+        self.record(id, Act::Accepted, (note, 0));
         self.timers.set(id.key, now + self.terms.limits.head_timeout);
         self.newcomers.push(id);
     }

@@ -12,6 +12,7 @@ use super::exchange::entry_of;
 use super::gateway::{AnswerEnd, Failure, Gateway, Upload};
 use super::listener::is_exhausted;
 use super::net::Net;
+use super::recorder::Act;
 use super::serving::{RELAYED_COST, Serving, Step};
 use super::spawner::Ending;
 use super::spool::{Spool, too_large};
@@ -212,6 +213,7 @@ impl<N: Net> Serving<'_, '_, N> {
         match gateway.write(self.cx.net) {
             Ok(count) => {
                 self.moved += count;
+                self.record(Act::Told, count as u64, 0);
                 true
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => true,
@@ -248,6 +250,7 @@ impl<N: Net> Serving<'_, '_, N> {
             Ok(0) => {
                 gateway.closed_at = Some(self.cx.now);
                 gateway.ready.readable = false;
+                self.record(Act::Heard, 0, 0);
                 Self::hear_end(gateway).map(|()| true)
             }
             Ok(count) => {
@@ -255,6 +258,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 gateway.ready.readable =
                     count == room || gateway.ready.read_closed || gateway.is_process();
                 gateway.heard += count as u64;
+                self.record(Act::Heard, count as u64, 0);
                 self.moved += count.saturating_mul(RELAYED_COST);
                 self.hear(gateway, plan, &buffer[..kept + count]).map(|()| true)
             }
@@ -382,6 +386,7 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Counts the answer that has begun, and prepares its line for the access log.
     fn draft(&mut self, plan: &Plan, status: Status) {
         self.cx.metrics.count_answer(self.exchange.route, status);
+        self.record(Act::Answered, self.exchange.route.0.into(), status.code());
         if !self.cx.log.is_on() {
             return;
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::rc::Rc;
 
 use super::Server;
-use super::client::{Client, Fate, Pending, Phase, Work};
+use super::client::{Client, Fate, Pending, Work};
 use super::complaints::Complaints;
 use super::gateway::{Failure, Gateway, Origin, Relay, Stage, Upload};
 use super::gateways::{Leaving, Line, Link, LinkState, Seat};
@@ -16,7 +16,6 @@ use super::listener::is_exhausted;
 use super::metrics::Limit;
 use super::net::{Net, Ready};
 use super::peers::{Peer, PeerId, Peers};
-use super::relay::name;
 use super::serving::Occasion;
 use super::spawner::Job;
 use super::timers::Millis;
@@ -161,42 +160,11 @@ impl<N: Net> Server<N> {
                 return self.turn_away(client, failure);
             }
         }
+        self.record_dialed(client, &gateway);
         if let Some(relay) = self.relay(client) {
             relay.stage = Stage::Talking(Box::new(gateway));
             if idle.is_none() {
                 self.enqueue(client);
-            }
-        }
-    }
-
-    /// Tells kept connections what they were given away for, unless they have come to their end or
-    /// said something meanwhile: nobody has asked, so it would be taken for this client's answer.
-    ///
-    /// This is done at the beginning of a turn, one right behind the other, so that a program that
-    /// has many of them is woken once, and has said something by the time it is listened to again.
-    pub(super) fn tell_kept(&mut self, now: Millis) {
-        while let Some(id) = self.untold.pop_front() {
-            let Some(client) = self.peers.client_mut(id) else { continue };
-            let terms = client.terms(&self.terms);
-            let Some(relay) = relay_in(&mut client.work) else { continue };
-            let Some(gateway) = relay.gateway().filter(|gateway| gateway.is_untold()) else {
-                continue;
-            };
-            gateway.is_open = true;
-            if gateway.has_news() || gateway.write(&mut self.net).is_err() {
-                let gateway = gateway.id;
-                log::debug!("{}: a kept connection was over; trying again", name(&relay.plan));
-                (relay.fresh, relay.stage) = (true, Stage::Waiting(now));
-                self.wishes.push_back(Wish::Gateway(id));
-                self.part(gateway, Parting::Close, now);
-                self.grant_wishes(now);
-            } else if gateway.is_told() && client.clock.phase == Phase::Gateway {
-                // There is nothing to be done for its client but to wait.
-                let due = relay.due(&terms.limits);
-                client.clock.relay(due);
-                self.timers.set(id.key, due);
-            } else {
-                self.enqueue(id);
             }
         }
     }
@@ -258,7 +226,7 @@ impl<N: Net> Server<N> {
     }
 
     /// Takes a gateway back.
-    fn part(&mut self, id: PeerId, parting: Parting, now: Millis) {
+    pub(super) fn part(&mut self, id: PeerId, parting: Parting, now: Millis) {
         let Some(Peer::Gateway(link)) = self.peers.get_mut(id) else { return };
         let seat = link.seat;
         match parting {
@@ -385,7 +353,7 @@ fn relay_of(peers: &mut Peers, client: PeerId) -> Option<&mut Relay> {
     relay_in(&mut peers.client_mut(client)?.work)
 }
 
-fn relay_in(work: &mut Option<Box<Work>>) -> Option<&mut Relay> {
+pub(super) fn relay_in(work: &mut Option<Box<Work>>) -> Option<&mut Relay> {
     match &mut work.as_mut()?.exchange.pending {
         Pending::Gateway(relay) => Some(relay),
         Pending::Nothing

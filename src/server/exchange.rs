@@ -14,6 +14,7 @@ use super::client::{Pending, Phase};
 use super::gateway::Stage;
 use super::metrics::Limit;
 use super::net::Net;
+use super::recorder::Act;
 use super::serving::{Serving, Step};
 use super::spool::{Spool, too_large};
 use crate::http::Refusal;
@@ -114,6 +115,8 @@ impl<N: Net> Serving<'_, '_, N> {
                 }
                 self.end_request(rx);
                 self.cx.watch.asked = at.clone();
+                let line = self.cx.recorder.note_line(head.line);
+                self.record(Act::Head, line, 0);
                 self.client.requests += 1;
                 self.cx.metrics.requests += 1;
                 let is_last = self.client.requests >= self.cx.terms.limits.persistent_requests;
@@ -137,6 +140,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 }
             }
             Received::Content(content) => {
+                self.record(Act::Content, content.len() as u64, 0);
                 if let Some(spool) = &mut self.exchange.spool
                     && let Err(refusal) = spool.push(content)
                 {
@@ -203,6 +207,7 @@ impl<N: Net> Serving<'_, '_, N> {
             }
             Answer::Later(mut later) => {
                 later.ring(self.cx.desk.bell(self.id));
+                self.record(Act::Waits, 0, 0);
                 self.wait(Pending::Later(later), bytes);
             }
             Answer::Gateway(plan) => self.engage(plan, bytes),
@@ -321,6 +326,7 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Answers for what has taken too long in `phase`.
     pub(super) fn time_out(&mut self, phase: Phase) -> Step {
+        self.record(Act::Late, 0, phase as u16);
         let (limit, why) = match phase {
             Phase::Head => (Limit::HeadTimeout, "the request's head took too long"),
             Phase::Content => (Limit::ContentTimeout, "the request's content took too long"),
@@ -342,10 +348,11 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Begins an answer: its head, and its content as far as that is at hand and small.
     fn begin(&mut self, reply: Reply, asked: Asked<'_>) {
-        let connection = &mut self.client.connection;
-        reply.begin(connection, self.cx.stamp.http(), self.cx.tx);
+        reply.begin(&mut self.client.connection, self.cx.stamp.http(), self.cx.tx);
         let Reply { status, user, body, .. } = reply;
         self.cx.metrics.count_answer(self.exchange.route, status);
+        self.record(Act::Answered, self.exchange.route.0.into(), status.code());
+        let connection = &mut self.client.connection;
         let sent = match body {
             _ if !connection.owes_content() => Some(0),
             Body::Bytes { bytes, at, end } if (end - at) as u64 <= COPIED => {

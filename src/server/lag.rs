@@ -2,8 +2,7 @@
 //! listener, one program; whichever was the longest is remembered, if it was long. What a piece is
 //! about is worked out only then.
 //!
-//! The clock of pieces is one that costs next to nothing and goes in ticks of a few milliseconds
-//! (`CLOCK_MONOTONIC_COARSE`): enough to tell who has stopped everybody.
+//! The clock is looked at once for each piece; the recorder (`recorder/`) has its time from there.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -17,20 +16,17 @@ use super::metrics::Limit;
 use super::net::Net;
 use super::peers::{Peer, PeerId};
 use super::timers::Millis;
+use crate::http::connection::State;
 use crate::site::body::Body;
 
 /// Bytes of a request line that are logged.
 const LOGGED_LINE: usize = 256;
 
-/// A piece is remembered if it takes more than the allowed time of a turn divided by this, and more
-/// than some ticks.
-const SHARE: u32 = 4;
+/// A piece is remembered if it takes more than the allowed time of a turn divided by this.
+const SHARE: u64 = 4;
 
-/// Less than that may be a tick of the clock: there are 100 to 1000 a second.
-const TICK: Duration = Duration::from_millis(10);
-
-/// A wait that has taken so long, in microseconds, has slept: who was ready then was so just now.
-const SLEEP_US: u64 = 100;
+/// A wait that has taken so long, in nanoseconds, has slept: who was ready then was so just now.
+const SLEEP_NS: u64 = 100_000;
 
 /// What of a turn takes time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,25 +55,21 @@ impl fmt::Display for Phase {
 /// The turn, as it goes on.
 #[derive(Debug)]
 pub(super) struct Watch {
-    /// When the last wait was over, and the turn behind it, in microseconds.
-    woken_us: u64,
-    ended_us: u64,
+    /// When the last wait was over, and the turn behind it, in nanoseconds.
+    woken_ns: u64,
+    ended_ns: u64,
     /// When the piece under way began.
-    since: Millis,
+    since_ns: u64,
     pieces: u32,
-    /// A shorter piece is not worth a word, in milliseconds.
-    worth_ms: u64,
-    /// How long a turn may take, in microseconds.
-    allowed_us: u64,
+    /// How long a turn may take, in nanoseconds.
+    allowed_ns: u64,
     /// How long it may take until the rest of it is put off, if the one before took longer, too.
-    overload_us: u64,
+    overload_ns: u64,
     /// The one before took longer than that.
     was_overdue: bool,
     /// Requests that were put off since turns take so long.
     put_off: u64,
     longest: Option<Piece>,
-    /// What was said of the last turn that took too long.
-    pub(super) said: Option<String>,
     /// Where in the receive buffer the head lies that was taken up last, if it still does.
     pub(super) asked: Range<usize>,
 }
@@ -93,19 +85,17 @@ struct Piece {
 
 impl Watch {
     /// Watches over turns that may take so long.
-    pub(super) fn new(limits: &Limits, now_us: u64) -> Watch {
+    pub(super) fn new(limits: &Limits, now_ns: u64) -> Watch {
         let mut watch = Watch {
-            woken_us: now_us,
-            ended_us: now_us,
-            since: Millis(0),
+            woken_ns: now_ns,
+            ended_ns: now_ns,
+            since_ns: now_ns,
             pieces: 0,
-            worth_ms: 0,
-            allowed_us: 0,
-            overload_us: 0,
+            allowed_ns: 0,
+            overload_ns: 0,
             was_overdue: false,
             put_off: 0,
             longest: None,
-            said: None,
             asked: 0..0,
         };
         watch.allow(limits);
@@ -114,34 +104,31 @@ impl Watch {
 
     /// From now on turns may take as long as these allow.
     pub(super) fn allow(&mut self, limits: &Limits) {
-        let in_64_bits = |number: u128| u64::try_from(number).unwrap_or(u64::MAX);
-        let allowed = limits.loop_lag;
-        self.overload_us = in_64_bits(limits.overload.as_micros());
-        self.worth_ms = in_64_bits((allowed / SHARE).max(TICK).as_millis());
-        self.allowed_us = in_64_bits(allowed.as_micros());
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        self.overload_ns = nanoseconds(limits.overload);
+        self.allowed_ns = nanoseconds(limits.loop_lag);
     }
 
-    /// A turn begins. Returns how long whoever is ready may have waited for it, in microseconds:
+    /// A turn begins. Returns how long whoever is ready may have waited for it, in nanoseconds:
     /// not at all, if the loop has slept.
-    fn begin_turn(&mut self, now_us: u64) -> Option<u64> {
-        let has_slept = now_us.saturating_sub(self.ended_us) >= SLEEP_US;
+    fn begin_turn(&mut self, now_ns: u64) -> Option<u64> {
+        let has_slept = now_ns.saturating_sub(self.ended_ns) >= SLEEP_NS;
         // Who was found ready at once may have been so since the last look.
-        let lag_us = (!has_slept).then(|| self.ended_us.saturating_sub(self.woken_us));
-        self.woken_us = now_us;
-        self.since = self.began();
+        let lag_ns = (!has_slept).then(|| self.ended_ns.saturating_sub(self.woken_ns));
+        (self.woken_ns, self.since_ns) = (now_ns, now_ns);
         self.pieces = 0;
-        lag_us
+        lag_ns
     }
 
     /// When this turn began.
     fn began(&self) -> Millis {
-        Millis(self.woken_us / 1000)
+        Millis(self.woken_ns / 1_000_000)
     }
 
     /// Whether there is more to do than can be done: a turn has taken too long, and this one does
     /// as well. One alone may have been somebody's slow disk, and all who waited are served.
     pub(super) fn is_overdue(&self) -> bool {
-        self.was_overdue && 1000 * self.since.0.saturating_sub(self.began().0) > self.overload_us
+        self.was_overdue && self.since_ns.saturating_sub(self.woken_ns) > self.overload_ns
     }
 
     /// A request was put off for it.
@@ -155,25 +142,25 @@ impl Watch {
         self.put_off += 1;
     }
 
-    /// The turn has ended. Returns how long it has taken, in microseconds.
-    fn end_turn(&mut self, now_us: u64) -> u64 {
-        self.ended_us = now_us;
-        let took_us = now_us.saturating_sub(self.woken_us);
-        self.was_overdue = took_us > self.overload_us;
+    /// The turn has ended. Returns how long it has taken, in nanoseconds.
+    fn end_turn(&mut self, now_ns: u64) -> u64 {
+        self.ended_ns = now_ns;
+        let took_ns = now_ns.saturating_sub(self.woken_ns);
+        self.was_overdue = took_ns > self.overload_ns;
         if self.put_off > 0 && !self.was_overdue {
             let count = std::mem::take(&mut self.put_off);
             log::warn!("no longer overloaded: {count} requests were answered with 503");
         }
-        took_us
+        took_ns
     }
 
     /// A piece ends, and the next begins. Returns how long it took, if the caller is to
     /// [`note`](Self::note) what it was.
-    pub(super) fn end_piece(&mut self, now: Millis) -> Option<Duration> {
-        let took_ms = now.0.saturating_sub(self.since.0);
-        self.since = now;
+    pub(super) fn end_piece(&mut self, now_ns: u64) -> Option<Duration> {
+        let took_ns = now_ns.saturating_sub(self.since_ns);
+        self.since_ns = now_ns;
         self.pieces += 1;
-        (took_ms > self.worth_ms).then(|| Duration::from_millis(took_ms))
+        (took_ns > self.allowed_ns / SHARE).then(|| Duration::from_nanos(took_ns))
     }
 
     /// Notes what has taken so long.
@@ -195,47 +182,58 @@ impl Watch {
 }
 
 impl<N: Net> Server<N> {
-    /// A wait is over. Returns what the time is.
-    pub(super) fn begin_turn(&mut self) -> Millis {
-        match self.watch.begin_turn(self.net.micros()) {
+    /// A wait is over that brought so many events. Returns what the time is.
+    pub(super) fn begin_turn(&mut self, ready: usize) -> Millis {
+        let now_ns = self.net.nanos();
+        self.recorder.begin_turn(now_ns, ready);
+        match self.watch.begin_turn(now_ns) {
             None => self.metrics.lag.add_nothing(),
-            Some(lag_us) => self.metrics.lag.add(lag_us),
+            Some(lag_ns) => self.metrics.lag.add(lag_ns / 1000),
         }
         self.watch.began()
     }
 
     /// A turn is over: says so if it has taken too long, and what of it.
     pub(super) fn end_turn(&mut self) {
-        let now_us = self.net.micros();
-        self.now = Millis(now_us / 1000);
-        let took_us = self.watch.end_turn(now_us);
-        self.metrics.turns.add(took_us);
-        if took_us > self.watch.allowed_us {
-            self.complain(took_us);
+        let now_ns = self.net.nanos();
+        self.now = Millis(now_ns / 1_000_000);
+        self.recorder.end_turn(now_ns);
+        let took_ns = self.watch.end_turn(now_ns);
+        self.metrics.turns.add(took_ns / 1000);
+        if took_ns > self.watch.allowed_ns {
+            self.complain(took_ns);
         }
         self.watch.longest = None;
     }
 
     #[cold]
-    fn complain(&mut self, took_us: u64) {
+    fn complain(&mut self, took_ns: u64) {
         self.metrics.hit(Limit::LoopLag);
-        let what = format!("{} ms: {}", took_us / 1000, self.watch.explain());
+        let what = format!("{} ms: {}", took_ns / 1_000_000, self.watch.explain());
         log::warn!("one turn of the loop took {what}");
-        self.watch.said = Some(what);
+        self.recorder.stalled(what);
     }
 
     /// A piece of the turn ends that was for nobody in particular.
     pub(super) fn end_piece(&mut self, phase: Phase) {
-        if let Some(took) = self.watch.end_piece(self.net.coarse()) {
+        let now_ns = self.net.nanos();
+        self.recorder.skip_piece(now_ns);
+        if let Some(took) = self.watch.end_piece(now_ns) {
             self.watch.note(took, phase, "for all".to_owned());
         }
     }
 
-    /// A piece of the turn ends that was for this peer.
-    pub(super) fn end_piece_of(&mut self, id: PeerId) {
-        if let Some(took) = self.watch.end_piece(self.net.coarse()) {
+    /// A piece of the turn ends that was for this peer, which could go on if it `yields`.
+    pub(super) fn end_piece_of(&mut self, id: PeerId, yields: bool) {
+        let now_ns = self.net.nanos();
+        if let Some(took) = self.watch.end_piece(now_ns) {
             self.note_peer(id, took);
         }
+        let (state, phase) = match self.peers.get_mut(id) {
+            Some(Peer::Client(client)) => (client.connection.state(), client.clock.phase as u16),
+            Some(Peer::Listener(_) | Peer::Gateway(_)) | None => (State::default(), 0),
+        };
+        self.recorder.end_piece(now_ns, id, state, phase | u16::from(yields) << 8);
     }
 
     #[cold]
@@ -286,13 +284,16 @@ fn line_of(head: &[u8]) -> String {
 mod tests {
     use super::*;
 
+    /// A millisecond.
+    const MS: u64 = 1_000_000;
+
     #[test]
     fn the_longest_piece_of_a_turn_is_told_of_and_no_short_one() {
         let loop_lag = Duration::from_millis(40);
         let mut watch = Watch::new(&Limits { loop_lag, ..Limits::default() }, 0);
-        watch.begin_turn(1_000_000);
-        let mut end = |at, name: &str| {
-            let took = watch.end_piece(Millis(at));
+        watch.begin_turn(1000 * MS);
+        let mut end = |at_ms: u64, name: &str| {
+            let took = watch.end_piece(at_ms * MS);
             if let Some(took) = took {
                 watch.note(took, Phase::Answer, name.to_owned());
             }
@@ -304,8 +305,8 @@ mod tests {
         assert_eq!(end(1080, "late"), Some(20));
         assert_eq!(watch.explain(), "30 ms of it to read and answer, longest");
         watch.longest = None;
-        watch.begin_turn(2_000_000);
-        assert_eq!(watch.end_piece(Millis(2001)), None);
+        watch.begin_turn(2000 * MS);
+        assert_eq!(watch.end_piece(2001 * MS), None);
         assert_eq!(watch.explain(), "no single one of its 1 pieces took long");
     }
 
@@ -314,14 +315,14 @@ mod tests {
         let overload = Duration::from_millis(100);
         let mut watch = Watch::new(&Limits { overload, ..Limits::default() }, 0);
         let mut turn = |began: u64, took: u64| {
-            watch.begin_turn(began * 1000);
+            watch.begin_turn(began * MS);
             let begins = watch.is_overdue();
-            watch.end_piece(Millis(began + took));
+            watch.end_piece((began + took) * MS);
             let is_overdue = watch.is_overdue();
             if is_overdue {
                 watch.put_off();
             }
-            watch.end_turn((began + took) * 1000);
+            watch.end_turn((began + took) * MS);
             assert!(!begins, "the first in a turn is always served");
             (is_overdue, watch.put_off)
         };

@@ -6,6 +6,7 @@ use super::Server;
 use super::client::{Client, Pending};
 use super::net::Net;
 use super::peers::{Peer, PeerId};
+use super::recorder::Act;
 
 impl<N: Net> Server<N> {
     /// Closes a peer and forgets it.
@@ -17,6 +18,9 @@ impl<N: Net> Server<N> {
     /// Forgets a peer whose descriptor is closed, and what it had.
     pub(super) fn forget(&mut self, id: PeerId) {
         self.timers.clear(id.key);
+        if self.peers.client_mut(id).is_some() {
+            self.record(id, Act::Closed, (0, 0));
+        }
         match self.peers.remove(id) {
             Some(Peer::Client(mut client)) => {
                 self.count_loss(&client);
@@ -41,6 +45,15 @@ impl<N: Net> Server<N> {
             }
             Some(Peer::Gateway(link)) => self.bury(id, &link),
             Some(Peer::Listener(_)) | None => {}
+        }
+    }
+
+    /// Gives back what a burst of peers has left behind.
+    pub(super) fn shrink(&mut self) {
+        if let Some(slots) = self.peers.shrink() {
+            self.timers.shrink(slots);
+            self.net.shrink(slots);
+            self.queue.shrink_to_fit();
         }
     }
 

@@ -78,6 +78,10 @@ pub struct Limits {
     pub complaints_lines: u32,
     /// Their bytes.
     pub complaints_bytes: usize,
+    /// The last turns of the loop that are remembered.
+    pub recorder_turns: usize,
+    /// And what happened in them: six moments for a small exchange.
+    pub recorder_moments: usize,
 }
 
 impl Default for Limits {
@@ -112,6 +116,8 @@ impl Default for Limits {
             tunnel_timeout: Duration::from_hours(1),
             complaints_lines: 1_000,
             complaints_bytes: 64 << 10,
+            recorder_turns: 1_024,
+            recorder_moments: 8_192,
         }
     }
 }

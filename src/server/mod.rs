@@ -35,6 +35,7 @@ pub mod outlet;
 mod overload;
 pub mod peers;
 mod process;
+pub mod recorder;
 mod relay;
 mod reload;
 mod resolver;
@@ -46,6 +47,7 @@ mod sim;
 pub mod spawner;
 mod spool;
 mod start;
+mod telling;
 mod terms;
 #[cfg(test)]
 mod tests;
@@ -78,6 +80,7 @@ use memory::Memory;
 use metrics::Metrics;
 use net::{Net, Ready, System, Wake};
 use peers::{Peer, PeerId, Peers};
+use recorder::{Act, Recorder};
 use serving::{Cx, GATHERED, Occasion, serve};
 use shares::Shares;
 use spool::Budget;
@@ -121,6 +124,7 @@ pub struct Server<N: Net = System> {
     /// The diagnostic log, to be shown how it is.
     diagnostic_log: Option<&'static diagnostic_log::DiagnosticLog>,
     watch: Watch,
+    recorder: Recorder,
     memory: Memory,
     shares: Shares,
     /// Another number in each turn, and whenever more is received within one.
@@ -233,7 +237,8 @@ impl<N: Net> Server<N> {
             aside: Metrics::new(),
             report: None,
             diagnostic_log: None,
-            watch: Watch::new(limits, net.micros()),
+            watch: Watch::new(limits, net.nanos()),
+            recorder: Recorder::new(limits, net.nanos()),
             memory: Memory::default(),
             shares: Shares::default(),
             moment: 0,
@@ -316,7 +321,7 @@ impl<N: Net> Server<N> {
             (timeout, most) => timeout.or(most),
         };
         let waited = self.net.wait(&mut ready, timeout);
-        let now = self.begin_turn();
+        let now = self.begin_turn(ready.len());
         self.moment += 1;
         self.look_at_clock();
         for event in ready.drain(..) {
@@ -354,15 +359,6 @@ impl<N: Net> Server<N> {
         self.shrink();
         self.end_turn();
         Ok(())
-    }
-
-    /// Gives back what a burst of peers has left behind.
-    fn shrink(&mut self) {
-        if let Some(slots) = self.peers.shrink() {
-            self.timers.shrink(slots);
-            self.net.shrink(slots);
-            self.queue.shrink_to_fit();
-        }
     }
 
     fn timeout(&self, now: Millis) -> Option<Duration> {
@@ -443,12 +439,13 @@ impl<N: Net> Server<N> {
                 })
             }
         };
-        self.end_piece_of(id);
+        self.end_piece_of(id, fate == Fate::Yield);
         match fate {
             Fate::Wait => {}
             Fate::Yield => self.enqueue(id),
             Fate::Close => self.close(id),
             Fate::Reset => {
+                self.record(id, Act::Reset, (0, 0));
                 self.net.abort(id);
                 self.forget(id);
             }
@@ -477,6 +474,7 @@ impl<N: Net> Server<N> {
             budget: &self.budget,
             metrics: if client.is_admin { &mut self.aside } else { &mut self.metrics },
             watch: &mut self.watch,
+            recorder: &mut self.recorder,
             shares: &mut self.shares,
             report: self.report.as_deref(),
             now,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::net::Net;
+use super::recorder::Act;
 use super::serving::{GATHERED, Serving, Step};
 use crate::site::body::{Body, Produce, Produced};
 
@@ -106,6 +107,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 Ok(count) => {
                     self.moved += count;
                     self.sent += count;
+                    self.record(Act::Wrote, count as u64, 0);
                     self.client.ready.writable = count == length;
                     return Ok(count);
                 }
@@ -202,6 +204,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 Ok(count) => {
                     self.moved += count;
                     self.sent += count;
+                    self.record(Act::SentFile, count as u64, 0);
                     return Ok(count);
                 }
                 Err(error) => self.check(&error)?,
@@ -220,6 +223,9 @@ impl<N: Net> Serving<'_, '_, N> {
             || std::mem::take(&mut ready.fetched)
             || self.cx.net.fetch(self.id, file, offset, length);
         self.client.ready.fetching = !is_there;
+        if !is_there {
+            self.record(Act::Fetches, length as u64, 0);
+        }
         is_there
     }
 

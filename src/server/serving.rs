@@ -19,6 +19,7 @@ use super::lag::{self, Watch};
 use super::metrics::{Limit, Metrics};
 use super::net::Net;
 use super::peers::PeerId;
+use super::recorder::{Act, Recorder};
 use super::shares::Shares;
 use super::spool::Budget;
 use super::terms::Terms;
@@ -56,6 +57,8 @@ pub(super) struct Cx<'a, N> {
     pub(super) metrics: &'a mut Metrics,
     /// What of the turn takes long.
     pub(super) watch: &'a mut Watch,
+    /// What has happened last.
+    pub(super) recorder: &'a mut Recorder,
     /// What addresses have had.
     pub(super) shares: &'a mut Shares,
     /// For clients of the admin listener: what they are answered with.
@@ -133,6 +136,7 @@ pub(super) fn serve<N: Net>(
     occasion: Occasion,
 ) -> (Fate, Millis) {
     let phase = client.clock.phase;
+    cx.recorder.begin(client.connection.state());
     if phase == Phase::Linger {
         return (linger(id, client, cx), client.clock.due(&cx.terms.limits));
     }
@@ -394,6 +398,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 window.end += count;
                 self.moved += count;
                 self.received += count;
+                self.record(Act::Read, count as u64, 0);
                 // A short read means that the socket is dry; only an end makes it worth to ask
                 // again.
                 self.client.ready.readable = count == length || self.client.ready.read_closed;
@@ -414,7 +419,9 @@ impl<N: Net> Serving<'_, '_, N> {
         if self.answered == 0 {
             return;
         }
-        if let Some(took) = self.cx.watch.end_piece(self.cx.net.coarse()) {
+        let now_ns = self.cx.net.nanos();
+        self.cx.recorder.look(now_ns);
+        if let Some(took) = self.cx.watch.end_piece(now_ns) {
             let line = rx.get(self.cx.watch.asked.clone()).unwrap_or_default();
             let whose = lag::describe(self.client.address, line);
             self.cx.watch.note(took, lag::Phase::Answer, whose);
@@ -429,7 +436,17 @@ impl<N: Net> Serving<'_, '_, N> {
             return Fate::Close;
         }
         self.cx.net.finish(self.id);
+        self.record(Act::Finished, 0, 0);
         self.client.clock.enter(Phase::Linger, self.cx.now, 0);
         Fate::Yield
+    }
+
+    /// Something has happened to this client. `amount` and `detail` are as the [`Act`] says.
+    pub(super) fn record(&mut self, act: Act, amount: u64, detail: u16) {
+        let recorder = &mut *self.cx.recorder;
+        if recorder.is_fine() {
+            recorder.look(self.cx.net.nanos());
+        }
+        recorder.add(self.id, act, self.client.connection.state(), (amount, detail));
     }
 }

@@ -14,7 +14,7 @@ a.toml:2:1: unknown key `per-host`
     | ^^^^^^^^
       known here: connections, per-ip, max-memory, head, content, send, answer,
       persistent, turn, loop-lag, overload, linger, drain, upgrade, spool,
-      half-closed, tunnel, cache, complaints
+      half-closed, tunnel, cache, complaints, recorder
 ====
 [limits]
 per-ip = { connections = 0 }
@@ -50,6 +50,13 @@ overload = "0s"
 a.toml:2:12: in no time at all nothing can be done
   2 | overload = "0s"
     |            ^^^^
+====
+[limits]
+recorder = { turns = 20000000 }
+----
+a.toml:2:22: the recorder can keep at most 16777216 of each
+  2 | recorder = { turns = 20000000 }
+    |                      ^^^^^^^^
 ====
 [limits]
 head = "16KiB"

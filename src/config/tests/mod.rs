@@ -88,6 +88,7 @@ spool = { memory = "0B", total = "19B" }
 half-closed = "0s"
 tunnel = "20s"
 complaints = { lines = 23, bytes = "24B" }
+recorder = { turns = 31, moments = 32 }
 [log]
 access = { to = "/dev/null", format = "json" }
 error = { to = "syslog:log/socket", level = "debug", format = "json" }
@@ -165,6 +166,8 @@ fn every_option_is_heard() {
         tunnel_timeout: Duration::from_secs(20),
         complaints_lines: 23,
         complaints_bytes: 24,
+        recorder_turns: 31,
+        recorder_moments: 32,
     };
     assert_eq!(config.limits, limits);
     let cache = config.cache;
@@ -196,7 +199,7 @@ fn every_option_of_a_route_is_heard() {
     assert_eq!(files.errors["403"], "/403.html");
     assert_eq!((files.content_bytes, files.fallback.as_deref()), (Some(1 << 30), Some("/x.html")));
     assert_eq!(files.allow.as_ref().map(Vec::len), Some(2));
-    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 41)));
+    assert_eq!(files.place.as_ref().map(|place| (&*place.file, place.line)), Some(("a.toml", 42)));
     let to = "/new/{page}".to_owned();
     assert_eq!(redirect.action, Some(Action::Redirect { to, status: Status::FOUND }));
     let answer = Action::Respond {

@@ -88,7 +88,7 @@ impl<N: Net> Server<N> {
             most_connections: self.terms.limits.connections,
             admins: self.peers.admins(),
             metrics: self.metrics.clone(),
-            last_long_turn: self.watch.said.clone(),
+            last_long_turn: self.recorder.stalls().last().map(|stall| stall.what.clone()),
             pools: self.pools(),
             lines_lost: [
                 ("access", self.metrics.lines_lost + self.log.lost()),

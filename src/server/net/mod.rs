@@ -52,14 +52,9 @@ pub trait Net {
     /// The loop's clock.
     fn now(&self) -> Millis;
 
-    /// The same clock in microseconds, to tell how long a turn takes.
-    fn micros(&self) -> u64 {
-        self.now().0 * 1000
-    }
-
-    /// The same clock as it was some milliseconds ago at most, for next to nothing.
-    fn coarse(&self) -> Millis {
-        self.now()
+    /// The same clock in nanoseconds, to tell how long things take.
+    fn nanos(&self) -> u64 {
+        self.now().0 * 1_000_000
     }
 
     /// Seconds since 1970-01-01T00:00:00Z.

@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mio::event::Source;
 use mio::net::{TcpListener, UnixListener};
@@ -48,9 +48,8 @@ pub struct System {
     waits_for_disk: bool,
     waker: Arc<Waker>,
     signals: Option<signal_hook_mio::v1_0::Signals>,
-    start: Instant,
-    /// The same on the system's own scale.
-    start_ms: u64,
+    /// When the loop's clock began, on the system's own scale.
+    start_ns: u64,
 }
 
 #[derive(Debug)]
@@ -84,8 +83,7 @@ impl System {
             waits_for_disk: false,
             waker,
             signals: None,
-            start: Instant::now(),
-            start_ms: clock_ms(ClockId::CLOCK_MONOTONIC),
+            start_ns: clock_ns(),
         })
     }
 
@@ -181,17 +179,11 @@ impl System {
 
 impl Net for System {
     fn now(&self) -> Millis {
-        let elapsed = self.start.elapsed();
-        Millis(elapsed.as_secs() * 1000 + u64::from(elapsed.subsec_millis()))
+        Millis(self.nanos() / 1_000_000)
     }
 
-    fn micros(&self) -> u64 {
-        let elapsed = self.start.elapsed();
-        elapsed.as_secs() * 1_000_000 + u64::from(elapsed.subsec_micros())
-    }
-
-    fn coarse(&self) -> Millis {
-        Millis(clock_ms(ClockId::CLOCK_MONOTONIC_COARSE).saturating_sub(self.start_ms))
+    fn nanos(&self) -> u64 {
+        clock_ns().saturating_sub(self.start_ns)
     }
 
     fn unix_time(&self) -> u64 {
@@ -446,12 +438,12 @@ fn wake(waker: &Arc<Waker>) -> Wake {
     })
 }
 
-/// What a clock of the system says, in milliseconds. The coarse one costs a quarter of the other.
-fn clock_ms(clock: ClockId) -> u64 {
+/// What the system's clock says that never goes back, in nanoseconds.
+fn clock_ns() -> u64 {
     // It fails only for a clock that is none.
-    let Ok(time) = clock_gettime(clock) else { return 0 };
+    let Ok(time) = clock_gettime(ClockId::CLOCK_MONOTONIC) else { return 0 };
     let part = |number: i64| u64::try_from(number).unwrap_or(0);
-    part(time.tv_sec()) * 1000 + part(time.tv_nsec()) / 1_000_000
+    part(time.tv_sec()) * 1_000_000_000 + part(time.tv_nsec())
 }
 
 pub(super) fn token(peer: PeerId) -> Token {
