@@ -169,21 +169,19 @@ fn write_limits(f: &mut Formatter<'_>, limits: &Limits) -> fmt::Result {
         f,
         "head = {{ bytes = \"{bytes}\", fields = {head_fields}, timeout = \"{timeout}\" }}"
     )?;
+    let (bytes, timeout) = (Size(*content_bytes), Time(*content_timeout));
+    let rate = Rate(*content_min_rate);
     writeln!(
         f,
-        "content = {{ bytes = \"{}\", timeout = \"{}\", min-rate = \"{}\" }}",
-        Size(*content_bytes),
-        Time(*content_timeout),
-        Rate(*content_min_rate)
+        "content = {{ bytes = \"{bytes}\", timeout = \"{timeout}\", min-rate = \"{rate}\" }}"
     )?;
     let (timeout, rate) = (Time(*send_timeout), Rate(*send_min_rate));
     writeln!(f, "send = {{ timeout = \"{timeout}\", min-rate = \"{rate}\" }}")?;
     let (answer, idle) = (Time(*answer_timeout), Time(*idle_timeout));
     writeln!(f, "answer = \"{answer}\"")?;
     writeln!(f, "persistent = {{ idle = \"{idle}\", requests = {persistent_requests} }}")?;
-    let bytes = size(*turn_bytes);
+    let (bytes, linger, drain) = (size(*turn_bytes), Time(*linger_timeout), Time(*drain_timeout));
     writeln!(f, "turn = {{ requests = {turn_requests}, bytes = \"{bytes}\" }}")?;
-    let (linger, drain) = (Time(*linger_timeout), Time(*drain_timeout));
     let (start, end) = (Time(*upgrade_start), Time(*upgrade_drain));
     writeln!(f, "linger = \"{linger}\"\ndrain = \"{drain}\"")?;
     writeln!(f, "upgrade = {{ start = \"{start}\", drain = \"{end}\" }}")?;
