@@ -129,16 +129,21 @@ impl<N: Net> Server<N> {
         }
         let mut newcomers = std::mem::take(&mut self.newcomers);
         for id in newcomers.drain(..) {
-            self.serve(id, now, Occasion::Ready);
-            if self.peers.client_mut(id).is_some()
-                && let Err(error) = self.net.watch(id)
-            {
-                log::warn!("a new client cannot be watched: {error}");
-                self.close(id);
-                self.grant_wishes(now);
-            }
+            self.welcome_one(id, now);
         }
         self.newcomers = newcomers;
+    }
+
+    /// Serves one of them for the first time.
+    pub(super) fn welcome_one(&mut self, id: PeerId, now: Millis) {
+        self.serve(id, now, Occasion::Ready);
+        if self.peers.client_mut(id).is_some()
+            && let Err(error) = self.net.watch(id)
+        {
+            log::warn!("a new client cannot be watched: {error}");
+            self.close(id);
+            self.grant_wishes(now);
+        }
     }
 
     /// Closes a few clients that are between requests, those first that have been for longest.

@@ -12,6 +12,7 @@ impl<N: Net> Server<N> {
     /// closed; [`drain_timeout`](super::Limits::drain_timeout) is the most it takes. The admin
     /// listener goes on to the end, and says that the server is not ready.
     pub fn drain(&mut self) {
+        self.go_on();
         self.lets_go = true;
         let by = self.net.now() + self.terms.limits.drain_timeout;
         // Retired, it may have longer.

@@ -197,10 +197,11 @@ impl<N: Net> Server<N> {
     pub(super) fn end_turn(&mut self) {
         let now_ns = self.net.nanos();
         self.now = Millis(now_ns / 1_000_000);
-        self.recorder.end_turn(now_ns);
         let took_ns = self.watch.end_turn(now_ns);
+        let is_long = took_ns > self.watch.allowed_ns;
+        self.recorder.end_turn(now_ns, is_long);
         self.metrics.turns.add(took_ns / 1000);
-        if took_ns > self.watch.allowed_ns {
+        if is_long {
             self.complain(took_ns);
         }
         self.watch.longest = None;
@@ -230,6 +231,12 @@ impl<N: Net> Server<N> {
             self.note_peer(id, took);
         }
         let (state, phase) = match self.peers.get_mut(id) {
+            Some(Peer::Client(client)) if client.is_admin => {
+                return self.recorder.skip_piece(now_ns);
+            }
+            Some(Peer::Listener(listener)) if listener.is_admin() => {
+                return self.recorder.skip_piece(now_ns);
+            }
             Some(Peer::Client(client)) => (client.connection.state(), client.clock.phase as u16),
             Some(Peer::Listener(_) | Peer::Gateway(_)) | None => (State::default(), 0),
         };

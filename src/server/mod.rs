@@ -47,6 +47,7 @@ mod sim;
 pub mod spawner;
 mod spool;
 mod start;
+mod stepping;
 mod telling;
 mod terms;
 #[cfg(test)]
@@ -71,7 +72,6 @@ use desk::Desk;
 pub use desk::Stopper;
 use dialing::Wish;
 use gateways::Gateways;
-use handing_over::Passed;
 use lag::{Phase, Watch};
 pub use limits::Limits;
 pub use listener::Address;
@@ -85,6 +85,7 @@ use serving::{Cx, GATHERED, Occasion, serve};
 use shares::Shares;
 use spool::Budget;
 pub use start::{ONLY_HERE, Options, StartError};
+use stepping::Stepping;
 use terms::Terms;
 use timers::{Millis, Timers};
 pub use trust::Trust;
@@ -125,6 +126,7 @@ pub struct Server<N: Net = System> {
     diagnostic_log: Option<&'static diagnostic_log::DiagnosticLog>,
     watch: Watch,
     recorder: Recorder,
+    stepping: Stepping,
     memory: Memory,
     shares: Shares,
     /// Another number in each turn, and whenever more is received within one.
@@ -144,39 +146,6 @@ pub struct Server<N: Net = System> {
 }
 
 impl Server {
-    /// Binds all addresses and opens the log; nothing is served before [`run`](Self::run).
-    ///
-    /// # Errors
-    /// Where one of them cannot be had.
-    pub fn new(options: &Options, site: impl Into<Site>) -> Result<Self, StartError> {
-        Server::with_sockets(options, site, &mut Vec::new())
-    }
-
-    /// The same, but where one of `passed` listens at an address already, it is taken out of them
-    /// and nothing is bound.
-    ///
-    /// # Errors
-    /// As for [`new`](Self::new).
-    pub fn with_sockets(
-        options: &Options,
-        site: impl Into<Site>,
-        passed: &mut Vec<Passed>,
-    ) -> Result<Self, StartError> {
-        options.check()?;
-        let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
-        let net = System::new().map_err(StartError::Poll)?;
-        let (limits, trust) = (options.limits.clone(), options.trust.clone());
-        let mut server = Server::by_terms(net, Terms::new(site.into(), limits, trust), log);
-        let wanted = options.wanted();
-        let assigned = handing_over::assign(&wanted, passed);
-        for (wanted, passed) in wanted.into_iter().zip(assigned) {
-            let error = |error| StartError::Listen(wanted.address.clone(), error);
-            server.listen(wanted, passed).map_err(error)?;
-        }
-        server.listen_beside(passed)?;
-        Ok(server)
-    }
-
     /// From now on these signals come in by [`next_signal`](Self::next_signal).
     ///
     /// # Errors
@@ -239,6 +208,7 @@ impl<N: Net> Server<N> {
             diagnostic_log: None,
             watch: Watch::new(limits, net.nanos()),
             recorder: Recorder::new(limits, net.nanos()),
+            stepping: Stepping::default(),
             memory: Memory::default(),
             shares: Shares::default(),
             moment: 0,
@@ -315,6 +285,9 @@ impl<N: Net> Server<N> {
     /// # Errors
     /// As for [`turn`](Self::turn).
     pub fn turn_within(&mut self, most: Option<Duration>) -> io::Result<()> {
+        if self.stepping.is_on() {
+            return self.turn_held(most);
+        }
         let mut ready = std::mem::take(&mut self.ready);
         let timeout = match (self.timeout(self.now), most) {
             (Some(timeout), Some(most)) => Some(timeout.min(most)),
@@ -331,19 +304,21 @@ impl<N: Net> Server<N> {
         waited?;
         self.tell_kept(now);
         // Whoever yields from here on stands behind everyone who is ready now.
-        for _ in 0..self.queue.len() {
+        self.work(now, self.queue.len());
+        Ok(())
+    }
+
+    /// What is done in a turn: the first `ready` of the queue are served, then those whose deadline
+    /// has come, and those who have come in meanwhile.
+    fn work(&mut self, now: Millis, ready: usize) {
+        for _ in 0..ready {
             if let Some(id) = self.queue.pop_front() {
                 self.peers.set_queued(id, false);
                 self.serve(id, now, Occasion::Ready);
             }
         }
-        while let Some(key) = self.timers.expired(now) {
-            // Whoever has yielded is not late; its next turn sets its deadline anew.
-            if let Some(id) = self.peers.tenant(key)
-                && !self.peers.is_queued(id)
-            {
-                self.serve(id, now, Occasion::Due);
-            }
+        while let Some(id) = self.next_due(now) {
+            self.serve(id, now, Occasion::Due);
         }
         // Last, for a listener that has rested takes clients in when its time has come.
         self.welcome(now);
@@ -358,7 +333,18 @@ impl<N: Net> Server<N> {
         }
         self.shrink();
         self.end_turn();
-        Ok(())
+    }
+
+    /// Whose deadline has come, one after the other.
+    fn next_due(&mut self, now: Millis) -> Option<PeerId> {
+        loop {
+            let key = self.timers.expired(now)?;
+            // Whoever has yielded is not late; its next turn sets its deadline anew.
+            let late = self.peers.tenant(key).filter(|&id| !self.peers.is_queued(id));
+            if late.is_some() {
+                return late;
+            }
+        }
     }
 
     fn timeout(&self, now: Millis) -> Option<Duration> {

@@ -95,6 +95,13 @@ impl Peers {
         (slot.generation == id.generation).then_some(&mut slot.peer)
     }
 
+    /// The same, to be looked at.
+    #[must_use]
+    pub fn get(&self, id: PeerId) -> Option<&Peer> {
+        let slot = self.slots.get(id.key as usize)?;
+        (slot.generation == id.generation).then_some(&slot.peer)
+    }
+
     /// The client of this name, if it is one and still lives.
     pub fn client_mut(&mut self, id: PeerId) -> Option<&mut Client> {
         match self.get_mut(id)? {
@@ -108,6 +115,17 @@ impl Peers {
         let slot = self.slots.get_mut(id.key as usize);
         slot.filter(|slot| slot.generation == id.generation)
             .is_some_and(|slot| std::mem::replace(&mut slot.queued, queued) != queued)
+    }
+
+    /// Whether it is the admin listener, or one of its clients.
+    #[must_use]
+    pub fn is_apart(&self, id: PeerId) -> bool {
+        let slot = self.slots.get(id.key as usize);
+        slot.is_some_and(|slot| match &slot.peer {
+            Peer::Listener(listener) => listener.is_admin(),
+            Peer::Client(client) => client.is_admin,
+            Peer::Gateway(_) => false,
+        } && slot.generation == id.generation)
     }
 
     /// Whether the peer stands in the loop's queue.

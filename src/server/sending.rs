@@ -276,7 +276,11 @@ impl<N: Net> Serving<'_, '_, N> {
     /// was made before, which is less than was announced; or else it is reset.
     pub(super) fn cut_body(&mut self, why: impl Into<Cow<'static, str>>) -> Step {
         self.exchange.why = Some(why.into());
-        self.cx.metrics.cut += 1;
+        if self.client.connection.owes_answer() {
+            self.cx.metrics.unanswered += 1;
+        } else {
+            self.cx.metrics.cut += 1;
+        }
         self.end_body();
         if !self.client.connection.cut() {
             return Step::Moved;

@@ -443,6 +443,9 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Something has happened to this client. `amount` and `detail` are as the [`Act`] says.
     pub(super) fn record(&mut self, act: Act, amount: u64, detail: u16) {
+        if self.client.is_admin {
+            return; // Whoever watches would see nothing but itself.
+        }
         let recorder = &mut *self.cx.recorder;
         if recorder.is_fine() {
             recorder.look(self.cx.net.nanos());

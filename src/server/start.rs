@@ -3,10 +3,15 @@
 use std::fmt;
 use std::io;
 
-use super::access_log::AccessLogOptions;
+use super::Server;
+use super::access_log::{AccessLog, AccessLogOptions};
+use super::handing_over::{self, Passed};
 use super::limits::Limits;
 use super::listener::{Address, Wanted};
+use super::net::System;
+use super::terms::Terms;
 use super::trust::Trust;
+use crate::site::Site;
 
 /// What a server is started with.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +44,41 @@ impl Options {
             Some(address) if !address.is_local() => Err(StartError::PublicAdmin(address.clone())),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+impl Server {
+    /// Binds all addresses and opens the log; nothing is served before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// Where one of them cannot be had.
+    pub fn new(options: &Options, site: impl Into<Site>) -> Result<Self, StartError> {
+        Server::with_sockets(options, site, &mut Vec::new())
+    }
+
+    /// The same, but where one of `passed` listens at an address already, it is taken out of them
+    /// and nothing is bound.
+    ///
+    /// # Errors
+    /// As for [`new`](Self::new).
+    pub fn with_sockets(
+        options: &Options,
+        site: impl Into<Site>,
+        passed: &mut Vec<Passed>,
+    ) -> Result<Self, StartError> {
+        options.check()?;
+        let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
+        let net = System::new().map_err(StartError::Poll)?;
+        let (limits, trust) = (options.limits.clone(), options.trust.clone());
+        let mut server = Server::by_terms(net, Terms::new(site.into(), limits, trust), log);
+        let wanted = options.wanted();
+        let assigned = handing_over::assign(&wanted, passed);
+        for (wanted, passed) in wanted.into_iter().zip(assigned) {
+            let error = |error| StartError::Listen(wanted.address.clone(), error);
+            server.listen(wanted, passed).map_err(error)?;
+        }
+        server.listen_beside(passed)?;
+        Ok(server)
     }
 }
 

@@ -1,7 +1,9 @@
-//! The admin listener's answers: metrics for Prometheus, a status page, the same as JSON, and
-//! whether the server lives and is ready. All is made from one [`Report`]; what a site is, or who
-//! asks, is not known here.
+//! The admin listener's answers: metrics for Prometheus, a status page, the same as JSON, whether
+//! the server lives and is ready, and how its loop is held. All is made from one [`Report`]; what a
+//! site is, is not known here.
 
+mod commands;
+mod guard;
 mod page;
 mod prometheus;
 mod report;
@@ -9,6 +11,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+use commands::Obeyed;
 pub(super) use report::Report;
 
 use crate::http::head::Head;
@@ -32,6 +35,14 @@ const PAGE: &[u8] = frame::page_fields!("Cache-Control: no-store\r\nVary: Accept
 
 /// The answer to a request with this head, from what is `report`ed.
 pub(super) fn answer(report: &Report, head: &Head<'_>) -> Reply {
+    if let Some((status, why)) = guard::refusal(head, report.is_tcp) {
+        return error(status, b"", why);
+    }
+    match &report.obeyed {
+        Obeyed::Nothing => {}
+        Obeyed::Done => return reply(Status::OK, JSON, format!("{}\n", report.holding)),
+        Obeyed::Refused(why) => return reply(Status::CONFLICT, TEXT, format!("{why}\n")),
+    }
     let path = head.target.path().unwrap_or_default();
     let (status, fields, content) = match path {
         "/" if prefers_json(&head.fields) => (Status::OK, JSON, status::json(report)),
@@ -50,10 +61,7 @@ pub(super) fn answer(report: &Report, head: &Head<'_>) -> Reply {
         }
     };
     match head.method {
-        Method::Get | Method::Head => {
-            let (fields, body) = (Block::Static(fields), Body::bytes(content.into_bytes().into()));
-            Reply { status, fields, body, user: None }
-        }
+        Method::Get | Method::Head => reply(status, fields, content),
         Method::Post
         | Method::Put
         | Method::Delete
@@ -67,6 +75,11 @@ pub(super) fn answer(report: &Report, head: &Head<'_>) -> Reply {
             "nothing can be changed here",
         ),
     }
+}
+
+fn reply(status: Status, fields: &'static [u8], content: String) -> Reply {
+    let (fields, body) = (Block::Static(fields), Body::bytes(content.into_bytes().into()));
+    Reply { status, fields, body, user: None }
 }
 
 fn error(status: Status, own: &[u8], why: &str) -> Reply {

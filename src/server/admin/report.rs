@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::super::Server;
 use super::super::client::{Client, Fate, Pending, Phase};
 use super::super::diagnostic_log::DiagnosticLog;
@@ -14,6 +16,7 @@ use super::super::net::Net;
 use super::super::peers::{Peer, PeerId};
 use super::super::serving::Occasion;
 use super::super::timers::Millis;
+use super::commands::Obeyed;
 
 /// How the server is doing.
 #[derive(Debug)]
@@ -22,6 +25,12 @@ pub(in super::super) struct Report {
     /// When it was started, in seconds since 1970-01-01T00:00:00Z.
     pub(super) started_at: u64,
     pub(super) is_draining: bool,
+    /// The one who asks has come over TCP.
+    pub(super) is_tcp: bool,
+    /// What became of what he wanted of the loop.
+    pub(super) obeyed: Obeyed,
+    /// How the loop is held.
+    pub(super) holding: Value,
     /// Clients by what they do.
     pub(super) connections: Vec<(&'static str, usize)>,
     pub(super) most_connections: usize,
@@ -47,10 +56,19 @@ impl<N: Net> Server<N> {
     /// Answers a client that has asked how the server is doing. `None`: it has not, or not yet.
     pub(in super::super) fn answer_admin(&mut self, id: PeerId, now: Millis) -> Option<Fate> {
         let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return None };
-        if !matches!(client.work.as_ref()?.exchange.pending, Pending::Report) {
+        let is_tcp = client.address.is_some();
+        let exchange = &mut client.work.as_mut()?.exchange;
+        if !matches!(exchange.pending, Pending::Report) {
             return None;
         }
-        self.report = Some(Box::new(self.report()));
+        let spool = exchange.spool.take();
+        let obeyed =
+            spool.as_ref().map_or(Obeyed::Nothing, |spool| self.obey(spool.head(), is_tcp));
+        // Nobody is let go while he is being answered.
+        if let Some(Peer::Client(Client { work: Some(work), .. })) = self.peers.get_mut(id) {
+            work.exchange.spool = spool;
+        }
+        self.report = Some(Box::new(Report { is_tcp, obeyed, ..self.report() }));
         let fate = self.serve_client(id, now, Occasion::Ready);
         self.report = None;
         Some(fate)
@@ -84,6 +102,9 @@ impl<N: Net> Server<N> {
             uptime,
             started_at: self.stamp.seconds().saturating_sub(uptime.as_secs()),
             is_draining: self.drained_by.is_some(),
+            is_tcp: true,
+            obeyed: Obeyed::Nothing,
+            holding: self.holding(),
             connections: connections.to_vec(),
             most_connections: self.terms.limits.connections,
             admins: self.peers.admins(),

@@ -57,6 +57,9 @@ pub trait Net {
         self.now().0 * 1_000_000
     }
 
+    /// From now on the loop's clock stands still, or goes on from where it stood.
+    fn hold(&mut self, _is_held: bool) {}
+
     /// Seconds since 1970-01-01T00:00:00Z.
     fn unix_time(&self) -> u64;
 

@@ -50,6 +50,8 @@ pub struct System {
     signals: Option<signal_hook_mio::v1_0::Signals>,
     /// When the loop's clock began, on the system's own scale.
     start_ns: u64,
+    /// Where it stands, while it is held.
+    held_ns: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -84,6 +86,7 @@ impl System {
             waker,
             signals: None,
             start_ns: clock_ns(),
+            held_ns: None,
         })
     }
 
@@ -183,7 +186,18 @@ impl Net for System {
     }
 
     fn nanos(&self) -> u64 {
-        clock_ns().saturating_sub(self.start_ns)
+        self.held_ns.unwrap_or_else(|| clock_ns().saturating_sub(self.start_ns))
+    }
+
+    fn hold(&mut self, is_held: bool) {
+        match self.held_ns {
+            None if is_held => self.held_ns = Some(self.nanos()),
+            Some(at_ns) if !is_held => {
+                self.start_ns = clock_ns() - at_ns;
+                self.held_ns = None;
+            }
+            Some(_) | None => {}
+        }
     }
 
     fn unix_time(&self) -> u64 {

@@ -340,11 +340,14 @@ impl Recorder {
         self.skip_piece(now_ns);
     }
 
-    /// The turn is over.
-    pub(super) fn end_turn(&mut self, now_ns: u64) {
+    /// The turn is over, and `is_long` if it took too long. Where it has served nobody, it is part
+    /// of the wait.
+    pub(super) fn end_turn(&mut self, now_ns: u64, is_long: bool) {
         self.turn.worked_ns = now_ns.saturating_sub(self.turn.woken_ns);
-        self.ended_ns = now_ns;
-        self.turns.push(self.turn);
+        if self.turn.served > 0 || is_long {
+            self.ended_ns = now_ns;
+            self.turns.push(self.turn);
+        }
     }
 
     /// The turn that is over took too long.
@@ -425,6 +428,7 @@ impl<N: Net> Server<N> {
     /// Something has happened to this peer, which is not being served.
     pub(super) fn record(&mut self, id: PeerId, act: Act, numbers: (u64, u16)) {
         let state = match self.peers.get_mut(id) {
+            Some(Peer::Client(client)) if client.is_admin => return,
             Some(Peer::Client(client)) => client.connection.state(),
             Some(Peer::Listener(_) | Peer::Gateway(_)) | None => State::default(),
         };
@@ -483,7 +487,7 @@ mod tests {
         let mut recorder = Recorder::new(&Limits::default(), 0);
         for at in 0..100 {
             recorder.begin_turn(at, 1);
-            recorder.end_turn(at);
+            recorder.end_turn(at, true);
             recorder.stalled(at.to_string());
         }
         let first = recorder.stalls().first().map(|stall| (stall.turn, stall.what.clone()));

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use super::super::handing_over::{assign, bind_for_several};
+use super::super::handing_over::{Passed, assign, bind_for_several};
 use super::super::listener::{PathOwner, Wanted};
 use super::super::*;
 use crate::site::handler::{Request, Response};

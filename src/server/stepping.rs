@@ -1,0 +1,294 @@
+//! Step mode: the loop holds before each turn, or before each event of one, and lets the next
+//! through when somebody at the admin listener asks for it. Meanwhile time stands still for
+//! everybody, so that nobody is late; only the clients of the admin listener are served.
+//!
+//! Whom an event is for, and what is done for it, is not known here. A server that others than this
+//! machine can reach is never held.
+
+use std::io;
+use std::time::Duration;
+
+use super::Server;
+use super::client::Phase;
+use super::net::Net;
+use super::peers::{Peer, PeerId};
+use super::serving::Occasion;
+use super::timers::Millis;
+
+/// The longest that a held loop sleeps: those who watch it are told how it is.
+const GLANCE: Duration = Duration::from_millis(100);
+
+/// A held loop goes on by itself when nobody has been at the admin listener for so long.
+const LEFT_ALONE: Duration = Duration::from_mins(1);
+
+/// What the loop holds before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Each turn.
+    Turn,
+    /// Each event of a turn.
+    Event,
+}
+
+/// Who is served next, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Its socket is ready, or another thread has its answer.
+    Ready(PeerId),
+    /// Its deadline has come.
+    Due(PeerId),
+    /// It was taken in during this turn.
+    Newcomer(PeerId),
+}
+
+/// What somebody at the admin listener wants of the loop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Command {
+    /// To hold, from the next turn on.
+    Hold(Before),
+    /// To let one through: an event, or what is left of the turn.
+    Step(Before),
+    /// To go on.
+    Go,
+}
+
+/// Whether the loop is held, and where.
+#[derive(Debug, Default)]
+pub(super) struct Stepping {
+    /// What it holds before. `None`: it goes on by itself.
+    before: Option<Before>,
+    granted: Option<Before>,
+    /// The turn that has been begun and is not over.
+    turn: Option<OpenTurn>,
+    /// What is let through next. `None`: nothing is ready.
+    next: Option<Next>,
+    /// Events that waits have brought for the next turn.
+    ready: usize,
+    /// How long nobody has been there to let anything through.
+    alone: Duration,
+}
+
+/// A turn in the midst of which the loop is held.
+#[derive(Clone, Copy, Debug)]
+struct OpenTurn {
+    now: Millis,
+    /// How many in the queue are still served in it.
+    left: usize,
+}
+
+impl Stepping {
+    /// Whether the loop is held.
+    pub(super) fn is_on(&self) -> bool {
+        self.before.is_some()
+    }
+
+    /// What it holds before, and who is next, if anybody is ready.
+    pub(super) fn state(&self) -> Option<(Before, Option<Next>)> {
+        self.before.map(|before| (before, self.next))
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// Holds the loop before its first event. Somebody at the admin listener is to let it go on.
+    ///
+    /// # Errors
+    /// Where others than this machine can reach the server: the sentence says so.
+    pub fn hold(&mut self) -> Result<(), String> {
+        self.command(Command::Hold(Before::Event))
+    }
+
+    /// Does as somebody at the admin listener wants.
+    ///
+    /// # Errors
+    /// Where that cannot be: the sentence says why.
+    pub(super) fn command(&mut self, command: Command) -> Result<(), String> {
+        let is_on = self.stepping.is_on();
+        match command {
+            Command::Go => self.go_on(),
+            Command::Step(_) if !is_on => return Err("the loop is not held".to_owned()),
+            Command::Step(what) => self.stepping.granted = Some(what),
+            Command::Hold(before) => {
+                self.may_hold()?;
+                // What is left of the turn is not to be waited for.
+                if is_on && before == Before::Turn && self.stepping.turn.is_some() {
+                    self.stepping.granted = Some(Before::Turn);
+                }
+                self.stepping.before = Some(before);
+            }
+        }
+        Ok(())
+    }
+
+    fn may_hold(&self) -> Result<(), String> {
+        if self.drained_by.is_some() {
+            return Err("the server is about to end".to_owned());
+        }
+        let listeners = self.peers.listeners();
+        match listeners.iter().find(|(_, listener)| !listener.address().is_local()) {
+            None => Ok(()),
+            Some((_, listener)) => Err(format!(
+                "the loop is never held where others wait for it: it listens at {}, which is not \
+                 this machine alone",
+                listener.address()
+            )),
+        }
+    }
+
+    /// The loop goes on by itself.
+    pub(super) fn go_on(&mut self) {
+        if self.stepping.is_on() {
+            self.net.hold(false);
+            self.finish_turn();
+            self.stepping = Stepping::default();
+        }
+    }
+
+    /// A turn of a loop that is held: whoever has come to the admin listener is served, and of all
+    /// else what somebody there lets through.
+    pub(super) fn turn_held(&mut self, most: Option<Duration>) -> io::Result<()> {
+        self.net.hold(true);
+        let is_busy = self.queue.iter().any(|&id| self.peers.is_apart(id));
+        let timeout = if is_busy { Duration::ZERO } else { GLANCE };
+        let mut ready = std::mem::take(&mut self.ready);
+        let waited =
+            self.net.wait(&mut ready, Some(most.map_or(timeout, |most| most.min(timeout))));
+        self.moment += 1;
+        self.look_at_clock();
+        for event in ready.drain(..) {
+            self.stepping.ready += usize::from(!self.peers.is_apart(event.peer));
+            self.note(&event);
+        }
+        self.ready = ready;
+        waited?;
+        self.serve_apart();
+        self.look_after(timeout);
+        if self.stepping.is_on() {
+            self.look_ahead();
+        }
+        if let Some(what) = self.stepping.granted.take() {
+            self.net.hold(false);
+            self.let_through(what);
+            self.look_ahead();
+            self.log.write();
+            self.net.hold(self.stepping.is_on());
+        }
+        Ok(())
+    }
+
+    /// Serves the clients of the admin listener, and that itself. For those who watch, time goes
+    /// on.
+    fn serve_apart(&mut self) {
+        let now = self.net.now();
+        let ready = self.queue.iter().copied().filter(|&id| self.peers.is_apart(id));
+        let mut apart: Vec<PeerId> = ready.collect();
+        self.queue.retain(|&id| !apart.contains(&id));
+        for &id in &apart {
+            self.peers.set_queued(id, false);
+        }
+        let watching = self.peers.iter().filter_map(|(id, peer)| match peer {
+            Peer::Client(client) if client.is_admin => {
+                (client.clock.phase == Phase::Pause && !apart.contains(&id)).then_some(id)
+            }
+            Peer::Client(_) | Peer::Listener(_) | Peer::Gateway(_) => None,
+        });
+        apart.extend(watching.collect::<Vec<_>>());
+        for id in apart {
+            if let Some(client) = self.peers.client_mut(id)
+                && client.clock.phase == Phase::Pause
+            {
+                client.clock.pause(now);
+            }
+            self.serve(id, now, Occasion::Ready);
+        }
+        let newcomers = self.newcomers.iter().copied().filter(|&id| self.peers.is_apart(id));
+        for id in newcomers.collect::<Vec<_>>() {
+            self.newcomers.retain(|&newcomer| newcomer != id);
+            self.welcome_one(id, now);
+        }
+    }
+
+    /// Lets the loop go on where nobody is there any more who could.
+    fn look_after(&mut self, slept: Duration) {
+        if self.peers.admins() > 0 {
+            self.stepping.alone = Duration::ZERO;
+            return;
+        }
+        self.stepping.alone += slept;
+        if self.stepping.alone > LEFT_ALONE {
+            log::warn!(
+                "step mode: nobody has been at the inspector for a minute; the loop goes on"
+            );
+            self.go_on();
+        }
+    }
+
+    /// Finds out what is next. A turn that has nothing left is over.
+    fn look_ahead(&mut self) {
+        if self.stepping.next.is_none() && self.stepping.turn.is_some() {
+            self.stepping.next = self.next_of_turn();
+            if self.stepping.next.is_none() {
+                self.net.hold(false);
+                self.finish_turn();
+                self.net.hold(true);
+            }
+        }
+        if self.stepping.turn.is_none() {
+            let is_there = |id: &&PeerId| !self.peers.is_apart(**id);
+            self.stepping.next = self.queue.iter().find(is_there).copied().map(Next::Ready);
+        }
+    }
+
+    fn next_of_turn(&mut self) -> Option<Next> {
+        let turn = self.stepping.turn?;
+        if turn.left > 0 {
+            let is_there = |id: &&PeerId| !self.peers.is_apart(**id);
+            return self.queue.iter().find(is_there).copied().map(Next::Ready);
+        }
+        if let Some(id) = self.next_due(turn.now) {
+            return Some(Next::Due(id));
+        }
+        self.newcomers.first().copied().map(Next::Newcomer)
+    }
+
+    fn let_through(&mut self, what: Before) {
+        if self.stepping.turn.is_none() && !self.queue.is_empty() {
+            let ready = std::mem::take(&mut self.stepping.ready);
+            let now = self.begin_turn(ready);
+            self.stepping.turn = Some(OpenTurn { now, left: self.queue.len() });
+            self.tell_kept(now);
+        }
+        match what {
+            Before::Turn => self.finish_turn(),
+            Before::Event => self.let_one_through(),
+        }
+    }
+
+    fn let_one_through(&mut self) {
+        let (Some(turn), Some(next)) = (&mut self.stepping.turn, self.stepping.next.take()) else {
+            return;
+        };
+        let now = turn.now;
+        match next {
+            Next::Ready(id) => {
+                turn.left -= 1;
+                self.queue.retain(|&other| other != id);
+                self.peers.set_queued(id, false);
+                self.serve(id, now, Occasion::Ready);
+            }
+            Next::Due(id) => self.serve(id, now, Occasion::Due),
+            Next::Newcomer(id) => {
+                self.newcomers.retain(|&newcomer| newcomer != id);
+                self.welcome_one(id, now);
+            }
+        }
+    }
+
+    /// Brings the turn that was begun to its end.
+    fn finish_turn(&mut self) {
+        let Some(turn) = self.stepping.turn.take() else { return };
+        if let Some(Next::Due(id)) = self.stepping.next.take() {
+            self.serve(id, turn.now, Occasion::Due);
+        }
+        self.work(turn.now, turn.left);
+    }
+}
