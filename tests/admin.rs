@@ -5,6 +5,7 @@
 
 mod exposition;
 mod listener;
+mod stepping;
 
 use std::net::SocketAddr;
 use std::time::Duration;

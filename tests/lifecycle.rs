@@ -3,6 +3,7 @@
 mod admin;
 mod bare;
 mod confinement;
+mod dump;
 mod endings;
 mod handlers;
 mod log;

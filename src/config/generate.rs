@@ -97,6 +97,8 @@ signal ends at once.
 : SIGHUP
 Read the configuration file again. Exchanges under way end as they began, the next go by the new
 configuration. One that cannot be used changes nothing, and the log says why.
+: SIGQUIT
+Write what the loop did last into the error log, and go on.
 : SIGUSR1
 Open the files of the logs anew, for they may have been renamed.
 : SIGUSR2
@@ -181,6 +183,7 @@ mod tests {
         for word in [
             "SIGTERM",
             "SIGHUP",
+            "SIGQUIT",
             "SIGUSR1",
             "SIGUSR2",
             "RUST_LOG",

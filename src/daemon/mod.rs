@@ -1,6 +1,7 @@
 //! Floor 3, being a daemon: what the process may have, and what signals and the service manager ask
 //! of the loop.
 
+mod dump;
 mod generation;
 pub mod inherit;
 pub mod notify;
@@ -18,10 +19,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::server::Server;
 use crate::server::diagnostic_log::DiagnosticLog;
+use dump::Dump;
 use inherit::Inherited;
 use notify::Notifier;
 use passing::{Item, Order, in_memory};
@@ -61,14 +63,14 @@ pub fn make_room_for_descriptors(count: usize) {
     let _ = rustix::io::fcntl_dupfd_cloexec(io::stderr(), last);
 }
 
-/// From now on SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGUSR2 are for [`run`] to act on. Until then
-/// they end the process at once and leave a Unix-domain socket lying about, so nobody should be
-/// told of the server before.
+/// From now on SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are for [`run`] to act on.
+/// Until then they end the process at once and leave a Unix-domain socket lying about, so nobody
+/// should be told of the server before.
 ///
 /// # Errors
 /// Those of [`Server::watch_signals`].
 pub fn heed_signals(server: &mut Server) -> io::Result<()> {
-    server.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2])
+    server.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2])
 }
 
 /// What a daemon is beside its loop.
@@ -174,6 +176,7 @@ impl Life {
                     self.stage = Stage::Ending;
                 }
                 Order::Reopen => reopen_logs(server, log),
+                Order::Tell => dump::told(server),
                 Order::Cut => return true,
             }
         }
@@ -278,6 +281,7 @@ fn may_upgrade(is_ending: bool, is_succeeded: bool, is_busy: bool) -> bool {
 
 /// Runs `server` until SIGTERM or SIGINT ends it. The first begins its graceful end
 /// ([`Server::drain`]); a second one ends it now. SIGUSR1 reopens the logs, `log` among them.
+/// SIGQUIT has what the loop did last written into it.
 /// SIGUSR2 has the program started anew, to go on in its place ([`Server::retire`]). At SIGHUP,
 /// `reload` is called: it knows what the server is to go by, and says what has become of it.
 /// However many of them come in during one turn, it is called once.
@@ -291,13 +295,16 @@ pub fn run(
     mut reload: impl FnMut(&mut Server),
 ) -> io::Result<Ended> {
     life.begin(server)?;
+    let mut dump = Dump::default();
     loop {
-        server.turn_within(life.notifier.due(server.now()))?;
+        let due = life.notifier.due(server.now());
+        dump.watch(server, |server| server.turn_within(due))?;
         life.notifier.turned(server.now());
         let mut is_stale = false;
         while let Some(signal) = server.next_signal() {
             match signal {
                 SIGHUP => is_stale = true,
+                SIGQUIT => dump::told(server),
                 SIGUSR1 => reopen_logs(server, log),
                 SIGUSR2 => life.begin_upgrade(server),
                 _ if life.stage == Stage::Ending => return Ok(Ended::Cut),

@@ -52,6 +52,8 @@ pub(super) enum Order {
     Cut,
     /// Open the files of the logs anew.
     Reopen,
+    /// What its loop did last.
+    Tell,
 }
 
 /// One end of the pair. Packets are kept apart and in order; the end of one process is seen by the
@@ -125,6 +127,7 @@ impl Channel {
             Item::Order(Order::End) => (b'E', None),
             Item::Order(Order::Cut) => (b'C', None),
             Item::Order(Order::Reopen) => (b'L', None),
+            Item::Order(Order::Tell) => (b'T', None),
             Item::End => (b'.', None),
             Item::Ready => (b'r', None),
             Item::Alive => (b'a', None),
@@ -190,6 +193,7 @@ impl Channel {
             (b'E', None) => Item::Order(Order::End),
             (b'C', None) => Item::Order(Order::Cut),
             (b'L', None) => Item::Order(Order::Reopen),
+            (b'T', None) => Item::Order(Order::Tell),
             _ => return Err(io::Error::other("the other process speaks another language")),
         };
         Ok(Some(item))

@@ -9,7 +9,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::generation::{Crew, Generation};
 use super::inherit::Inherited;
@@ -90,7 +90,7 @@ impl<'a> Supervisor<'a> {
         mut inherited: Inherited,
     ) -> Result<Self, Box<dyn Error>> {
         let mut net = System::new()?;
-        net.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD])?;
+        net.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGCHLD])?;
         let program = Program::this()?;
         let first = Generation::begin(plan, &mut inherited.sockets, &program, &net.waker())?;
         if let Err(error) = inherited.settle() {
@@ -157,6 +157,7 @@ impl<'a> Supervisor<'a> {
             // What has become of whom, each turn finds out.
             SIGCHLD => {}
             SIGHUP => self.reload(),
+            SIGQUIT => self.order_all(Order::Tell),
             SIGUSR1 => self.reopen_logs(log),
             SIGUSR2 => self.begin_upgrade(),
             _ if self.ends_by.is_some() => self.old.order(Order::Cut),
@@ -169,8 +170,12 @@ impl<'a> Supervisor<'a> {
         if let Err(error) = log.reopen() {
             log::error!("cannot reopen the error log, which goes on as it was: {error}");
         }
+        self.order_all(Order::Reopen);
+    }
+
+    fn order_all(&self, order: Order) {
         for generation in self.current.iter().chain(&self.next) {
-            generation.order(Order::Reopen);
+            generation.order(order);
         }
     }
 

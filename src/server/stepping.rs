@@ -57,7 +57,6 @@ pub(super) enum Command {
 pub(super) struct Stepping {
     /// What it holds before. `None`: it goes on by itself.
     before: Option<Before>,
-    granted: Option<Before>,
     /// The turn that has been begun and is not over.
     turn: Option<OpenTurn>,
     /// What is let through next. `None`: nothing is ready.
@@ -106,12 +105,12 @@ impl<N: Net> Server<N> {
         match command {
             Command::Go => self.go_on(),
             Command::Step(_) if !is_on => return Err("the loop is not held".to_owned()),
-            Command::Step(what) => self.stepping.granted = Some(what),
+            Command::Step(what) => self.step(what),
             Command::Hold(before) => {
                 self.may_hold()?;
                 // What is left of the turn is not to be waited for.
-                if is_on && before == Before::Turn && self.stepping.turn.is_some() {
-                    self.stepping.granted = Some(Before::Turn);
+                if before == Before::Turn && self.stepping.turn.is_some() {
+                    self.step(Before::Turn);
                 }
                 self.stepping.before = Some(before);
             }
@@ -165,14 +164,17 @@ impl<N: Net> Server<N> {
         if self.stepping.is_on() {
             self.look_ahead();
         }
-        if let Some(what) = self.stepping.granted.take() {
-            self.net.hold(false);
-            self.let_through(what);
-            self.look_ahead();
-            self.log.write();
-            self.net.hold(self.stepping.is_on());
-        }
         Ok(())
+    }
+
+    /// Lets one through, while time goes on for as long as that takes.
+    fn step(&mut self, what: Before) {
+        self.look_ahead();
+        self.net.hold(false);
+        self.let_through(what);
+        self.look_ahead();
+        self.log.write();
+        self.net.hold(self.stepping.is_on());
     }
 
     /// Serves the clients of the admin listener, and that itself. For those who watch, time goes

@@ -4,6 +4,7 @@
 mod handing_over;
 mod recorder;
 mod sockets;
+mod stepping;
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -53,6 +54,8 @@ struct Replay {
     crept: Cell<u64>,
     sent: Vec<u8>,
     closed: bool,
+    /// Its clock stands still.
+    is_held: bool,
 }
 
 impl Replay {
@@ -70,6 +73,7 @@ impl Replay {
             crept: Cell::new(0),
             sent: Vec::with_capacity(1 << 20),
             closed: false,
+            is_held: false,
         }
     }
 }
@@ -82,6 +86,10 @@ impl Net for Replay {
     fn nanos(&self) -> u64 {
         self.crept.set(self.crept.get() + u64::from(self.creeps));
         self.now().0 * 1_000_000 + self.crept.get()
+    }
+
+    fn hold(&mut self, is_held: bool) {
+        self.is_held = is_held;
     }
 
     fn unix_time(&self) -> u64 {
@@ -168,15 +176,26 @@ fn server(net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay> {
     server
 }
 
+/// One that nobody reaches from another machine.
+fn local(net: Replay, site: Router) -> Server<Replay> {
+    let mut server = at(([127, 0, 0, 1], 80), net, site, &AccessLogOptions::default());
+    server.turn().unwrap();
+    server
+}
+
 /// A server after the turn in which its one client has come in.
 fn taking_in(net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay> {
+    let mut server = at(([192, 0, 2, 2], 80), net, site, log);
+    server.turn().unwrap();
+    server
+}
+
+fn at(at: ([u8; 4], u16), net: Replay, site: Router, log: &AccessLogOptions) -> Server<Replay> {
     let limits = Limits { persistent_requests: u32::MAX, ..Limits::default() };
     let log = AccessLog::open(log).unwrap();
     let mut server = Server::over(net, site.build().unwrap(), limits, log);
-    let address = Address::Tcp(([192, 0, 2, 2], 80).into());
-    let listener = server.add_listener(address);
+    let listener = server.add_listener(Address::Tcp(at.into()));
     server.net.listener = Some(listener);
-    server.turn().unwrap();
     server
 }
 

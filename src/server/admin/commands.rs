@@ -1,5 +1,5 @@
-//! What can be asked of the loop at the admin listener: to hold, to let one event through, to go on.
-//! How it does so is told in `stepping.rs`.
+//! What can be asked of the loop at the admin listener: to hold, to let one event through, to go
+//! on. How it does so is told in `stepping.rs`.
 
 use serde_json::{Value, json};
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::super::access_log::AccessLogOptions;
 use super::super::client::Phase;
 use super::super::recorder::{Act, Moment, Note};
@@ -94,5 +96,28 @@ fn while_somebody_watches_each_moment_has_its_time() {
         let times: Vec<u64> = moments.since(first).map(|(_, moment)| moment.at_ns).collect();
         let are_different = times.is_sorted_by(|one, other| one < other);
         assert_eq!(are_different, is_fine, "{times:?}");
+    }
+}
+
+#[test]
+fn a_trace_is_json_of_known_events() {
+    let folder = Folder::new();
+    let net = Replay::new("GET /small.txt?xxx HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
+    let site = Router::new().files("/*", Files::new(folder.0.path()).unwrap());
+    let mut server = server(net, site, &AccessLogOptions::default());
+    server.turn().unwrap();
+    let trace: Value = serde_json::from_slice(&server.trace().into_bytes()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let count = |kind: &str| events.iter().filter(|event| event["cat"] == kind).count();
+    assert_eq!((count("turn"), count("wait"), count("served"), count("request")), (2, 2, 3, 2));
+    let request = events.iter().find(|event| event["cat"] == "request").unwrap();
+    assert_eq!(request["name"], "GET /small.txt?xxx HTTP/1.1");
+    assert_eq!(
+        (&request["args"]["status"], &request["args"]["route"]),
+        (&200.into(), &"/*".into())
+    );
+    for event in events {
+        assert!(event["pid"] == 1 && event["tid"].is_u64(), "{event}");
+        assert!(event["ph"] == "M" || event["ts"].is_f64(), "{event}");
     }
 }

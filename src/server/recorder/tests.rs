@@ -1,0 +1,42 @@
+//! What the rings keep, and for how long.
+
+use super::*;
+
+#[test]
+fn a_ring_keeps_the_last_by_their_numbers() {
+    let mut ring = Ring::new(4);
+    for number in 0..11_u64 {
+        let kept: Vec<(u64, u64)> = ring.since(0).map(|(number, &value)| (number, value)).collect();
+        let expected: Vec<(u64, u64)> =
+            (number.saturating_sub(4)..number).map(|number| (number, 10 * number)).collect();
+        assert_eq!(kept, expected);
+        assert_eq!((ring.count(), ring.first()), (number, number.saturating_sub(4)));
+        assert_eq!(ring.push(10 * number), number);
+    }
+    assert_eq!((ring.get(6), ring.get(7), ring.get(10)), (None, Some(&70), Some(&100)));
+    assert_eq!((ring.get(11), ring.get(u64::MAX)), (None, None));
+    assert_eq!(ring.since(9).count(), 2);
+    assert_eq!(ring.since(12).count(), 0);
+}
+
+#[test]
+fn of_long_lines_the_beginning_is_kept() {
+    let mut recorder = Recorder::new(&Limits::default(), 0);
+    for line in [&b"GET / HTTP/1.1"[..], &[b'x'; 300]] {
+        let number = recorder.note_line(line);
+        let Some(Note::Line(kept)) = recorder.notes().get(number) else { panic!("no line") };
+        assert_eq!(kept.bytes(), &line[..line.len().min(LINE)]);
+    }
+}
+
+#[test]
+fn what_is_kept_of_stalls_has_an_end() {
+    let mut recorder = Recorder::new(&Limits::default(), 0);
+    for at in 0..100 {
+        recorder.begin_turn(at, 1);
+        recorder.end_turn(at, true);
+        recorder.stalled(at.to_string());
+    }
+    let first = recorder.stalls().first().map(|stall| (stall.turn, stall.what.clone()));
+    assert_eq!((recorder.stalls().len(), first), (STALLS, Some((68, "68".to_owned()))));
+}

@@ -1,0 +1,187 @@
+//! The recording in the trace event format of Chrome, which Perfetto (<https://ui.perfetto.dev>)
+//! and chrome://tracing open. The loop is one track, with its turns and what was done in them for
+//! whom; each client is another one, with its requests.
+//!
+//! The format is described in "Trace Event Format" (Google, 2013): times are in microseconds.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::mem;
+
+use serde_json::{Value, json};
+
+use super::{Act, Moment, Note, Turn, words};
+use crate::http::connection::Writes;
+use crate::server::Server;
+use crate::server::net::Net;
+use crate::server::peers::PeerId;
+use crate::site::body::{Produce, Produced};
+
+/// Events that are written at once: some 10 KiB.
+const PIECE: usize = 100;
+
+/// The track of the loop; those of clients are numbered from the next on.
+const LOOP: u64 = 0;
+
+/// A recording to be written, piece by piece.
+#[derive(Debug)]
+pub struct Trace {
+    turns: Vec<(u64, Turn)>,
+    moments: Vec<Moment>,
+    /// What belongs to the moment at the same place.
+    notes: Vec<Option<Note>>,
+    routes: Vec<String>,
+    /// Requests whose answer is not out yet, by who has asked.
+    open: BTreeMap<PeerId, Request>,
+    /// Whose track has its name.
+    named: BTreeSet<PeerId>,
+    turns_written: usize,
+    moments_written: usize,
+    has_begun: bool,
+}
+
+/// A request while its answer is on its way.
+#[derive(Debug)]
+struct Request {
+    began_ns: u64,
+    line: String,
+    status: u16,
+    route: String,
+    bytes: u64,
+}
+
+impl<N: Net> Server<N> {
+    /// All that is remembered, to be written as a trace.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        let recorder = &self.recorder;
+        let moments: Vec<Moment> = recorder.moments.since(0).map(|(_, moment)| *moment).collect();
+        let note = |moment: &Moment| recorder.note_of(moment).copied();
+        Trace {
+            turns: recorder.turns.since(0).map(|(number, turn)| (number, *turn)).collect(),
+            notes: moments.iter().map(note).collect(),
+            moments,
+            routes: self.metrics.routes.iter().map(|route| route.pattern.clone()).collect(),
+            open: BTreeMap::new(),
+            named: BTreeSet::new(),
+            turns_written: 0,
+            moments_written: 0,
+            has_begun: false,
+        }
+    }
+}
+
+impl Produce for Trace {
+    fn produce(&mut self, out: &mut Vec<u8>) -> io::Result<Produced> {
+        if !mem::replace(&mut self.has_begun, true) {
+            let head = json!({ "server": "oneloop", "version": env!("CARGO_PKG_VERSION") });
+            out.extend_from_slice(
+                format!("{{\"otherData\":{head},\n\"traceEvents\":[\n").as_bytes(),
+            );
+            push(out, &name(LOOP, "the loop"), "");
+        }
+        for _ in 0..PIECE {
+            if let Some((number, turn)) = self.turns.get(self.turns_written).copied() {
+                self.turns_written += 1;
+                push_turn(out, number, &turn);
+            } else if let Some(moment) = self.moments.get(self.moments_written).copied() {
+                let note = self.notes[self.moments_written];
+                self.moments_written += 1;
+                self.push_moment(out, &moment, note);
+            } else {
+                out.extend_from_slice(b"\n],\"displayTimeUnit\":\"ns\"}\n");
+                return Ok(Produced::End);
+            }
+        }
+        Ok(Produced::More)
+    }
+}
+
+impl Trace {
+    /// All of it at once.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Vec<u8> {
+        let mut out = Vec::new();
+        while matches!(self.produce(&mut out), Ok(Produced::More)) {}
+        out
+    }
+
+    fn push_moment(&mut self, out: &mut Vec<u8>, moment: &Moment, note: Option<Note>) {
+        let who = words::peer(moment.peer);
+        if moment.act == Act::Served {
+            let began = moment.at_ns.saturating_sub(moment.amount);
+            let event = span(LOOP, &who, "served", (began, moment.amount), &json!({}));
+            push(out, &event, ",\n");
+        } else {
+            let track = u64::from(moment.peer.key) + 1;
+            if self.named.insert(moment.peer) {
+                push(out, &name(track, &who), ",\n");
+            }
+            let what = words::what(moment, note);
+            let args = json!({ "before": words::state(moment.before),
+                               "after": words::state(moment.after) });
+            let event = json!({ "name": what, "cat": "moment", "ph": "i", "s": "t", "pid": 1,
+                                "tid": track, "ts": microseconds(moment.at_ns), "args": args });
+            push(out, &event, ",\n");
+        }
+        self.follow(out, moment, note);
+    }
+
+    /// Follows the requests: one is written when its answer is out, or its client has gone.
+    fn follow(&mut self, out: &mut Vec<u8>, moment: &Moment, note: Option<Note>) {
+        if moment.act == Act::Head {
+            let line = note.map_or_else(String::new, |note| words::note(&note));
+            let (began_ns, route) = (moment.at_ns, String::new());
+            let request = Request { began_ns, line, status: 0, route, bytes: 0 };
+            self.open.insert(moment.peer, request);
+            return;
+        }
+        let Some(request) = self.open.get_mut(&moment.peer) else { return };
+        if moment.act == Act::Answered {
+            request.status = moment.detail;
+            let number = usize::try_from(moment.amount).unwrap_or(usize::MAX);
+            request.route = self.routes.get(number).cloned().unwrap_or_default();
+        } else if matches!(moment.act, Act::Wrote | Act::SentFile) {
+            request.bytes += moment.amount;
+        }
+        let is_out =
+            request.status != 0 && matches!(moment.after.writing, Writes::Idle | Writes::Done);
+        if (is_out || moment.act == Act::Closed)
+            && let Some(request) = self.open.remove(&moment.peer)
+        {
+            let Request { began_ns, line, status, route, bytes } = request;
+            let args = json!({ "status": status, "route": route, "bytes": bytes });
+            let time = (began_ns, moment.at_ns.saturating_sub(began_ns));
+            push(out, &span(u64::from(moment.peer.key) + 1, &line, "request", time, &args), ",\n");
+        }
+    }
+}
+
+fn push_turn(out: &mut Vec<u8>, number: u64, turn: &Turn) {
+    let wait = (turn.woken_ns.saturating_sub(turn.waited_ns), turn.waited_ns);
+    push(out, &span(LOOP, "wait", "wait", wait, &json!({})), ",\n");
+    let args = json!({ "ready": turn.ready, "served": turn.served });
+    let time = (turn.woken_ns, turn.worked_ns);
+    push(out, &span(LOOP, &format!("turn {number}"), "turn", time, &args), ",\n");
+}
+
+fn push(out: &mut Vec<u8>, event: &Value, before: &str) {
+    out.extend_from_slice(before.as_bytes());
+    out.extend_from_slice(event.to_string().as_bytes());
+}
+
+/// What has lasted from a time on, so many nanoseconds.
+fn span(track: u64, name: &str, kind: &str, (began, lasted): (u64, u64), args: &Value) -> Value {
+    json!({ "name": name, "cat": kind, "ph": "X", "pid": 1, "tid": track,
+            "ts": microseconds(began), "dur": microseconds(lasted), "args": args })
+}
+
+/// The name of a track.
+fn name(track: u64, name: &str) -> Value {
+    json!({ "name": "thread_name", "ph": "M", "pid": 1, "tid": track, "args": { "name": name } })
+}
+
+#[allow(clippy::cast_precision_loss, reason = "nanoseconds of a hundred days fit")]
+fn microseconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1000.0
+}
