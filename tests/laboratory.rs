@@ -3,6 +3,8 @@
 #[path = "../bench/throughput/answer.rs"]
 #[allow(dead_code, reason = "the benches use more of it")]
 mod answer;
+#[path = "../bench/laboratory/client.rs"]
+mod client;
 #[path = "../bench/laboratory/clients.rs"]
 mod clients;
 #[path = "../bench/laboratory/load.rs"]

@@ -93,10 +93,10 @@ pub(crate) struct Sample {
     /// Connections that broke, or could not be had.
     pub(crate) errors: u64,
     /// Requests that were due and had no answer when the time was over (open loop), or clients that
-    /// had none at all (closed loop).
+    /// waited for theirs (closed loop).
     pub(crate) unanswered: u64,
     /// Microseconds until the last byte of an answer, from when its request was sent (closed loop)
-    /// or was due (open loop).
+    /// or was due (open loop). What has no answer is in it with the time that it has waited.
     pub(crate) latency: Latency,
     /// Jain's index over the answers of the clients: 1 where all had as many, 1/n where one of n
     /// had them all.

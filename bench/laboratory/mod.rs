@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "another bench uses more of it")]
 mod answer;
 pub(crate) mod check;
+mod client;
 mod clients;
 mod contest;
 pub(crate) mod data;

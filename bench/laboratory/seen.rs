@@ -17,7 +17,7 @@ pub(crate) struct Seen {
     pub(crate) errors: u64,
     /// Why, the first time.
     pub(crate) first_error: Option<String>,
-    /// Requests without an answer at the end.
+    /// Requests without an answer at the end (open loop), clients that waited for theirs (closed).
     pub(crate) unanswered: u64,
     /// Microseconds. Those without an answer are in it with the time that they have waited.
     pub(crate) latency: Histogram<u64>,

@@ -122,6 +122,75 @@ fn what_was_due_counts_though_it_could_not_be_asked() {
 }
 
 #[test]
+fn who_leaves_a_client_standing_pays_for_what_was_due_there() {
+    // The second client is never answered, not even in the beginning.
+    let address = server(|mut stream, number| {
+        while hear(&mut stream, 1) {
+            if number != 1 {
+                stream.write_all(ANSWER).unwrap();
+            }
+        }
+    });
+    let targets = target();
+    let load = Load { active: 2, ..load(address, &targets) };
+    let mut clients = Clients::new(&load).unwrap();
+    // What was asked for in the beginning, and in an earlier load, is nobody's in this one.
+    for _ in 0..2 {
+        let seen = clients.open_loop(1000.0, MOMENT).unwrap();
+        assert_eq!((seen.answers, seen.unanswered), (25, 25));
+        assert_eq!(seen.shares, [25, 0]);
+        assert_eq!(seen.latency.len(), 50);
+        // Half of them have waited, and the last of these for as long as answers were waited for.
+        assert!(seen.latency.value_at_quantile(0.6) >= 50_000, "{:?}", seen.latency);
+    }
+}
+
+#[test]
+fn the_queue_of_a_client_has_an_end_and_what_finds_no_room_is_counted() {
+    let address = server(|mut stream, _| while hear(&mut stream, 1) {});
+    let targets = target();
+    let load = Load { active: 1, ..load(address, &targets) };
+    let mut clients = Clients::new(&load).unwrap();
+    let seen = clients.open_loop(100_000.0, MOMENT).unwrap();
+    assert_eq!((seen.answers, seen.unanswered), (0, 5000));
+    assert_eq!(seen.latency.len(), 5000);
+}
+
+#[test]
+fn who_comes_late_is_counted_from_when_it_was_due() {
+    // Each answer takes 10 ms, and one is due every 5 ms: each waits for all before it.
+    let address = server(|mut stream, _| {
+        while hear(&mut stream, 1) {
+            thread::sleep(Duration::from_millis(10));
+            stream.write_all(ANSWER).unwrap();
+        }
+    });
+    let targets = target();
+    let load = Load { active: 1, ..load(address, &targets) };
+    let mut clients = Clients::new(&load).unwrap();
+    let seen = clients.open_loop(200.0, MOMENT).unwrap();
+    assert_eq!(seen.answers + seen.unanswered, 10);
+    // The last one was due after 45 ms, and is the tenth.
+    assert!(seen.latency.max() >= 100_000 - 45_000, "{}", seen.latency.max());
+}
+
+#[test]
+fn of_a_closed_loop_each_client_that_waits_counts_once() {
+    let address = server(|mut stream, number| {
+        while hear(&mut stream, 1) {
+            if number != 1 {
+                stream.write_all(ANSWER).unwrap();
+            }
+        }
+    });
+    let targets = target();
+    let load = Load { active: 2, depth: 16, ..load(address, &targets) };
+    let seen = Clients::new(&load).unwrap().closed_loop(MOMENT).unwrap();
+    assert!(seen.answers > 0);
+    assert_eq!(seen.unanswered, 1);
+}
+
+#[test]
 fn a_wrong_answer_is_an_error_and_a_broken_connection_is_counted() {
     let address = server(|mut stream, _| {
         while hear(&mut stream, 1) {

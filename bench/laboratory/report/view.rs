@@ -224,7 +224,12 @@ pub(crate) fn longest(cell: &Cell, sample: &Sample, share: f64) -> Option<f64> {
     if sample.answers == 0 {
         return None;
     }
-    let share = share / (1.0 - left(cell, sample));
+    let left = left(cell, sample);
+    if share > 1.0 - left + 1e-9 {
+        return None;
+    }
+    // At a fixed rate all that was due is in the distribution, and else one for each client.
+    let share = if cell.rate.is_some() { share } else { share / (1.0 - left) };
     let latency = &sample.latency;
     let coarse = [
         (0.5, latency.p50),
@@ -235,9 +240,6 @@ pub(crate) fn longest(cell: &Cell, sample: &Sample, share: f64) -> Option<f64> {
     ];
     let points = &latency.distribution;
     let points = if points.is_empty() { &coarse[..] } else { points };
-    if share > 1.0 + 1e-9 {
-        return None;
-    }
     let found = points.iter().find(|(part, _)| *part >= share - 1e-9).map(|(_, time)| *time);
     Some(found.unwrap_or(latency.most))
 }
@@ -253,13 +255,11 @@ fn left(cell: &Cell, sample: &Sample) -> f64 {
     (without / all).min(1.0)
 }
 
-/// `value` is the same of the answers alone, and exact.
+/// `value` is the same of the whole distribution, and exact.
 fn quantile(cell: &Cell, sample: &Sample, share: f64, value: f64) -> Option<f64> {
-    if sample.unanswered == 0 {
-        (sample.answers > 0).then_some(value)
-    } else {
-        longest(cell, sample, share)
-    }
+    let longest = longest(cell, sample, share)?;
+    let is_exact = cell.rate.is_some() || sample.unanswered == 0;
+    Some(if is_exact { value } else { longest })
 }
 
 pub(crate) fn p50(cell: &Cell, sample: &Sample) -> Option<f64> {
