@@ -123,17 +123,29 @@ pub(crate) struct Sample {
     pub(crate) threads: Option<usize>,
 }
 
-/// How long answers took, in microseconds.
+/// How long answers took, in microseconds. `None`: there were too few of them to tell.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Latency {
-    pub(crate) p50: f64,
-    pub(crate) p90: f64,
-    pub(crate) p99: f64,
-    pub(crate) p999: f64,
+    pub(crate) p50: Option<f64>,
+    pub(crate) p90: Option<f64>,
+    pub(crate) p99: Option<f64>,
+    pub(crate) p999: Option<f64>,
     pub(crate) most: f64,
     /// The whole distribution: a share of the answers, and how long those took at most. Ascending
     /// in both.
     pub(crate) distribution: Vec<(f64, f64)>,
+}
+
+/// So many of `count` values must lie beyond a quantile for it to be told: with fewer, another
+/// round would have quite another one.
+pub(crate) const BEYOND: u32 = 10;
+
+/// Whether so many values tell the one that the part `share` of them does not exceed. The longest
+/// of all is no quantile.
+pub(crate) fn tells(count: u64, share: f64) -> bool {
+    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let beyond = count as f64 * (1.0 - share);
+    share >= 1.0 || beyond + 1e-6 >= f64::from(BEYOND)
 }
 
 /// The generator beside wrk, each against the same server.

@@ -7,7 +7,7 @@ use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::clients::Clients;
-use super::data::{Latency, Sample};
+use super::data::{self, Latency, Sample};
 use super::load::Load;
 use super::place::Asked;
 use super::player::Player;
@@ -119,7 +119,8 @@ fn sample(seen: &Seen, used: Option<Difference>) -> Sample {
 
 fn latency(seen: &Histogram<u64>) -> Latency {
     #[allow(clippy::cast_precision_loss, reason = "at most a minute")]
-    let at = |share: f64| seen.value_at_quantile(share) as f64;
+    let at =
+        |share: f64| data::tells(seen.len(), share).then(|| seen.value_at_quantile(share) as f64);
     #[allow(clippy::cast_precision_loss, reason = "at most a minute")]
     let distribution = seen
         .iter_quantiles(4)

@@ -220,14 +220,45 @@ fn what_is_not_answered_counts_as_slowest() {
         sample.unanswered = 0;
     }
     let latency = cell.samples[0].latency.clone();
-    same(&[view::p99(cell, &cell.samples[0]).unwrap()], &[latency.p99]);
+    same(&[view::p99(cell, &cell.samples[0]).unwrap()], &[latency.p99.unwrap()]);
     cell.rate = Some(1e3);
     cell.samples[0].unanswered = 1_000;
     // Those without an answer are in the distribution, and no quantile lies among them.
-    same(&[view::p50(cell, &cell.samples[0]).unwrap()], &[latency.p50]);
+    same(&[view::p50(cell, &cell.samples[0]).unwrap()], &[latency.p50.unwrap()]);
     assert!(view::p90(cell, &cell.samples[0]).is_none());
     cell.samples[0].answers = 0;
     assert!(view::p50(cell, &cell.samples[0]).is_none());
+}
+
+#[test]
+fn what_too_few_answers_would_tell_is_not_told() {
+    let is_told = [(19, 0.5), (20, 0.5), (999, 0.99), (1_000, 0.99), (9_999, 0.999)];
+    let is_told = is_told.map(|(count, share)| data::tells(count, share));
+    assert_eq!(is_told, [false, true, false, true, false]);
+    assert!(data::tells(10_000, 0.999) && data::tells(1, 1.0));
+    let mut results = results(3, 1);
+    for sample in results.cells.iter_mut().flat_map(|cell| &mut cell.samples) {
+        sample.answers = 999;
+        sample.unanswered = 0;
+        sample.latency.p99 = None;
+        sample.latency.p999 = None;
+    }
+    let cell = &results.cells[0];
+    assert!(view::spread(cell, view::p90).is_some() && view::spread(cell, view::p99).is_none());
+    assert!(!view::lacks(cell, view::p99), "it has not failed");
+    let oddities = view::oddities(&results, &view::loads(&results)[..1], view::p99);
+    let [first, ..] = &oddities[..] else { panic!("{oddities:?}") };
+    assert!(
+        first.ends_with("too few answers in a round to tell this: at least 10 must lie beyond.")
+    );
+    assert!(!first.contains('✕'), "{first}");
+    let line = shown::csv(&results).lines().nth(1).unwrap().to_owned();
+    let fields: Vec<&str> = line.split(',').collect();
+    assert_eq!(fields[13..15], ["", ""], "{line}");
+    assert!(shown::json(&results).contains("\"p99\": null, \"p999\": null"));
+    let again = shown::read(&shown::json(&results)).unwrap();
+    assert!(again.cells[0].samples[0].latency.p99.is_none());
+    assert!(shown::table(&results).contains("of a quantile: fewer than ten answers"));
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use fastrand::Rng;
 
-use super::report::data::{Cell, Check, Entrant, Kind, Latency, Results, Sample, Tried, Workload};
+use super::report::data::{
+    Cell, Check, Entrant, Kind, Latency, Results, Sample, Tried, Workload, tells,
+};
 
 /// Name, idea, kind, size, answers per second, how steeply it falls with more clients, µs of
 /// processor time, switches, KiB per connection.
@@ -216,10 +218,11 @@ fn sample(made: &Made, asked: &Asked, clients: usize, rng: &mut Rng) -> Sample {
         None if is_one => 1e6 / able.max(1.0),
         None => many / able.max(1.0) * 1e6,
     };
-    let latency = latency(p50, 1.3 + 6.0 * steep * (1.0 + many.ln()), noise);
+    let answers = whole(answered * 0.5);
+    let latency = latency(answers, p50, 1.3 + 6.0 * steep * (1.0 + many.ln()), noise);
     Sample {
         seconds: 0.5,
-        answers: whole(answered * 0.5),
+        answers,
         errors: 0,
         clients_busy: 0.9,
         unanswered: match asked.3 {
@@ -242,14 +245,15 @@ fn sample(made: &Made, asked: &Asked, clients: usize, rng: &mut Rng) -> Sample {
 }
 
 /// As if `tail` were how many times as long each further 9 takes.
-fn latency(p50: f64, tail: f64, noise: f64) -> Latency {
+fn latency(answers: u64, p50: f64, tail: f64, noise: f64) -> Latency {
     let at = |nines: f64| p50 * tail.powf(nines * noise);
+    let told = |share: f64, value: f64| tells(answers, share).then_some(value);
     let distribution = (1..60).map(|step| f64::from(step) * 0.08);
     Latency {
-        p50,
-        p90: at(1.0),
-        p99: at(2.0),
-        p999: at(3.0),
+        p50: told(0.5, p50),
+        p90: told(0.9, at(1.0)),
+        p99: told(0.99, at(2.0)),
+        p999: told(0.999, at(3.0)),
         most: at(4.5),
         distribution: distribution
             .map(|nines| (1.0 - 10f64.powf(-nines), p50 * tail.powf((nines - 0.3) * noise)))

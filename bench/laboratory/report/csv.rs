@@ -46,9 +46,9 @@ pub(crate) fn csv(results: &Results) -> String {
 
 fn figures(cell: &Cell, sample: &Sample) -> String {
     let latency = &sample.latency;
-    let always =
-        [sample.seconds, latency.p50, latency.p90, latency.p99, latency.p999, latency.most];
-    let [seconds, p50, p90, p99, p999, most] = always.map(exact);
+    let quantiles = [latency.p50, latency.p90, latency.p99, latency.p999];
+    let [p50, p90, p99, p999] = quantiles.map(|value| maybe(value.map(exact)));
+    let [seconds, most] = [sample.seconds, latency.most].map(exact);
     let head = format!("{seconds},{},{},{}", sample.answers, sample.errors, sample.unanswered);
     let latency = format!("{p50},{p90},{p99},{p999},{most},{}", exact(sample.fairness));
     let per_request =
