@@ -206,6 +206,7 @@ impl<'a> Clients<'a> {
             client.before = 0;
         }
         self.seen.time = self.heard.max(end) - begun;
+        self.seen.served = self.all.iter().filter(|client| client.has_heard).count();
         self.seen.shares = self.all[self.active()].iter().map(|client| client.answers).collect();
         let next = Seen::new(self.load.active)?;
         Ok(std::mem::replace(&mut self.seen, next))

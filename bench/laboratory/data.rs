@@ -114,6 +114,10 @@ pub(crate) struct Sample {
     /// Context switches of the server per answer: it waited, or was made to.
     pub(crate) voluntary: Option<f64>,
     pub(crate) involuntary: Option<f64>,
+    /// Connections that have had an answer, be it the only one: the others only wait to be accepted
+    /// or served. `None`: nobody has counted them.
+    #[serde(default)]
+    pub(crate) served: Option<usize>,
     /// KiB of the server's processes under this load, each shared page counted by its share (PSS).
     pub(crate) memory: Option<u64>,
     /// The same with no client at all.

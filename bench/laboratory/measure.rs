@@ -106,6 +106,7 @@ fn sample(seen: &Seen, used: Option<Difference>) -> Sample {
         answers: seen.answers,
         errors: seen.errors,
         unanswered: seen.unanswered,
+        served: Some(seen.served),
         latency: latency(&seen.latency),
         fairness: seen.fairness(),
         time: each(|used| Some(used.time)),

@@ -21,6 +21,8 @@ pub(crate) struct Seen {
     pub(crate) unanswered: u64,
     /// Microseconds. Those without an answer are in it with the time that they have waited.
     pub(crate) latency: Histogram<u64>,
+    /// Clients of all kinds that have heard of the server, ever.
+    pub(crate) served: usize,
     /// Answers of each active client.
     pub(crate) shares: Vec<u64>,
 }
@@ -35,6 +37,7 @@ impl Seen {
             first_error: None,
             unanswered: 0,
             latency,
+            served: 0,
             shares: Vec::with_capacity(active),
         })
     }

@@ -231,6 +231,19 @@ fn what_is_not_answered_counts_as_slowest() {
 }
 
 #[test]
+fn memory_is_that_of_connections_that_are_served() {
+    let mut results = results(1, 1);
+    let cell = &mut results.cells[0];
+    cell.clients = 1_000;
+    let sample = &mut cell.samples[0];
+    (sample.memory, sample.memory_at_rest) = (Some(1_640), Some(1_000));
+    sample.served = Some(64);
+    same(&[view::memory(cell, &cell.samples[0]).unwrap()], &[10.0]);
+    cell.samples[0].served = None;
+    same(&[view::memory(cell, &cell.samples[0]).unwrap()], &[0.64]);
+}
+
+#[test]
 fn what_too_few_answers_would_tell_is_not_told() {
     let is_told = [(19, 0.5), (20, 0.5), (999, 0.99), (1_000, 0.99), (9_999, 0.999)];
     let is_told = is_told.map(|(count, share)| data::tells(count, share));

@@ -237,6 +237,7 @@ fn sample(made: &Made, asked: &Asked, clients: usize, rng: &mut Rng) -> Sample {
         system: maybe(cpu * 0.65 * asked.4.sqrt()),
         voluntary: maybe(switches),
         involuntary: maybe(0.03 * switches + 0.001),
+        served: Some(clients),
         memory: is_known.then(|| 3_000 + whole(kib * many * noise)),
         memory_at_rest: is_known.then_some(3_000),
         processes: is_known.then_some(1),

@@ -116,7 +116,7 @@ fn what_was_due_counts_though_it_could_not_be_asked() {
     let mut clients = Clients::new(&load).unwrap();
     let seen = clients.open_loop(1000.0, MOMENT).unwrap();
     assert_eq!(seen.answers, 0);
-    assert_eq!(seen.unanswered, 50);
+    assert_eq!((seen.served, seen.unanswered), (1, 50));
     assert_eq!(seen.latency.len(), seen.unanswered, "with the time that they have waited");
     assert!(seen.latency.max() >= 50_000);
 }
@@ -139,6 +139,7 @@ fn who_leaves_a_client_standing_pays_for_what_was_due_there() {
         let seen = clients.open_loop(1000.0, MOMENT).unwrap();
         assert_eq!((seen.answers, seen.unanswered), (25, 25));
         assert_eq!(seen.shares, [25, 0]);
+        assert_eq!(seen.served, 1, "one has never heard anything");
         assert_eq!(seen.latency.len(), 50);
         // Half of them have waited, and the last of these for as long as answers were waited for.
         assert!(seen.latency.value_at_quantile(0.6) >= 50_000, "{:?}", seen.latency);

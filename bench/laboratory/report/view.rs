@@ -325,10 +325,11 @@ pub(crate) fn switches(_: &Cell, sample: &Sample) -> Option<f64> {
     Some(sample.voluntary? + sample.involuntary?)
 }
 
-/// KiB for each client, beyond what is there without one.
+/// KiB for each connection that is served, beyond what is there without one. Those that have no
+/// answer yet would make a server look small that leaves them in the kernel's queue.
 pub(crate) fn memory(cell: &Cell, sample: &Sample) -> Option<f64> {
     let more = float64(sample.memory?) - float64(sample.memory_at_rest?);
-    Some(more / float(cell.clients.max(1)))
+    Some(more / float(sample.served.unwrap_or(cell.clients).max(1)))
 }
 
 pub(crate) fn processes(_: &Cell, sample: &Sample) -> Option<f64> {
