@@ -9,6 +9,7 @@ use rustix::time::{ClockId, clock_gettime};
 use super::clients::Clients;
 use super::data::{self, Latency, Sample};
 use super::load::Load;
+use super::machine::Processes;
 use super::place::Asked;
 use super::player::Player;
 use super::proc::{self, Difference};
@@ -29,8 +30,11 @@ pub(crate) fn measure(
     time: Duration,
 ) -> io::Result<Sample> {
     let load = load(player, asked, demand);
-    let at_rest = player.processes()?.map(|all| (proc::size(&all).0, all.ids().count()));
     let tells_memory = demand.workload.beside == Beside::Idle;
+    let memory = |all: &Option<Processes>| all.as_ref().filter(|_| tells_memory).map(proc::memory);
+    let at_rest = player.processes()?;
+    let memory_at_rest = memory(&at_rest);
+    let at_rest = at_rest.map(|all| all.ids().count());
     let mut clients = Clients::new(&load)?;
     let mut go = |time| match demand.rate {
         None => clients.closed_loop(time),
@@ -43,13 +47,14 @@ pub(crate) fn measure(
     let own = own_time().saturating_sub(own);
     if demand.workload.closes {
         // Processes that end are in nobody's account until they have been waited for.
-        player.settle(at_rest.map(|(_, processes)| processes))?;
+        player.settle(at_rest)?;
     }
     let after = player.used()?;
     let processes = player.processes()?;
-    let size = processes.as_ref().map(proc::size);
+    let memory = memory(&processes);
+    let threads = processes.as_ref().map(proc::threads);
     drop(clients);
-    player.settle(at_rest.map(|(_, processes)| processes))?;
+    player.settle(at_rest)?;
     let used = before.zip(after).map(|(before, after)| after.since(before));
     if seen.answers == 0
         && let Some(why) = &seen.first_error
@@ -58,10 +63,10 @@ pub(crate) fn measure(
     }
     Ok(Sample {
         clients_busy: own.as_secs_f64() / seen.time.as_secs_f64(),
-        memory: size.filter(|_| tells_memory).map(|(memory, _)| memory),
-        memory_at_rest: at_rest.filter(|_| tells_memory).map(|(memory, _)| memory),
+        memory,
+        memory_at_rest,
         processes: processes.map(|all| all.ids().count()),
-        threads: size.map(|(_, threads)| threads),
+        threads,
         ..sample(&seen, used)
     })
 }

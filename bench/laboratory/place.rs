@@ -151,7 +151,7 @@ fn wait_for(player: &Player) -> io::Result<()> {
     let deadline = Instant::now() + STARTING;
     let mut before = None;
     while Instant::now() < deadline {
-        let now = player.processes()?.map(|all| (all.ids().count(), proc::size(&all)));
+        let now = player.processes()?.map(|all| (all.ids().count(), proc::threads(&all)));
         if now == before {
             break;
         }
