@@ -11,8 +11,12 @@ mod clients;
 mod load;
 #[path = "../bench/laboratory/options.rs"]
 mod options;
+#[path = "../bench/laboratory/progress.rs"]
+mod progress;
 mod report;
 #[path = "../bench/laboratory/seen.rs"]
 mod seen;
+#[path = "../bench/laboratory/sizes.rs"]
+mod sizes;
 mod synthetic;
 mod told;

@@ -55,6 +55,11 @@ pub(crate) struct Tried {
     pub(crate) size: usize,
     /// Answers per second.
     pub(crate) rate: f64,
+    /// By how many clients, and how many of those waited in vain.
+    #[serde(default)]
+    pub(crate) clients: usize,
+    #[serde(default)]
+    pub(crate) unanswered: u64,
 }
 
 /// What was asked of them.

@@ -19,6 +19,23 @@ use super::workloads::{Beside, Demand};
 /// What does not count yet.
 const WARMING_UP: f64 = 0.2;
 
+/// Opening a connection and closing it, about, in seconds.
+const OPENING: f64 = 60e-6;
+
+/// Reading what a server has used, starting it anew, waiting for what is under way: about, in
+/// seconds.
+const ABOUT: f64 = 0.05;
+const STARTING: f64 = 0.1;
+
+/// About how long it takes to measure somebody under this load, in seconds.
+pub(crate) fn lasts(demand: &Demand, time: Duration) -> f64 {
+    let warming = time.mul_f64(WARMING_UP).max(demand.workload.warming);
+    let starting = if demand.workload.beside == Beside::Idle { STARTING } else { 0.0 };
+    #[allow(clippy::cast_precision_loss, reason = "some thousand clients")]
+    let opening = OPENING * demand.clients as f64;
+    (time + warming).as_secs_f64() + opening + ABOUT + starting
+}
+
 /// Measures `player` for so long, in a closed loop or at its rate.
 ///
 /// # Errors

@@ -30,6 +30,7 @@ mod seen;
 #[path = "../throughput/servers.rs"]
 #[allow(dead_code, reason = "another bench uses more of it")]
 mod servers;
+mod sizes;
 pub(crate) mod stage;
 pub(crate) mod talk;
 mod workloads;

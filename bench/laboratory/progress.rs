@@ -28,12 +28,25 @@ impl Progress {
         self.done += much;
     }
 
+    /// Something that was to be done is not: it is so much less.
+    pub(crate) fn less(&mut self, much: f64) {
+        self.all -= much;
+    }
+
+    /// How much of it is done, 0 to 1, and how long the rest takes if it goes on as it has for so
+    /// long.
+    pub(crate) fn stands(&self, elapsed: Duration) -> (f64, Option<Duration>) {
+        let share = (self.done / self.all.max(1e-6)).clamp(0.0, 1.0);
+        let left = (share > 0.0).then(|| elapsed.mul_f64((1.0 - share) / share.max(1e-6)));
+        (share, left)
+    }
+
     fn show(&mut self, what: &str) {
         if !self.is_visible || self.shown.is_some_and(|at| at.elapsed() < PAUSE) {
             return;
         }
         self.shown = Some(Instant::now());
-        let share = (self.done / self.all).clamp(0.0, 1.0);
+        let (share, left) = self.stands(self.begun.elapsed());
         #[allow(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -42,12 +55,9 @@ impl Progress {
         )]
         let filled = (share * WIDTH as f64) as usize;
         let bar = "█".repeat(filled) + &"░".repeat(WIDTH - filled);
-        let left = if self.done > 0.0 {
-            let left = self.begun.elapsed().mul_f64((1.0 - share) / share.max(1e-6)).as_secs();
-            format!("{}:{:02} left", left / 60, left % 60)
-        } else {
-            String::new()
-        };
+        let left = left.map_or_else(String::new, |left| {
+            format!("{}:{:02} left", left.as_secs() / 60, left.as_secs() % 60)
+        });
         let _ = write!(io::stderr(), "\r\x1b[K{bar} {left:>10}  {what}");
     }
 

@@ -359,6 +359,11 @@ fn a_page_bears_what_is_missing() {
         shown::table(&some) + &shown::html(&some)
     };
     assert!(with(&|_| false).contains("How can I repeat it?"));
+    let page = shown::html(&whole);
+    assert!(page.contains("Of 1,000 clients, thread-pool left more than one in a hundred waiting"));
+    let mut peers = whole.clone();
+    peers.entrants.iter_mut().for_each(|entrant| entrant.kind = Kind::Peer);
+    assert!(shown::html(&peers).contains("<p>Servers as they are installed or run"));
     let alone = with(&|cell| cell.entrant == 6 && cell.clients == 100);
     assert!(alone.contains("there is a figure of oneloop alone"), "{alone}");
     assert!(with(&|cell| cell.clients == 10_000).contains("✕ no more processes"));

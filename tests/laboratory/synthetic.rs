@@ -172,7 +172,9 @@ fn entrant(made: &Made) -> Entrant {
     let (name, idea, kind, size, rate, ..) = *made;
     let tried = |tried: usize| {
         let off = (count(tried) / count(size.unwrap_or(1))).ln().abs();
-        Tried { size: tried, rate: (rate / (1.0 + 0.3 * off)).round() }
+        let unanswered = if size == Some(32) { 1_000 - tried.min(1_000) as u64 } else { 0 };
+        let rate = (rate / (1.0 + 0.3 * off)).round();
+        Tried { size: tried, rate, clients: 1_000, unanswered }
     };
     let search = match size {
         Some(2) => [1, 2, 4].map(tried).to_vec(),

@@ -12,7 +12,9 @@ use super::answer::Ask;
 use super::clients::Clients;
 use super::load::{Load, Target};
 use super::options::{Options, Url};
+use super::progress::Progress;
 use super::seen::Seen;
+use super::sizes::{Tries, choose};
 
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nright";
 
@@ -237,6 +239,14 @@ fn options_are_understood_or_refused() {
     let names = ["x".to_owned()];
     assert!(Options::wants(&names, "x") && !Options::wants(&names, "y"));
     assert!(Options::wants(&[], "y"), "where none is named, all are");
+    let none = read(&["--arch", "none", "--peer", "nginx"]).unwrap();
+    assert_eq!(none.leaves_all_out(), Ok(true));
+    assert!(!Options::wants(&none.arch, "loop"));
+    let error = read(&["--arch", "none"]).unwrap().leaves_all_out().unwrap_err();
+    assert!(error.ends_with("name a --peer or a --url"), "{error}");
+    let error = read(&["--arch", "loop,none", "--peer", "nginx"]).unwrap().leaves_all_out();
+    assert!(error.unwrap_err().ends_with("no other name goes with it"));
+    assert_eq!(read(&["--arch", "loop"]).unwrap().leaves_all_out(), Ok(false));
     let error = Options::check("peer", &["x".to_owned()], &["a", "b"]).unwrap_err();
     assert_eq!(error, "there is no peer x: there are a b");
 }
@@ -252,4 +262,46 @@ fn fairness_is_one_where_all_have_the_same() {
     is(&[0, 0], 0.0);
     is(&[], 0.0);
     is(&[1, 3], 0.8);
+}
+
+/// The size that is taken: of tries with a rate and the clients that are left.
+fn chosen(tried: &[(usize, &[f64], u64)]) -> usize {
+    let seen = |&(size, rates, left): &(usize, &[f64], u64)| Tries {
+        rates: rates.to_vec(),
+        unanswered: vec![left; rates.len()],
+        ..Tries::new(size)
+    };
+    let all: Vec<Tries> = tried.iter().map(seen).collect();
+    all[choose(&all, 1_000).unwrap()].size
+}
+
+#[test]
+fn the_smallest_size_is_taken_that_is_as_good_as_the_best() {
+    let steady = [100.0, 101.0, 99.0];
+    assert_eq!(chosen(&[(1, &[80.0; 3], 0), (2, &steady, 0), (4, &[103.0; 3], 0)]), 2);
+    // Where tries of the best do not reach it either, it is chance. One alone may have been
+    // disturbed.
+    let unsteady = [70.0, 130.0, 90.0, 120.0, 121.0];
+    assert_eq!(chosen(&[(1, &[80.0; 3], 0), (2, &steady, 0), (4, &unsteady, 0)]), 2);
+    assert_eq!(chosen(&[(1, &[80.0; 3], 0), (4, &[120.0; 3], 0)]), 4);
+    // However fast, it does not serve all.
+    assert_eq!(chosen(&[(64, &[200.0; 3], 936), (1_024, &steady, 0)]), 1_024);
+    // One in a hundred may be chance. Where all leave some out, who leaves the fewest is taken.
+    assert_eq!(chosen(&[(64, &steady, 9), (1_024, &steady, 0)]), 64);
+    assert_eq!(chosen(&[(64, &[200.0; 3], 936), (256, &steady, 744)]), 256);
+    assert!(choose(&[], 1).is_none());
+}
+
+#[test]
+fn the_time_left_is_that_of_all_that_is_still_to_be_done() {
+    let mut progress = Progress::new(10.0);
+    let second = Duration::from_secs(1);
+    assert_eq!(progress.stands(second), (0.0, None));
+    progress.next("a quarter", 2.5);
+    assert_eq!(progress.stands(second), (0.25, Some(3 * second)));
+    progress.less(5.0);
+    assert_eq!(progress.stands(second), (0.5, Some(second)));
+    progress.next("more than was thought", 5.0);
+    assert_eq!(progress.stands(second), (1.0, Some(Duration::ZERO)));
+    progress.end();
 }
