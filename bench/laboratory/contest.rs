@@ -67,7 +67,8 @@ pub(crate) fn wanted(options: &Options, notes: &mut Vec<String>) -> Vec<Origin> 
     all
 }
 
-/// Starts all of them. Who does not start is left out, if it is no part of this program.
+/// Starts all of them, or has a first answer. Who gives none is left out, if it is no part of this
+/// program.
 ///
 /// # Errors
 /// Where one cannot be started that is.
@@ -81,7 +82,7 @@ pub(crate) fn gather(
 ) -> io::Result<Vec<Contestant>> {
     let mut all = Vec::new();
     for origin in origins {
-        let (name, started) = match &origin {
+        let (name, does, started) = match &origin {
             Origin::Architecture(architecture) => {
                 let search = origin.search(demands, place);
                 let (player, entrant) = enter(architecture, search, place, time, progress)?;
@@ -91,17 +92,17 @@ pub(crate) fn gather(
             Origin::Peer(peer) => {
                 let idea = format!("version {}", peer.version());
                 let start = |player| (player, entrant(peer.name, &idea, Kind::Peer), None);
-                (peer.name.to_owned(), place.start_peer(peer).map(start))
+                (peer.name, "start", place.start_peer(peer).map(start))
             }
             Origin::Url(name, url) => {
                 let idea = format!("http://{}{}", url.authority, url.path);
                 let start = |(player, own)| (player, entrant(name, &idea, Kind::Url), Some(own));
-                (name.clone(), visit(url).map(start))
+                (name.as_str(), "answer", visit(url).map(start))
             }
         };
         match started {
             Ok((player, entrant, own)) => all.push(Contestant { player, entrant, origin, own }),
-            Err(error) => notes.push(format!("{name}: it does not start: {error}.")),
+            Err(error) => notes.push(format!("{name}: it does not {does}: {error}.")),
         }
     }
     Ok(all)

@@ -294,14 +294,16 @@ fn the_smallest_size_is_taken_that_is_as_good_as_the_best() {
 
 #[test]
 fn the_time_left_is_that_of_all_that_is_still_to_be_done() {
-    let mut progress = Progress::new(10.0);
-    let second = Duration::from_secs(1);
-    assert_eq!(progress.stands(second), (0.0, None));
-    progress.next("a quarter", 2.5);
-    assert_eq!(progress.stands(second), (0.25, Some(3 * second)));
-    progress.less(5.0);
-    assert_eq!(progress.stands(second), (0.5, Some(second)));
-    progress.next("more than was thought", 5.0);
-    assert_eq!(progress.stands(second), (1.0, Some(Duration::ZERO)));
+    let mut progress = Progress::new(100.0);
+    let seconds = Duration::from_secs;
+    assert_eq!(progress.stands(seconds(0)), (0.0, seconds(100)));
+    progress.next("a quarter, and it takes as long as was thought", 25.0);
+    assert_eq!(progress.stands(seconds(25)), (0.25, seconds(75)));
+    progress.less(50.0);
+    assert_eq!(progress.stands(seconds(25)), (0.5, seconds(25)));
+    let (_, longer) = progress.stands(seconds(50));
+    assert!(longer > seconds(30) && longer < seconds(50), "{longer:?}");
+    progress.next("more than was thought", 50.0);
+    assert_eq!(progress.stands(seconds(50)), (1.0, Duration::ZERO));
     progress.end();
 }
