@@ -361,6 +361,10 @@ fn a_page_bears_what_is_missing() {
     assert!(with(&|_| false).contains("How can I repeat it?"));
     let page = shown::html(&whole);
     assert!(page.contains("Of 1,000 clients, thread-pool left more than one in a hundred waiting"));
+    // What leaves clients waiting is no choice: there size 1 would be the worst by far.
+    let mut pool = whole.clone();
+    pool.entrants.iter_mut().filter(|one| one.size != Some(32)).for_each(|one| one.search.clear());
+    assert!(shown::html(&pool).contains("<p>Nobody has two sizes that leave as few clients"));
     let mut peers = whole.clone();
     peers.entrants.iter_mut().for_each(|entrant| entrant.kind = Kind::Peer);
     assert!(shown::html(&peers).contains("<p>Servers as they are installed or run"));

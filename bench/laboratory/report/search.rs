@@ -54,7 +54,7 @@ pub(crate) fn search(results: &Results) -> Option<Figure> {
             most.map_or_else(String::new, |count| format!(" by up to {}", clients(count)))
         ),
         drawings: [lines.draw(Size::Wide), lines.draw(Size::Narrow)],
-        sentences: search_sentences(results, &searched)?,
+        sentences: search_sentences(results, &searched),
         oddities: searched.iter().filter_map(|at| left_out(&results.entrants[*at])).collect(),
     })
 }
@@ -80,17 +80,24 @@ fn left_out(entrant: &Entrant) -> Option<String> {
     Some(format!("Of {clients}, {name} left more than one in a hundred waiting with {with}."))
 }
 
-fn search_sentences(results: &Results, searched: &[usize]) -> Option<[String; 2]> {
+fn search_sentences(results: &Results, searched: &[usize]) -> [String; 2] {
     let gain = |at: &usize| {
         let entrant = &results.entrants[*at];
         let by = |one: &&Tried, other: &&Tried| one.rate.total_cmp(&other.rate);
-        let answers = || entrant.search.iter().filter(|tried| tried.rate > 0.0);
+        // Only what leaves no more clients waiting can be chosen.
+        let fewest = entrant.search.iter().map(|tried| tried.unanswered).min()?;
+        let serves = |tried: &&Tried| tried.unanswered * 100 <= fewest * 100 + tried.clients as u64;
+        let answers = || entrant.search.iter().filter(serves).filter(|tried| tried.rate > 0.0);
         let (best, worst) = (answers().max_by(by)?, answers().min_by(by)?);
-        Some((best.rate / worst.rate, &entrant.name, best, worst))
+        (best.size != worst.size).then(|| (best.rate / worst.rate, &entrant.name, best, worst))
     };
     let mut gains: Vec<_> = searched.iter().filter_map(gain).collect();
     gains.sort_by(|one, other| other.0.total_cmp(&one.0));
-    let (ratio, name, best, worst) = gains.first()?;
+    let count = searched.iter().map(|at| results.entrants[*at].search.len()).sum::<usize>();
+    let Some((ratio, name, best, worst)) = gains.first() else {
+        let one = "Nobody has two sizes that leave as few clients without an answer.";
+        return [one.into(), format!("{count} were tried.")];
+    };
     let one = format!(
         "Size matters most to {name}: {} give {}, {} times what {} give{}.",
         best.size,
@@ -106,9 +113,9 @@ fn search_sentences(results: &Results, searched: &[usize]) -> Option<[String; 2]
             times(*ratio)
         ),
         [..] => format!(
-            "Nobody else had a size to choose; {} were tried.",
-            searched.iter().map(|at| results.entrants[*at].search.len()).sum::<usize>()
+            "Nobody else has two sizes that leave as few clients without an answer; {count} were \
+             tried."
         ),
     };
-    Some([one, other])
+    [one, other]
 }
