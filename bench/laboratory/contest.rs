@@ -25,7 +25,7 @@ pub(crate) const SEARCHING: usize = 64;
 const MOST_SEARCHING: usize = 1000;
 
 /// How often each is tried.
-const TRIES: usize = 5;
+const TRIES: u32 = 5;
 
 /// Most of them can keep up with that, so that the time of an answer is not that of a queue.
 const PACE: f64 = 0.2;
@@ -125,9 +125,14 @@ impl Search {
         measure::lasts(&Demand::small(self.clients), time)
     }
 
+    /// The same of one try of each size.
+    fn turn_lasts(&self, time: Duration) -> f64 {
+        self.sizes.iter().map(|_| self.lasts(time)).sum()
+    }
+
     /// The same of all tries.
     pub(crate) fn lasts_in_all(&self, time: Duration) -> f64 {
-        std::iter::repeat_n(self.lasts(time), self.sizes.len() * TRIES).sum()
+        self.turn_lasts(time) * f64::from(TRIES)
     }
 }
 
@@ -148,8 +153,14 @@ fn enter(
         players.push(place.start(architecture, size)?);
         tried.push(Tries::new(size));
     }
-    // In turn, as all else. Who leaves more without an answer than another one is not tried again.
+    // In turn, as all else. Who leaves more without an answer than another one is not tried again,
+    // nor is one that has no other beside it.
     for turn in 0..TRIES {
+        let serves = |one: &&Tries| sizes::serves_most(one, &tried, search.clients);
+        if turn > 0 && tried.iter().filter(serves).count() < 2 {
+            progress.less(search.turn_lasts(time) * f64::from(TRIES - turn));
+            break;
+        }
         for (at, player) in players.iter_mut().enumerate() {
             let what = format!("size of {}: {}", entrant.name, search.sizes[at]);
             if turn > 0 && !sizes::serves_most(&tried[at], &tried, search.clients) {
@@ -192,7 +203,7 @@ pub(crate) fn rate_once(
 
 /// About how long it takes to find that rate, in seconds.
 pub(crate) fn pace_lasts(time: Duration) -> f64 {
-    std::iter::repeat_n(measure::lasts(&Demand::small(SEARCHING), time), TRIES).sum()
+    measure::lasts(&Demand::small(SEARCHING), time) * f64::from(TRIES)
 }
 
 /// The rate at which requests come if none is said: a share of what one loop answers in a second,
