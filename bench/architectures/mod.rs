@@ -51,9 +51,9 @@ pub(crate) const THREADS: &str = "threads";
 pub(crate) const ALL: [Architecture; 9] = [
     one(SERVES_ONE, "one client at a time", iterative::serve, &[]),
     one("processes", "a process for each connection (inetd)", processes::serve, &[]).up_to(1000),
-    one("preforked", "processes that are there before", preforked::serve, &[4, 16, 64, 128]),
+    one("preforked", "processes that are there before", preforked::serve, &[4, 16, 64, 256]),
     one(THREADS, "a thread for each connection", threads::serve, &[]).opens(3),
-    one("pool", "threads behind a bounded queue", pool::serve, &[4, 16, 64, 128, 512]),
+    one("pool", "threads behind a bounded queue", pool::serve, &[4, 16, 64, 256, 1024]),
     one("staged", "stages with queues between them (SEDA)", staged::serve, &[1, 2, 4]),
     one(ONE_LOOP, "one event loop (SPED)", one_loop::serve, &[]),
     one("helpers", "an event loop, helpers read ahead (AMPED)", helpers::serve, &[]),

@@ -2,8 +2,10 @@
 //!
 //! *Idea.* An answer is made on an assembly line: *accept* takes clients in, *read* waits for all
 //! of them and reads, *answer* parses, routes and makes the answer, *send* writes it and gives the
-//! client back to *read*. Each stage has its own threads and a bounded queue before it, by which
-//! one sees where it is too slow.
+//! client back to *read*. Each stage has its own threads and a queue before it, by which one sees
+//! where it is too slow. The queues that lead down the line are bounded: whoever finds one full
+//! waits. The one that leads back from *send* to *read* must not make anybody wait, for then all
+//! stages of the ring could wait for each other; it holds no more clients than there are seats.
 //!
 //! *History.* SEDA (SOSP 2001), Haboob and Sandstorm. The queues were to keep a server well behaved
 //! under any load, each stage with as many threads as it needs.
@@ -27,7 +29,9 @@ use crate::laboratory::seats::{Seats, Stage};
 const QUEUE: usize = 1024;
 
 pub(crate) fn serve(listener: &TcpListener, ground: &Ground) -> io::Result<()> {
-    let mut seats = Seats::new()?;
+    let mut seats = Seats::new(Ground::limits().connections)?;
+    let (enter, entered) = sync_channel(QUEUE);
+    // Only clients that have a seat are put into it.
     let (back, returned) = channel();
     let (answer, to_answer) = sync_channel(QUEUE);
     let (send, to_send) = sync_channel(QUEUE);
@@ -39,19 +43,19 @@ pub(crate) fn serve(listener: &TcpListener, ground: &Ground) -> io::Result<()> {
             drop(sender.send(client));
         }
     });
-    let (returning, bell) = (back.clone(), seats.bell());
+    let bell = seats.bell();
     stage(ground.size, to_send, move || {
-        let (returning, bell) = (returning.clone(), Arc::clone(&bell));
+        let (back, bell) = (back.clone(), Arc::clone(&bell));
         move |mut client: Client| {
             client.send();
-            let _ = returning.send(client).map(|()| bell.wake());
+            let _ = back.send(client).map(|()| bell.wake());
         }
     });
     let (listener, bell) = (listener.try_clone()?, seats.bell());
     thread::spawn(move || {
         loop {
             match listener.accept() {
-                Ok((stream, _)) => drop(back.send(Client::new(stream)).map(|()| bell.wake())),
+                Ok((stream, _)) => drop(enter.send(Client::new(stream)).map(|()| bell.wake())),
                 Err(error) => super::rest_if_exhausted(&error).expect("the listener works"),
             }
         }
@@ -59,6 +63,7 @@ pub(crate) fn serve(listener: &TcpListener, ground: &Ground) -> io::Result<()> {
     loop {
         let mut here = seats.wait()?;
         here.extend(returned.try_iter());
+        here.extend(entered.try_iter());
         for client in here {
             match seats.read(client)? {
                 Some((Stage::Answer, client)) => answer.send(client).map_err(io::Error::other)?,

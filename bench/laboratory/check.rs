@@ -39,6 +39,10 @@ const RAW: [(&str, &str, &str); 5] = [
     ),
 ];
 
+/// Bytes behind a request that is refused: more than sockets hold, so that they come when the
+/// refusal has gone out.
+const GOES_ON: usize = 8 << 20;
+
 /// # Errors
 /// Which architecture does what wrong.
 pub(crate) fn main(words: &[String]) -> Result<(), String> {
@@ -68,6 +72,12 @@ fn check(architecture: &Architecture, place: &Place) -> io::Result<()> {
         if !answer.starts_with(begin) || !answer.ends_with(end) {
             return Err(io::Error::other(format!("{request:?} gets {answer:?}")));
         }
+    }
+    // It is refused, and goes on talking: the refusal reaches it all the same.
+    let long = format!("{}{}", RAW[3].0, "x".repeat(GOES_ON));
+    let refused = exchange(player.address(), &long, false)?;
+    if !refused.starts_with(RAW[3].1) {
+        return Err(io::Error::other(format!("who talks on when refused gets {refused:?}")));
     }
     let half = exchange(player.address(), "GET /100 HTTP/1.1\r\nHost: a\r\n\r\n", true)?;
     if !half.starts_with("HTTP/1.1 200 OK\r\n") {

@@ -4,47 +4,22 @@
 //! In a *closed* loop a client asks again when it has its answer: a slow server is asked less. In
 //! an *open* loop requests are due at equal distances, whatever becomes of the earlier ones, and
 //! the time of each counts from when it was due: so a server that stands still for a while pays for
-//! all that was due meanwhile (no coordinated omission).
+//! all that was due meanwhile (no coordinated omission). They are dealt out to the clients in turn,
+//! and wait in the queue of theirs: so it also pays for each client that it leaves standing.
 
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
-use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use socket2::{Domain, SockRef, Socket, Type};
+use socket2::SockRef;
 
 use super::answer::{LastHead, Reading};
+use super::client::{Client, Role, Then, connect};
 use super::load::{Load, Target};
 use super::seen::Seen;
-
-/// What a client does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Role {
-    /// Asks, and is measured.
-    Active,
-    /// Has asked once.
-    Idle,
-    /// Asks for something long, and reads it slowly. It is not measured.
-    Slow,
-}
-
-struct Client {
-    role: Role,
-    stream: Option<TcpStream>,
-    is_connected: bool,
-    target: usize,
-    /// When each request was due that has no answer.
-    due: VecDeque<Instant>,
-    reading: Reading,
-    /// Something has come, ever.
-    has_heard: bool,
-    /// Answers on this connection.
-    answers_here: u64,
-    answers: u64,
-}
 
 /// Clients that are connecting at once: fewer than a server's queue holds.
 const TOGETHER: usize = 100;
@@ -55,6 +30,9 @@ const OPENING: Duration = Duration::from_millis(100);
 /// How long answers are waited for that are under way when the time is over.
 const GRACE: Duration = Duration::from_millis(50);
 
+/// Requests that wait for one client, at the most. What finds no room has no answer.
+const QUEUE: usize = 1024;
+
 /// Bytes read at once.
 const BUFFER: usize = 256 << 10;
 
@@ -62,20 +40,14 @@ const BUFFER: usize = 256 << 10;
 const SIP: usize = 2 << 10;
 const PAUSE: Duration = Duration::from_millis(30);
 
-/// Its window, in bytes: what the kernel takes for it.
-const WINDOW: usize = 4 << 10;
-
 /// All clients of one load.
 pub(crate) struct Clients<'a> {
     load: &'a Load<'a>,
     poll: Poll,
     all: Vec<Client>,
-    /// Active clients that wait for nothing, as those of an open loop do.
-    free: VecDeque<usize>,
     /// Slow clients, and when each of them reads again.
     sipping: VecDeque<(Instant, usize)>,
-    /// Whether a client asks again by itself.
-    goes_on: bool,
+    then: Then,
     /// Clients without their answer, and slow ones without its first bytes.
     waiting: usize,
     heard: Instant,
@@ -97,9 +69,8 @@ impl<'a> Clients<'a> {
             load,
             poll: Poll::new()?,
             all: Vec::new(),
-            free: VecDeque::new(),
             sipping: VecDeque::new(),
-            goes_on: false,
+            then: Then::Rests,
             waiting: 0,
             heard: Instant::now(),
             seen: Seen::new(load.active)?,
@@ -135,44 +106,61 @@ impl<'a> Clients<'a> {
     /// Where the poll fails, or an answer is wrong.
     pub(crate) fn closed_loop(&mut self, time: Duration) -> io::Result<Seen> {
         let begun = self.begin()?;
-        self.goes_on = true;
+        self.then = Then::Asks;
         let mut events = Events::with_capacity(1024);
-        while let Some(at) = self.free.pop_front() {
-            self.ask(at, Instant::now(), self.load.depth);
+        for at in self.active() {
+            if self.all[at].due.is_empty() {
+                self.ask(at, Instant::now(), self.load.depth);
+            }
         }
         while begun.elapsed() < time {
             self.turn(&mut events, time.saturating_sub(begun.elapsed()))?;
         }
-        self.finish(begun, begun + time, &mut events, VecDeque::new())
+        self.then = Then::Rests;
+        self.finish(begun, begun + time, &mut events)
     }
 
-    /// So many requests in a second.
+    /// The places of those who are measured: they came last.
+    fn active(&self) -> Range<usize> {
+        self.all.len() - self.load.active..self.all.len()
+    }
+
+    /// So many requests in a second, dealt out to the clients in turn.
     ///
     /// # Errors
     /// As for [`closed_loop`](Self::closed_loop).
     pub(crate) fn open_loop(&mut self, rate: f64, time: Duration) -> io::Result<Seen> {
         let begun = self.begin()?;
         let end = begun + time;
-        self.goes_on = false;
+        self.then = Then::Obeys;
+        // What is still under way was never due here. If it stays so, what is due behind it waits.
+        self.all.iter_mut().for_each(|client| client.before = client.due.len());
         let mut events = Events::with_capacity(1024);
         let due = |number: u32| begun + Duration::from_secs_f64(f64::from(number) / rate);
-        let mut dues = (0..).map(due).take_while(|&due| due < end).peekable();
-        let mut late: VecDeque<Instant> = VecDeque::new();
-        while Instant::now() < end {
+        let mut dues = (0..).map(due).take_while(|&due| due < end).zip(self.active().cycle());
+        let mut dues = std::iter::from_fn(|| dues.next()).peekable();
+        while dues.peek().is_some() {
             // It does not sleep: to wake up takes longer than most answers.
             self.turn(&mut events, Duration::ZERO)?;
             let now = Instant::now();
-            late.extend(std::iter::from_fn(|| dues.next_if(|&due| due <= now)));
-            while !late.is_empty()
-                && let Some(at) = self.free.pop_front()
-            {
-                let due = late.pop_front().unwrap_or(now);
-                self.ask(at, due, 1);
+            while let Some((due, at)) = dues.next_if(|&(due, _)| due <= now) {
+                self.is_due(at, due, end);
             }
         }
-        // Also what was due while this thread stood still.
-        late.extend(dues);
-        self.finish(begun, end, &mut events, late)
+        self.finish(begun, end, &mut events)
+    }
+
+    /// One client is to ask once more, as soon as it can.
+    fn is_due(&mut self, at: usize, due: Instant, end: Instant) {
+        let client = &mut self.all[at];
+        if client.due.is_empty() {
+            self.ask(at, due, 1);
+        } else if client.queue.len() < QUEUE {
+            client.queue.push_back(due);
+        } else {
+            self.seen.unanswered += 1;
+            self.seen.record(end - due);
+        }
     }
 
     /// Counts from here.
@@ -192,32 +180,34 @@ impl<'a> Clients<'a> {
         Ok(now)
     }
 
-    /// Waits a little for what is under way, and counts what has not come. `late` was due and could
-    /// not even be asked.
-    fn finish(
-        &mut self,
-        begun: Instant,
-        end: Instant,
-        events: &mut Events,
-        late: VecDeque<Instant>,
-    ) -> io::Result<Seen> {
-        self.goes_on = false;
+    /// Waits a little for what is under way, and counts what has not come: clients of a closed
+    /// loop, requests of an open one. Each is in the latency with the time that it has waited.
+    fn finish(&mut self, begun: Instant, end: Instant, events: &mut Events) -> io::Result<Seen> {
         self.heard = end;
-        let is_active = |client: &&Client| client.role == Role::Active;
-        while self.all.iter().filter(is_active).any(|client| !client.due.is_empty())
+        // What has come while this thread stood still has not come too late.
+        self.turn(events, Duration::ZERO)?;
+        let is_waiting =
+            |client: &Client| client.due.len() > client.before || !client.queue.is_empty();
+        while self.all[self.active()].iter().any(is_waiting)
             && self.heard.elapsed() < GRACE
             && end.elapsed() < 5 * GRACE
         {
             self.turn(events, GRACE)?;
         }
         let now = Instant::now();
-        let waiting = self.all.iter().filter(is_active).flat_map(|client| &client.due);
-        for due in waiting.copied().chain(late) {
-            self.seen.unanswered += 1;
-            self.seen.record(now - due);
+        let is_open = std::mem::replace(&mut self.then, Then::Rests) == Then::Obeys;
+        for client in &mut self.all[self.load.idle + self.load.slow..] {
+            let most = if is_open { usize::MAX } else { 1 };
+            let asked = client.due.iter().skip(client.before).copied();
+            for due in asked.chain(client.queue.drain(..)).take(most) {
+                self.seen.unanswered += 1;
+                self.seen.record(now - due);
+            }
+            client.before = 0;
         }
         self.seen.time = self.heard.max(end) - begun;
-        self.seen.shares = self.all.iter().filter(is_active).map(|client| client.answers).collect();
+        self.seen.served = self.all.iter().filter(|client| client.has_heard).count();
+        self.seen.shares = self.all[self.active()].iter().map(|client| client.answers).collect();
         let next = Seen::new(self.load.active)?;
         Ok(std::mem::replace(&mut self.seen, next))
     }
@@ -362,9 +352,11 @@ impl<'a> Clients<'a> {
             rest = &rest[taken.bytes..];
             if taken.is_whole {
                 client.due.pop_front();
-                client.answers += 1;
                 client.answers_here += 1;
-                if client.role == Role::Active {
+                if client.before > 0 {
+                    client.before -= 1;
+                } else if client.role == Role::Active {
+                    client.answers += 1;
                     self.seen.answers += 1;
                     self.seen.record(now - due);
                 }
@@ -400,7 +392,7 @@ impl<'a> Clients<'a> {
         client.stream = None;
         client.reading = Reading::default();
         client.answers_here = 0;
-        if client.role != Role::Idle && self.goes_on && self.seen.errors < 10_000 {
+        if client.role != Role::Idle && self.then != Then::Rests && self.seen.errors < 10_000 {
             self.resume(at);
         }
     }
@@ -412,40 +404,17 @@ impl<'a> Clients<'a> {
             self.waiting -= 1;
         }
         match role {
-            Role::Active if self.goes_on => self.ask(at, Instant::now(), self.load.depth),
-            Role::Active => self.free.push_back(at),
+            Role::Active => match self.then {
+                Then::Rests => {}
+                Then::Asks => self.ask(at, Instant::now(), self.load.depth),
+                Then::Obeys => {
+                    if let Some(due) = self.all[at].queue.pop_front() {
+                        self.ask(at, due, 1);
+                    }
+                }
+            },
             Role::Slow => self.ask(at, Instant::now(), 1),
             Role::Idle => {}
-        }
-    }
-}
-
-/// Begins to connect. A slow client has a small window, which has to be said before.
-fn connect(server: SocketAddr, is_slow: bool) -> io::Result<TcpStream> {
-    let socket = Socket::new(Domain::for_address(server), Type::STREAM, None)?;
-    socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)?;
-    if is_slow {
-        socket.set_recv_buffer_size(WINDOW)?;
-    }
-    match socket.connect(&server.into()) {
-        Err(error) if error.raw_os_error() != Some(libc::EINPROGRESS) => Err(error),
-        Ok(()) | Err(_) => Ok(TcpStream::from_std(socket.into())),
-    }
-}
-
-impl Client {
-    fn new(role: Role) -> Client {
-        Client {
-            role,
-            stream: None,
-            is_connected: false,
-            target: 0,
-            due: VecDeque::new(),
-            reading: Reading::default(),
-            has_heard: false,
-            answers_here: 0,
-            answers: 0,
         }
     }
 }

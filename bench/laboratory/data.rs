@@ -55,6 +55,11 @@ pub(crate) struct Tried {
     pub(crate) size: usize,
     /// Answers per second.
     pub(crate) rate: f64,
+    /// By how many clients, and how many of those waited in vain.
+    #[serde(default)]
+    pub(crate) clients: usize,
+    #[serde(default)]
+    pub(crate) unanswered: u64,
 }
 
 /// What was asked of them.
@@ -93,10 +98,10 @@ pub(crate) struct Sample {
     /// Connections that broke, or could not be had.
     pub(crate) errors: u64,
     /// Requests that were due and had no answer when the time was over (open loop), or clients that
-    /// had none at all (closed loop).
+    /// waited for theirs (closed loop).
     pub(crate) unanswered: u64,
     /// Microseconds until the last byte of an answer, from when its request was sent (closed loop)
-    /// or was due (open loop).
+    /// or was due (open loop). What has no answer is in it with the time that it has waited.
     pub(crate) latency: Latency,
     /// Jain's index over the answers of the clients: 1 where all had as many, 1/n where one of n
     /// had them all.
@@ -114,6 +119,10 @@ pub(crate) struct Sample {
     /// Context switches of the server per answer: it waited, or was made to.
     pub(crate) voluntary: Option<f64>,
     pub(crate) involuntary: Option<f64>,
+    /// Connections that have had an answer, be it the only one: the others only wait to be accepted
+    /// or served. `None`: nobody has counted them.
+    #[serde(default)]
+    pub(crate) served: Option<usize>,
     /// KiB of the server's processes under this load, each shared page counted by its share (PSS).
     pub(crate) memory: Option<u64>,
     /// The same with no client at all.
@@ -123,17 +132,29 @@ pub(crate) struct Sample {
     pub(crate) threads: Option<usize>,
 }
 
-/// How long answers took, in microseconds.
+/// How long answers took, in microseconds. `None`: there were too few of them to tell.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Latency {
-    pub(crate) p50: f64,
-    pub(crate) p90: f64,
-    pub(crate) p99: f64,
-    pub(crate) p999: f64,
+    pub(crate) p50: Option<f64>,
+    pub(crate) p90: Option<f64>,
+    pub(crate) p99: Option<f64>,
+    pub(crate) p999: Option<f64>,
     pub(crate) most: f64,
     /// The whole distribution: a share of the answers, and how long those took at most. Ascending
     /// in both.
     pub(crate) distribution: Vec<(f64, f64)>,
+}
+
+/// So many of `count` values must lie beyond a quantile for it to be told: with fewer, another
+/// round would have quite another one.
+pub(crate) const BEYOND: u32 = 10;
+
+/// Whether so many values tell the one that the part `share` of them does not exceed. The longest
+/// of all is no quantile.
+pub(crate) fn tells(count: u64, share: f64) -> bool {
+    #[allow(clippy::cast_precision_loss, reason = "far fewer than 2^52")]
+    let beyond = count as f64 * (1.0 - share);
+    share >= 1.0 || beyond + 1e-6 >= f64::from(BEYOND)
 }
 
 /// The generator beside wrk, each against the same server.

@@ -22,6 +22,9 @@ pub(crate) enum Wants {
     Room,
     /// To be answered once more: not all that was read could be.
     Answers,
+    /// To have the rest of what it says dropped, until it ends: else that would reset the
+    /// connection before it has read its answer.
+    End,
     /// Nothing more: it is over.
     Nothing,
 }
@@ -78,12 +81,25 @@ impl Client {
         }
     }
 
+    /// Drops what is there, by way of `buffer`. Returns whether that was all it will ever say.
+    pub(crate) fn drop_input(&mut self, buffer: &mut [u8; READ]) -> bool {
+        loop {
+            match self.stream.read(buffer) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
+                Ok(0) | Err(_) => return true,
+                Ok(_) => {}
+            }
+        }
+    }
+
     /// Makes the answers to what was read.
     pub(crate) fn answer(&mut self, site: &Site) {
         self.then = loop {
             match self.talk.advance(site) {
                 Next::Read => break Wants::Input,
-                Next::Close => break Wants::Nothing,
+                Next::Close if self.talk.connection.is_mutual_end() => break Wants::Nothing,
+                Next::Close => break Wants::End,
                 Next::Send(Body::File { file, offset, left }) => {
                     self.file = Some((file, offset, left));
                     break Wants::Answers;
@@ -137,7 +153,7 @@ impl Client {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Wants::Room,
             Err(_) => Wants::Nothing,
         };
-        if self.wants == Wants::Nothing {
+        if matches!(self.wants, Wants::End | Wants::Nothing) {
             // Whoever else has the socket open does not keep the client waiting.
             drop(self.stream.shutdown(Shutdown::Write));
         }

@@ -7,8 +7,9 @@ use hdrhistogram::Histogram;
 use rustix::time::{ClockId, clock_gettime};
 
 use super::clients::Clients;
-use super::data::{Latency, Sample};
+use super::data::{self, Latency, Sample};
 use super::load::Load;
+use super::machine::Processes;
 use super::place::Asked;
 use super::player::Player;
 use super::proc::{self, Difference};
@@ -17,6 +18,23 @@ use super::workloads::{Beside, Demand};
 
 /// What does not count yet.
 const WARMING_UP: f64 = 0.2;
+
+/// Opening a connection and closing it, about, in seconds.
+const OPENING: f64 = 60e-6;
+
+/// Reading what a server has used, starting it anew, waiting for what is under way: about, in
+/// seconds.
+const ABOUT: f64 = 0.05;
+const STARTING: f64 = 0.1;
+
+/// About how long it takes to measure somebody under this load, in seconds.
+pub(crate) fn lasts(demand: &Demand, time: Duration) -> f64 {
+    let warming = time.mul_f64(WARMING_UP).max(demand.workload.warming);
+    let starting = if demand.workload.beside == Beside::Idle { STARTING } else { 0.0 };
+    #[allow(clippy::cast_precision_loss, reason = "some thousand clients")]
+    let opening = OPENING * demand.clients as f64;
+    (time + warming).as_secs_f64() + opening + ABOUT + starting
+}
 
 /// Measures `player` for so long, in a closed loop or at its rate.
 ///
@@ -29,8 +47,11 @@ pub(crate) fn measure(
     time: Duration,
 ) -> io::Result<Sample> {
     let load = load(player, asked, demand);
-    let at_rest = player.processes()?.map(|all| (proc::size(&all).0, all.ids().count()));
     let tells_memory = demand.workload.beside == Beside::Idle;
+    let memory = |all: &Option<Processes>| all.as_ref().filter(|_| tells_memory).map(proc::memory);
+    let at_rest = player.processes()?;
+    let memory_at_rest = memory(&at_rest);
+    let at_rest = at_rest.map(|all| all.ids().count());
     let mut clients = Clients::new(&load)?;
     let mut go = |time| match demand.rate {
         None => clients.closed_loop(time),
@@ -43,13 +64,14 @@ pub(crate) fn measure(
     let own = own_time().saturating_sub(own);
     if demand.workload.closes {
         // Processes that end are in nobody's account until they have been waited for.
-        player.settle(at_rest.map(|(_, processes)| processes))?;
+        player.settle(at_rest)?;
     }
     let after = player.used()?;
     let processes = player.processes()?;
-    let size = processes.as_ref().map(proc::size);
+    let memory = memory(&processes);
+    let threads = processes.as_ref().map(proc::threads);
     drop(clients);
-    player.settle(at_rest.map(|(_, processes)| processes))?;
+    player.settle(at_rest)?;
     let used = before.zip(after).map(|(before, after)| after.since(before));
     if seen.answers == 0
         && let Some(why) = &seen.first_error
@@ -58,10 +80,10 @@ pub(crate) fn measure(
     }
     Ok(Sample {
         clients_busy: own.as_secs_f64() / seen.time.as_secs_f64(),
-        memory: size.filter(|_| tells_memory).map(|(memory, _)| memory),
-        memory_at_rest: at_rest.filter(|_| tells_memory).map(|(memory, _)| memory),
+        memory,
+        memory_at_rest,
         processes: processes.map(|all| all.ids().count()),
-        threads: size.map(|(_, threads)| threads),
+        threads,
         ..sample(&seen, used)
     })
 }
@@ -106,6 +128,7 @@ fn sample(seen: &Seen, used: Option<Difference>) -> Sample {
         answers: seen.answers,
         errors: seen.errors,
         unanswered: seen.unanswered,
+        served: Some(seen.served),
         latency: latency(&seen.latency),
         fairness: seen.fairness(),
         time: each(|used| Some(used.time)),
@@ -119,7 +142,8 @@ fn sample(seen: &Seen, used: Option<Difference>) -> Sample {
 
 fn latency(seen: &Histogram<u64>) -> Latency {
     #[allow(clippy::cast_precision_loss, reason = "at most a minute")]
-    let at = |share: f64| seen.value_at_quantile(share) as f64;
+    let at =
+        |share: f64| data::tells(seen.len(), share).then(|| seen.value_at_quantile(share) as f64);
     #[allow(clippy::cast_precision_loss, reason = "at most a minute")]
     let distribution = seen
         .iter_quantiles(4)

@@ -5,6 +5,7 @@
 #[allow(dead_code, reason = "another bench uses more of it")]
 mod answer;
 pub(crate) mod check;
+mod client;
 mod clients;
 mod contest;
 pub(crate) mod data;
@@ -29,6 +30,7 @@ mod seen;
 #[path = "../throughput/servers.rs"]
 #[allow(dead_code, reason = "another bench uses more of it")]
 mod servers;
+mod sizes;
 pub(crate) mod stage;
 pub(crate) mod talk;
 mod workloads;

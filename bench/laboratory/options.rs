@@ -8,7 +8,7 @@ use clap::Parser;
 #[derive(Clone, Debug, Parser)]
 #[command(bin_name = "cargo bench --bench architectures --", version)]
 pub(crate) struct Options {
-    /// These architectures only
+    /// These architectures only; `none`: peers and URLs alone
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     pub(crate) arch: Vec<String>,
     /// These workloads only
@@ -62,7 +62,27 @@ pub(crate) struct Url {
     pub(crate) path: String,
 }
 
+/// What is said for no architecture.
+pub(crate) const NONE: &str = "none";
+
 impl Options {
+    /// Whether no architecture is to be measured.
+    ///
+    /// # Errors
+    /// Where that is said beside others, or leaves nobody.
+    pub(crate) fn leaves_all_out(&self) -> Result<bool, String> {
+        if !self.arch.iter().any(|name| name == NONE) {
+            return Ok(false);
+        }
+        if self.arch.iter().any(|name| name != NONE) {
+            return Err("--arch none leaves out all of them: no other name goes with it".to_owned());
+        }
+        if self.peer.is_empty() && self.url.is_empty() {
+            return Err("with --arch none nobody is left: name a --peer or a --url".to_owned());
+        }
+        Ok(true)
+    }
+
     /// Whether this one of several is asked for: all are, where none is named.
     pub(crate) fn wants(names: &[String], name: &str) -> bool {
         names.is_empty() || names.iter().any(|one| one == name)

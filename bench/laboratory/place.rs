@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use oneloop::daemon;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
@@ -53,15 +54,12 @@ const DESCRIPTORS: u64 = 1 << 16;
 /// Has this process, and all that it starts, open as many descriptors as are wanted, or else as
 /// may be. Returns how many.
 fn raise_descriptor_limit() -> u64 {
-    let limit = getrlimit(Resource::Nofile);
-    let most = limit.maximum.map_or(DESCRIPTORS, |most| most.max(DESCRIPTORS));
-    // Only root may go beyond the hard limit.
-    for most in [Some(most), limit.maximum] {
-        if setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).is_ok() {
-            break;
-        }
+    if getrlimit(Resource::Nofile).maximum.is_some_and(|most| most < DESCRIPTORS) {
+        // Only root may go beyond the hard limit.
+        let most = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
+        let _ = setrlimit(Resource::Nofile, most);
     }
-    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+    daemon::raise_descriptor_limit().unwrap_or(u64::MAX)
 }
 
 impl Place {
@@ -153,7 +151,7 @@ fn wait_for(player: &Player) -> io::Result<()> {
     let deadline = Instant::now() + STARTING;
     let mut before = None;
     while Instant::now() < deadline {
-        let now = player.processes()?.map(|all| (all.ids().count(), proc::size(&all)));
+        let now = player.processes()?.map(|all| (all.ids().count(), proc::threads(&all)));
         if now == before {
             break;
         }

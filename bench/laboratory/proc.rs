@@ -81,10 +81,14 @@ pub(crate) fn used(processes: impl Iterator<Item = u32>) -> Used {
     sum
 }
 
-/// KiB of memory, each page that several share by its share; threads of all.
-pub(crate) fn size(processes: &Processes) -> (u64, usize) {
-    let threads = processes
-        .ids()
-        .map(|id| fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count));
-    (processes.memory("smaps_rollup", "Pss:"), threads.sum())
+/// KiB of memory, each page that several share by its share. It takes long: the system walks all
+/// their pages.
+pub(crate) fn memory(processes: &Processes) -> u64 {
+    processes.memory("smaps_rollup", "Pss:")
+}
+
+/// Of all of them.
+pub(crate) fn threads(processes: &Processes) -> usize {
+    let of = |id| fs::read_dir(format!("/proc/{id}/task")).map_or(0, Iterator::count);
+    processes.ids().map(of).sum()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fastrand::Rng;
 
-use super::contest::{self, Contestant};
+use super::contest::{self, Contestant, Origin};
 use super::data::{Cell, Results};
 use super::measure;
 use super::options::Options;
@@ -20,14 +20,13 @@ use crate::architectures;
 /// Clients that are at work for longer have no time left.
 const AT_WORK: f64 = 0.95;
 
-/// Opening a connection and closing it, about, in seconds, for the time left.
-const OPENING: f64 = 60e-6;
-
 /// # Errors
 /// Which name nobody has.
 pub(crate) fn check(options: &Options) -> Result<(), String> {
     let names = architectures::ALL.map(|one| one.name);
-    Options::check("architecture", &options.arch, &names)?;
+    if !options.leaves_all_out()? {
+        Options::check("architecture", &options.arch, &names)?;
+    }
     let names = workloads::ALL.each_ref().map(|one| one.name);
     Options::check("workload", &options.workload, &names)?;
     Options::check("peer", &options.peer, &PEERS.each_ref().map(|one| one.name))
@@ -52,22 +51,24 @@ pub(crate) fn run(options: &Options) -> io::Result<Results> {
     let place = Place::new()?;
     let time = Duration::from_secs_f64(options.seconds);
     let mut notes = Vec::new();
-    let mut contestants = contest::gather(options, &place, time, &mut notes)?;
-    let rate = match options.rate {
-        Some(rate) => f64::from(rate),
-        None => contest::pace(&mut contestants, &place, time)?,
-    };
-    let demands = plan(options, &place, rate, &mut notes)?;
-    if demands.is_empty() {
+    let mut demands = plan(options, &place, &mut notes)?;
+    let origins = contest::wanted(options, &mut notes);
+    let all = expected(options, &origins, &demands, &place);
+    let mut progress = Progress::new(all);
+    let contestants = contest::gather(origins, &demands, &place, time, &mut notes, &mut progress);
+    let mut contestants = contestants?;
+    set_pace(options, &mut demands, &mut contestants, &place, &mut notes, &mut progress)?;
+    if demands.is_empty() || contestants.is_empty() {
         let why = notes.join("\n");
         return Err(io::Error::other(format!("there is nothing left to be measured\n{why}")));
     }
-    let cells = measure_all(options, &demands, &mut contestants, &place, time)?;
+    let cells = measure_all(options, &demands, &mut contestants, &place, &mut progress)?;
     notes.extend(limited(&cells));
-    let check = wrk::check(&place, &mut notes).unwrap_or_else(|error| {
+    let check = wrk::check(&place, &mut notes, &mut progress).unwrap_or_else(|error| {
         notes.push(format!("The clients were not compared with wrk: {error}."));
         None
     });
+    progress.end();
     let words: Vec<String> = env::args().skip(1).filter(|word| word != "--bench").collect();
     let workloads = workloads::ALL.iter();
     let workloads =
@@ -86,13 +87,50 @@ pub(crate) fn run(options: &Options) -> io::Result<Results> {
     })
 }
 
-/// All loads, and what is left out of them.
-fn plan(
+/// About how long all of it takes, in seconds.
+fn expected(options: &Options, origins: &[Origin], demands: &[Demand], place: &Place) -> f64 {
+    let time = Duration::from_secs_f64(options.seconds);
+    let one = |origin: &Origin| {
+        let its = demands.iter().filter(|demand| origin.why_not(demand, place).is_none());
+        let loads: f64 = its.map(|demand| measure::lasts(demand, time)).sum();
+        let search = origin.search(demands, place).map_or(0.0, |search| search.lasts_in_all(time));
+        loads * f64::from(options.rounds) + search
+    };
+    let is_paced = demands.iter().any(|demand| demand.workload.is_paced);
+    let rate = if is_paced && options.rate.is_none() { contest::pace_lasts(time) } else { 0.0 };
+    let beside_wrk = if wrk::is_installed() { wrk::lasts() } else { 0.0 };
+    origins.iter().map(one).sum::<f64>() + rate + beside_wrk
+}
+
+/// Says at which rate requests come, where that is wanted.
+fn set_pace(
     options: &Options,
+    demands: &mut Vec<Demand>,
+    contestants: &mut [Contestant],
     place: &Place,
-    rate: f64,
     notes: &mut Vec<String>,
-) -> io::Result<Vec<Demand>> {
+    progress: &mut Progress,
+) -> io::Result<()> {
+    if !demands.iter().any(|demand| demand.workload.is_paced) {
+        return Ok(());
+    }
+    let time = Duration::from_secs_f64(options.seconds);
+    let rate = match options.rate {
+        Some(rate) => Some(f64::from(rate)),
+        None => contest::pace(contestants, place, time, progress)?,
+    };
+    if rate.is_none() {
+        notes.push("paced: there is none of our own to take its rate from; say a --rate.".into());
+    }
+    demands.retain(|demand| rate.is_some() || !demand.workload.is_paced);
+    for demand in demands.iter_mut().filter(|demand| demand.workload.is_paced) {
+        demand.rate = rate;
+    }
+    Ok(())
+}
+
+/// All loads, and what is left out of them. The rate of those that have one is not known yet.
+fn plan(options: &Options, place: &Place, notes: &mut Vec<String>) -> io::Result<Vec<Demand>> {
     let mut demands = Vec::new();
     for (at, workload) in workloads::ALL.iter().enumerate() {
         if !Options::wants(&options.workload, workload.name) {
@@ -120,8 +158,7 @@ fn plan(
                 ));
                 continue;
             }
-            let rate = workload.is_paced.then_some(rate);
-            demands.push(Demand { workload, at, clients, rate });
+            demands.push(Demand { workload, at, clients, rate: None });
         }
     }
     Ok(demands)
@@ -150,8 +187,9 @@ fn measure_all(
     demands: &[Demand],
     contestants: &mut [Contestant],
     place: &Place,
-    time: Duration,
+    progress: &mut Progress,
 ) -> io::Result<Vec<Cell>> {
+    let time = Duration::from_secs_f64(options.seconds);
     let count = contestants.len();
     let mut cells: Vec<Cell> = demands
         .iter()
@@ -162,19 +200,14 @@ fn measure_all(
             clients: demand.clients,
             rate: demand.rate,
             samples: Vec::new(),
-            failure: contestants[entrant].why_not(demand, place),
+            failure: contestants[entrant].origin.why_not(demand, place),
         })
         .collect();
-    #[allow(clippy::cast_precision_loss, reason = "some thousand clients")]
-    let much = |demand: &Demand| options.seconds * 1.2 + OPENING * demand.clients as f64;
-    let open = cells.iter().enumerate().filter(|(_, cell)| cell.failure.is_none());
-    let all: f64 = open.map(|(at, _)| much(&demands[at / count])).sum();
-    let mut progress = Progress::new(all * f64::from(options.rounds));
     let asked = demands.iter().map(|demand| place.asked(demand));
     let asked = asked.collect::<io::Result<Vec<Asked>>>()?;
     let mut random = Rng::with_seed(1);
     let mut order: Vec<usize> = (0..count).collect();
-    for _ in 0..options.rounds {
+    for round in 0..options.rounds {
         for (at, demand) in demands.iter().enumerate() {
             // Nobody comes behind the same one each time.
             random.shuffle(&mut order);
@@ -186,7 +219,7 @@ fn measure_all(
                 let contestant = &mut contestants[entrant];
                 let (name, clients) = (&contestant.entrant.name, demand.clients);
                 let what = format!("{}, {clients} clients: {name}", demand.workload.name);
-                progress.next(&what, much(demand));
+                progress.next(&what, measure::lasts(demand, time));
                 // Memory is measured there, of which an earlier load may have left some.
                 let ready = match demand.workload.beside {
                     Beside::Idle => contestant.restart(place),
@@ -198,6 +231,8 @@ fn measure_all(
                     Ok(sample) => cell.samples.push(sample),
                     Err(error) => {
                         cell.failure = Some(error.to_string());
+                        let rounds = f64::from(options.rounds - round - 1);
+                        progress.less(rounds * measure::lasts(demand, time));
                         // What is left of it could fail for the same reason. If it does not even
                         // start, the next load says so.
                         let _ = contestant.restart(place);
@@ -206,7 +241,6 @@ fn measure_all(
             }
         }
     }
-    progress.end();
     cells.retain(|cell| !cell.samples.is_empty() || cell.failure.is_some());
     Ok(cells)
 }

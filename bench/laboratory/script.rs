@@ -25,16 +25,7 @@ pub(crate) fn run(
     output: &mut Vec<u8>,
 ) -> Result<(), &'static str> {
     let program = plan.script.file.as_ref().ok_or("there is no such program")?;
-    let call = Call {
-        head,
-        script: &plan.script,
-        content_length: None,
-        client: None,
-        server: None,
-        forwarded: None,
-        user: None,
-        environment: &[],
-    };
+    let call = Call::new(head, &plan.script);
     let mut command = Command::new(program);
     command.env_clear().stdin(Stdio::null()).stderr(Stdio::null());
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());

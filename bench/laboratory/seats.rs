@@ -27,6 +27,7 @@ pub(crate) struct Seats {
     events: Events,
     bell: Arc<Waker>,
     all: Slab<Seat>,
+    most: usize,
     buffer: Box<[u8; READ]>,
 }
 
@@ -41,9 +42,11 @@ struct Seat {
 }
 
 impl Seats {
+    /// For so many clients at the most.
+    ///
     /// # Errors
     /// Where there is no epoll to be had.
-    pub(crate) fn new() -> io::Result<Seats> {
+    pub(crate) fn new(most: usize) -> io::Result<Seats> {
         let poll = Poll::new()?;
         let bell = Arc::new(Waker::new(poll.registry(), NEWS)?);
         Ok(Seats {
@@ -51,6 +54,7 @@ impl Seats {
             events: Events::with_capacity(1024),
             bell,
             all: Slab::new(),
+            most,
             buffer: Box::new([0; READ]),
         })
     }
@@ -87,10 +91,12 @@ impl Seats {
     /// # Errors
     /// Those of `epoll_ctl(2)`.
     pub(crate) fn read(&mut self, mut client: Client) -> io::Result<Option<(Stage, Client)>> {
-        let at = match client.seat {
-            Some(at) => at,
+        let seated = match client.seat {
+            Some(at) => Some(at),
             None => self.enter(&mut client)?,
         };
+        // Whoever finds no seat is let go.
+        let Some(at) = seated else { return Ok(None) };
         let seat = &mut self.all[at];
         let next = match client.wants {
             Wants::Answers => Some(Stage::Answer),
@@ -99,13 +105,19 @@ impl Seats {
                 seat.readable = seat.is_closed;
                 client.read(&mut self.buffer).then_some(Stage::Answer)
             }
-            Wants::Input => None,
-            // Its socket goes with it.
-            Wants::Nothing => {
-                self.all.remove(at);
-                return Ok(None);
+            Wants::End if std::mem::take(&mut seat.readable) => {
+                if client.drop_input(&mut self.buffer) {
+                    client.wants = Wants::Nothing;
+                }
+                None
             }
+            Wants::Input | Wants::End | Wants::Nothing => None,
         };
+        if client.wants == Wants::Nothing {
+            // Its socket goes with it.
+            self.all.remove(at);
+            return Ok(None);
+        }
         if let Some(stage) = next {
             return Ok(Some((stage, client)));
         }
@@ -113,11 +125,15 @@ impl Seats {
         Ok(None)
     }
 
-    fn enter(&mut self, client: &mut Client) -> io::Result<usize> {
+    /// Seats a new client; `None` where all seats are taken.
+    fn enter(&mut self, client: &mut Client) -> io::Result<Option<usize>> {
+        if self.all.len() >= self.most {
+            return Ok(None);
+        }
         let at = self.all.insert(Seat::default());
         client.seat = Some(at);
         let (socket, both) = (client.stream.as_raw_fd(), Interest::READABLE | Interest::WRITABLE);
         self.poll.registry().register(&mut SourceFd(&socket), Token(at), both)?;
-        Ok(at)
+        Ok(Some(at))
     }
 }

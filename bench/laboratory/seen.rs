@@ -17,10 +17,12 @@ pub(crate) struct Seen {
     pub(crate) errors: u64,
     /// Why, the first time.
     pub(crate) first_error: Option<String>,
-    /// Requests without an answer at the end.
+    /// Requests without an answer at the end (open loop), clients that waited for theirs (closed).
     pub(crate) unanswered: u64,
     /// Microseconds. Those without an answer are in it with the time that they have waited.
     pub(crate) latency: Histogram<u64>,
+    /// Clients of all kinds that have heard of the server, ever.
+    pub(crate) served: usize,
     /// Answers of each active client.
     pub(crate) shares: Vec<u64>,
 }
@@ -35,6 +37,7 @@ impl Seen {
             first_error: None,
             unanswered: 0,
             latency,
+            served: 0,
             shares: Vec::with_capacity(active),
         })
     }

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, IoSlice, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::FileExt as _;
 use std::sync::mpsc::channel;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oneloop::http::connection::{Connection, Received, Turn};
 use oneloop::http::date::Stamp;
@@ -215,7 +215,7 @@ fn unix_seconds() -> u64 {
 ///
 /// # Errors
 /// Where the connection breaks, or the client takes longer than it may.
-pub(crate) fn serve(mut stream: &TcpStream, site: &Site) -> io::Result<()> {
+pub(crate) fn serve(stream: &TcpStream, site: &Site) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let limits = Ground::limits();
     stream.set_read_timeout(Some(limits.idle_timeout))?;
@@ -234,12 +234,22 @@ pub(crate) fn serve(mut stream: &TcpStream, site: &Site) -> io::Result<()> {
             Next::Close => {
                 flush(stream, &mut talk.output)?;
                 stream.shutdown(Shutdown::Write)?;
-                // What it still says must not reset the connection before it has read the answer.
-                while !talk.connection.is_mutual_end() && stream.read(&mut [0; 1024])? > 0 {}
-                return Ok(());
+                if talk.connection.is_mutual_end() {
+                    return Ok(());
+                }
+                return linger(stream, &mut buffer, limits.linger_timeout);
             }
         }
     }
+}
+
+/// Drops what the client still says, until it ends or has had that long: else it would reset the
+/// connection before the client has read its answer.
+fn linger(mut stream: &TcpStream, buffer: &mut [u8; READ], time: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + time;
+    stream.set_read_timeout(Some(time))?;
+    while Instant::now() < deadline && stream.read(buffer)? > 0 {}
+    Ok(())
 }
 
 /// Appends what can be read now, and waits for it.

@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use super::contest;
 use super::data::Check;
+use super::measure;
 use super::place::Place;
 use super::player::Player;
-use super::workloads;
+use super::progress::Progress;
+use super::workloads::{self, Demand};
 use crate::architectures;
 
 /// How often each of the two is tried, in turn.
@@ -17,14 +19,30 @@ const TRIES: usize = 5;
 /// wrk counts whole seconds.
 const SECONDS: u64 = 1;
 
+pub(crate) fn is_installed() -> bool {
+    Command::new("wrk").arg("-v").output().is_ok()
+}
+
+/// About how long [`check`] takes, in seconds.
+pub(crate) fn lasts() -> f64 {
+    let turn = measure::lasts(&Demand::small(contest::SEARCHING), Duration::from_secs(SECONDS));
+    #[allow(clippy::cast_precision_loss, reason = "a second or two")]
+    let beside = SECONDS as f64;
+    std::iter::repeat_n(turn + beside, TRIES).sum()
+}
+
 /// Has both ask a thread for each connection for the same file by as many connections, and counts
 /// what each gets. That server is slower than either of them, so it is not their own speed that is
 /// compared.
 ///
 /// # Errors
 /// Where the server stands still.
-pub(crate) fn check(place: &Place, notes: &mut Vec<String>) -> io::Result<Option<Check>> {
-    if Command::new("wrk").arg("-v").output().is_err() {
+pub(crate) fn check(
+    place: &Place,
+    notes: &mut Vec<String>,
+    progress: &mut Progress,
+) -> io::Result<Option<Check>> {
+    if !is_installed() {
         notes.push("The clients were not compared with wrk, which is not installed.".into());
         return Ok(None);
     }
@@ -35,8 +53,10 @@ pub(crate) fn check(place: &Place, notes: &mut Vec<String>) -> io::Result<Option
     let mut player = place.start(threads, 1)?;
     let mut check = Check { own: Vec::new(), wrk: Vec::new() };
     for _ in 0..TRIES {
+        #[allow(clippy::cast_precision_loss, reason = "a handful")]
+        progress.next("beside wrk", lasts() / TRIES as f64);
         let time = Duration::from_secs(SECONDS);
-        let (own, _) = contest::rate_once(&mut player, place, time)?;
+        let (own, _) = contest::rate_once(&mut player, place, contest::SEARCHING, time)?;
         check.own.push(own);
         check.wrk.push(wrk(&player)?);
     }

@@ -45,7 +45,22 @@ pub struct Call<'a> {
     pub environment: &'a [(String, String)],
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// A request of which no more is known.
+    #[must_use]
+    pub fn new(head: &'a Head<'a>, script: &'a Script) -> Call<'a> {
+        Call {
+            head,
+            script,
+            content_length: None,
+            client: None,
+            server: None,
+            forwarded: None,
+            user: None,
+            environment: &[],
+        }
+    }
+
     /// Who asks; `None` where that is not known.
     fn asker(&self) -> Option<IpAddr> {
         let client = || self.client.map(|address| address.ip());

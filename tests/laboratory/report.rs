@@ -220,14 +220,58 @@ fn what_is_not_answered_counts_as_slowest() {
         sample.unanswered = 0;
     }
     let latency = cell.samples[0].latency.clone();
-    same(&[view::p99(cell, &cell.samples[0]).unwrap()], &[latency.p99]);
+    same(&[view::p99(cell, &cell.samples[0]).unwrap()], &[latency.p99.unwrap()]);
     cell.rate = Some(1e3);
     cell.samples[0].unanswered = 1_000;
-    // The slowest of the answered half are the middle of all.
-    let longest = view::p50(cell, &cell.samples[0]).unwrap();
-    assert!(longest > latency.p99, "{longest} {latency:?}");
+    // Those without an answer are in the distribution, and no quantile lies among them.
+    same(&[view::p50(cell, &cell.samples[0]).unwrap()], &[latency.p50.unwrap()]);
+    assert!(view::p90(cell, &cell.samples[0]).is_none());
     cell.samples[0].answers = 0;
     assert!(view::p50(cell, &cell.samples[0]).is_none());
+}
+
+#[test]
+fn memory_is_that_of_connections_that_are_served() {
+    let mut results = results(1, 1);
+    let cell = &mut results.cells[0];
+    cell.clients = 1_000;
+    let sample = &mut cell.samples[0];
+    (sample.memory, sample.memory_at_rest) = (Some(1_640), Some(1_000));
+    sample.served = Some(64);
+    same(&[view::memory(cell, &cell.samples[0]).unwrap()], &[10.0]);
+    cell.samples[0].served = None;
+    same(&[view::memory(cell, &cell.samples[0]).unwrap()], &[0.64]);
+}
+
+#[test]
+fn what_too_few_answers_would_tell_is_not_told() {
+    let is_told = [(19, 0.5), (20, 0.5), (999, 0.99), (1_000, 0.99), (9_999, 0.999)];
+    let is_told = is_told.map(|(count, share)| data::tells(count, share));
+    assert_eq!(is_told, [false, true, false, true, false]);
+    assert!(data::tells(10_000, 0.999) && data::tells(1, 1.0));
+    let mut results = results(3, 1);
+    for sample in results.cells.iter_mut().flat_map(|cell| &mut cell.samples) {
+        sample.answers = 999;
+        sample.unanswered = 0;
+        sample.latency.p99 = None;
+        sample.latency.p999 = None;
+    }
+    let cell = &results.cells[0];
+    assert!(view::spread(cell, view::p90).is_some() && view::spread(cell, view::p99).is_none());
+    assert!(!view::lacks(cell, view::p99), "it has not failed");
+    let oddities = view::oddities(&results, &view::loads(&results)[..1], view::p99);
+    let [first, ..] = &oddities[..] else { panic!("{oddities:?}") };
+    assert!(
+        first.ends_with("too few answers in a round to tell this: at least 10 must lie beyond.")
+    );
+    assert!(!first.contains('✕'), "{first}");
+    let line = shown::csv(&results).lines().nth(1).unwrap().to_owned();
+    let fields: Vec<&str> = line.split(',').collect();
+    assert_eq!(fields[13..15], ["", ""], "{line}");
+    assert!(shown::json(&results).contains("\"p99\": null, \"p999\": null"));
+    let again = shown::read(&shown::json(&results)).unwrap();
+    assert!(again.cells[0].samples[0].latency.p99.is_none());
+    assert!(shown::table(&results).contains("of a quantile: fewer than ten answers"));
 }
 
 #[test]
@@ -315,6 +359,15 @@ fn a_page_bears_what_is_missing() {
         shown::table(&some) + &shown::html(&some)
     };
     assert!(with(&|_| false).contains("How can I repeat it?"));
+    let page = shown::html(&whole);
+    assert!(page.contains("Of 1,000 clients, thread-pool left more than one in a hundred waiting"));
+    // What leaves clients waiting is no choice: there size 1 would be the worst by far.
+    let mut pool = whole.clone();
+    pool.entrants.iter_mut().filter(|one| one.size != Some(32)).for_each(|one| one.search.clear());
+    assert!(shown::html(&pool).contains("<p>Nobody has two sizes that leave as few clients"));
+    let mut peers = whole.clone();
+    peers.entrants.iter_mut().for_each(|entrant| entrant.kind = Kind::Peer);
+    assert!(shown::html(&peers).contains("<p>Servers as they are installed or run"));
     let alone = with(&|cell| cell.entrant == 6 && cell.clients == 100);
     assert!(alone.contains("there is a figure of oneloop alone"), "{alone}");
     assert!(with(&|cell| cell.clients == 10_000).contains("✕ no more processes"));

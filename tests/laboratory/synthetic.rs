@@ -3,7 +3,9 @@
 
 use fastrand::Rng;
 
-use super::report::data::{Cell, Check, Entrant, Kind, Latency, Results, Sample, Tried, Workload};
+use super::report::data::{
+    Cell, Check, Entrant, Kind, Latency, Results, Sample, Tried, Workload, tells,
+};
 
 /// Name, idea, kind, size, answers per second, how steeply it falls with more clients, µs of
 /// processor time, switches, KiB per connection.
@@ -170,7 +172,9 @@ fn entrant(made: &Made) -> Entrant {
     let (name, idea, kind, size, rate, ..) = *made;
     let tried = |tried: usize| {
         let off = (count(tried) / count(size.unwrap_or(1))).ln().abs();
-        Tried { size: tried, rate: (rate / (1.0 + 0.3 * off)).round() }
+        let unanswered = if size == Some(32) { 1_000 - tried.min(1_000) as u64 } else { 0 };
+        let rate = (rate / (1.0 + 0.3 * off)).round();
+        Tried { size: tried, rate, clients: 1_000, unanswered }
     };
     let search = match size {
         Some(2) => [1, 2, 4].map(tried).to_vec(),
@@ -216,10 +220,11 @@ fn sample(made: &Made, asked: &Asked, clients: usize, rng: &mut Rng) -> Sample {
         None if is_one => 1e6 / able.max(1.0),
         None => many / able.max(1.0) * 1e6,
     };
-    let latency = latency(p50, 1.3 + 6.0 * steep * (1.0 + many.ln()), noise);
+    let answers = whole(answered * 0.5);
+    let latency = latency(answers, p50, 1.3 + 6.0 * steep * (1.0 + many.ln()), noise);
     Sample {
         seconds: 0.5,
-        answers: whole(answered * 0.5),
+        answers,
         errors: 0,
         clients_busy: 0.9,
         unanswered: match asked.3 {
@@ -234,6 +239,7 @@ fn sample(made: &Made, asked: &Asked, clients: usize, rng: &mut Rng) -> Sample {
         system: maybe(cpu * 0.65 * asked.4.sqrt()),
         voluntary: maybe(switches),
         involuntary: maybe(0.03 * switches + 0.001),
+        served: Some(clients),
         memory: is_known.then(|| 3_000 + whole(kib * many * noise)),
         memory_at_rest: is_known.then_some(3_000),
         processes: is_known.then_some(1),
@@ -242,14 +248,15 @@ fn sample(made: &Made, asked: &Asked, clients: usize, rng: &mut Rng) -> Sample {
 }
 
 /// As if `tail` were how many times as long each further 9 takes.
-fn latency(p50: f64, tail: f64, noise: f64) -> Latency {
+fn latency(answers: u64, p50: f64, tail: f64, noise: f64) -> Latency {
     let at = |nines: f64| p50 * tail.powf(nines * noise);
+    let told = |share: f64, value: f64| tells(answers, share).then_some(value);
     let distribution = (1..60).map(|step| f64::from(step) * 0.08);
     Latency {
-        p50,
-        p90: at(1.0),
-        p99: at(2.0),
-        p999: at(3.0),
+        p50: told(0.5, p50),
+        p90: told(0.9, at(1.0)),
+        p99: told(0.99, at(2.0)),
+        p999: told(0.999, at(3.0)),
         most: at(4.5),
         distribution: distribution
             .map(|nines| (1.0 - 10f64.powf(-nines), p50 * tail.powf((nines - 0.3) * noise)))

@@ -107,7 +107,7 @@ fn connection(results: &Results, loads: &[Load]) -> Option<Figure> {
     let axis = Axis::binary(&values, memory)?;
     let rows = Rows {
         axis,
-        title: "memory for each connection, logarithmic".into(),
+        title: "memory for each connection that is served, logarithmic".into(),
         form: Form::Stem,
         parts: Vec::new(),
         all: single_rows(results, &load, &entries, MEMORY.better, memory),

@@ -9,7 +9,7 @@ const HEAD: &str = "\
     workload,clients,rate,entrant,kind,size,round,seconds,answers,errors,unanswered,\
     p50_us,p90_us,p99_us,p999_us,most_us,fairness,time_us,user_us,system_us,\
     voluntary,involuntary,\
-    memory_kib,memory_at_rest_kib,processes,threads,failure";
+    served,memory_kib,memory_at_rest_kib,processes,threads,failure";
 
 pub(crate) fn csv(results: &Results) -> String {
     let mut text = format!("{HEAD}\r\n");
@@ -46,19 +46,20 @@ pub(crate) fn csv(results: &Results) -> String {
 
 fn figures(cell: &Cell, sample: &Sample) -> String {
     let latency = &sample.latency;
-    let always =
-        [sample.seconds, latency.p50, latency.p90, latency.p99, latency.p999, latency.most];
-    let [seconds, p50, p90, p99, p999, most] = always.map(exact);
+    let quantiles = [latency.p50, latency.p90, latency.p99, latency.p999];
+    let [p50, p90, p99, p999] = quantiles.map(|value| maybe(value.map(exact)));
+    let [seconds, most] = [sample.seconds, latency.most].map(exact);
     let head = format!("{seconds},{},{},{}", sample.answers, sample.errors, sample.unanswered);
     let latency = format!("{p50},{p90},{p99},{p999},{most},{}", exact(sample.fairness));
     let per_request =
         [sample.time, sample.user, sample.system, sample.voluntary, sample.involuntary]
             .map(|value| maybe(value.map(exact)));
     let memory = [sample.memory, sample.memory_at_rest].map(maybe);
+    let served = maybe(sample.served);
     let many = [sample.processes, sample.threads].map(maybe);
     let failure = quoted(cell.failure.as_deref().unwrap_or_default());
     format!(
-        "{head},{latency},{},{},{},{failure}",
+        "{head},{latency},{},{served},{},{},{failure}",
         per_request.join(","),
         memory.join(","),
         many.join(",")

@@ -43,15 +43,7 @@ pub(crate) fn read(text: &str) -> Result<Results, String> {
 /// JSON has no infinity and no NaN: what cannot be said is not there, or 0 where it has to be.
 fn make_finite(sample: &mut Sample) {
     let latency = &mut sample.latency;
-    let always = [
-        &mut sample.seconds,
-        &mut sample.fairness,
-        &mut latency.p50,
-        &mut latency.p90,
-        &mut latency.p99,
-        &mut latency.p999,
-        &mut latency.most,
-    ];
+    let always = [&mut sample.seconds, &mut sample.fairness, &mut latency.most];
     for value in always {
         if !value.is_finite() {
             *value = 0.0;
@@ -59,6 +51,10 @@ fn make_finite(sample: &mut Sample) {
     }
     latency.distribution.retain(|(share, time)| share.is_finite() && time.is_finite());
     let perhaps = [
+        &mut latency.p50,
+        &mut latency.p90,
+        &mut latency.p99,
+        &mut latency.p999,
         &mut sample.time,
         &mut sample.user,
         &mut sample.system,

@@ -29,11 +29,7 @@ fn longest(cell: &Cell, one_in: f64) -> Option<Spread> {
     if cell.failure.is_some() {
         return None;
     }
-    let time = |sample: &Sample| {
-        // With fewer requests than that, the longest time of all would stand for it.
-        let all = float64(sample.answers) + float64(sample.unanswered);
-        (one_in <= all).then(|| view::longest(cell, sample, 1.0 - 1.0 / one_in))?
-    };
+    let time = |sample: &Sample| view::longest(cell, sample, 1.0 - 1.0 / one_in);
     let times: Vec<f64> = cell.samples.iter().filter_map(time).collect();
     (times.len() * 2 > cell.samples.len()).then(|| Spread::of(&times))?
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use super::data::{Check, Kind, Results};
+use super::data::{Check, Entrant, Kind, Results};
 use super::numbers::{Spread, beside, float, grouped, per_second, rough, short};
 use super::panels;
 use super::plots::{self, Figure};
@@ -40,14 +40,21 @@ pub(crate) fn page(results: &Results) -> String {
 
 fn introduction(results: &Results) -> String {
     let rounds = results.rounds;
+    let is_ours = |entrant: &&Entrant| entrant.kind == Kind::Architecture;
+    let subject = match results.entrants.iter().filter(is_ours).count() {
+        0 => "Servers as they are installed or run, under the same loads.".to_owned(),
+        count => format!(
+            "The same parser, router and files under {count} way{} of waiting for many clients; \
+             what else was measured beside them is named below.",
+            if count == 1 { "" } else { "s" }
+        ),
+    };
     format!(
-        "<p>The same parser, router and files under {} ways of waiting for many clients; what \
-         else was measured beside them is named below. Each load was put on each of them for \
+        "<p>{subject} Each load was put on each of them for \
          {} s, in {} round{}, in turn. A figure is the median of its rounds; the whisker at a mark \
          is where the middle half of them lies. Where two such halves overlap, the difference may \
          be chance: that is called a draw here.</p>\n\
          <p class=\"what\">{} · oneloop {}</p>\n",
-        results.entrants.iter().filter(|entrant| entrant.kind == Kind::Architecture).count(),
         short(&rough(results.seconds)),
         rounds,
         if rounds == 1 { "" } else { "s" },

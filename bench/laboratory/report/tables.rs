@@ -60,7 +60,7 @@ const COLUMNS: [Column; 17] = [
         unit: "per request",
         value: |cell| middle(cell, view::involuntary, rough),
     },
-    Column { name: "memory", unit: "per client", value: |cell| middle(cell, view::memory, memory) },
+    Column { name: "memory", unit: "per served", value: |cell| middle(cell, view::memory, memory) },
     Column { name: "processes", unit: "", value: |cell| middle(cell, view::processes, plain) },
     Column { name: "threads", unit: "", value: |cell| middle(cell, view::threads, plain) },
     Column { name: "errors", unit: "all rounds", value: |cell| count(view::errors(cell)) },
@@ -77,8 +77,11 @@ pub(crate) fn all(results: &Results) -> String {
         "<section>\n<h2>What are all the figures?</h2>\n<p>Medians of the rounds; behind ± half \
          the distance between the quartiles. Latency counts from when a request was sent, or at a \
          fixed rate from when it was due, to the last byte of its answer. What had no answer took \
-         longer than anything else: where it is more than one in a hundred, there is no p99. Waits \
-         are voluntary context switches, made to wait are involuntary ones.</p>\n",
+         longer than anything else: where it is more than one in a hundred, there is no p99. Nor \
+         is there one of fewer than 1,000 answers in a round, or a p99.9 of fewer than 10,000: at \
+         least ten must lie beyond. Waits are voluntary context switches, made to wait are \
+         involuntary ones. Memory is that of each connection that has had an answer: one that \
+         waits to be accepted costs the server nothing, and gets nothing.</p>\n",
     );
     for load in loads(results) {
         html += &table(results, &load);
@@ -154,6 +157,8 @@ pub(crate) fn text(results: &Results) -> String {
         }
         text.extend(failures);
     }
+    text += "\n–: not measured; of a quantile: fewer than ten answers of a round lie beyond it, or \
+             more have none at all\n";
     // A terminal breaks no lines at spaces, and who searches types plain ones.
     text.replace('\u{a0}', " ")
 }
@@ -166,7 +171,7 @@ const HEAD: [&str; 11] = [
     "fairness",
     "CPU µs (user)",
     "switches",
-    "memory/client",
+    "memory/served",
     "threads/processes",
     "errors",
     "unanswered",

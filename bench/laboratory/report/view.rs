@@ -1,7 +1,7 @@
 //! The measured seen from one side: one load, one figure, all entrants. How it is drawn or told is
 //! not known here.
 
-use super::data::{Cell, Entrant, Results, Sample};
+use super::data::{BEYOND, Cell, Entrant, Results, Sample, tells};
 use super::numbers::{Spread, clients, float, float64, grouped, listed, rough};
 
 /// What all entrants had to do at a time.
@@ -155,7 +155,7 @@ pub(crate) fn oddities(results: &Results, loads: &[Load], drawn: Measure) -> Vec
         for entrant in 0..results.entrants.len() {
             let Some(cell) = cell(results, entrant, load) else { continue };
             // Clients that are idle want no answer.
-            let is_odd = !is_idle(results, load.workload) && lacks(cell, p99);
+            let is_odd = !is_idle(results, load.workload) && leaves(cell);
             let why = match &cell.failure {
                 Some(failure) => format!("failed: {}", failure.trim_end_matches('.')),
                 None if is_odd && load.rate.is_some() => {
@@ -164,6 +164,9 @@ pub(crate) fn oddities(results: &Results, loads: &[Load], drawn: Measure) -> Vec
                 None if is_odd => {
                     "left more than one in a hundred of them without an answer".into()
                 }
+                None if !leaves(cell) && spread(cell, drawn).is_none() => format!(
+                    "had too few answers in a round to tell this: at least {BEYOND} must lie beyond"
+                ),
                 None => continue,
             };
             match told.iter_mut().find(|odd| odd.entrants == [entrant] && odd.why == why) {
@@ -208,9 +211,15 @@ impl Oddity {
     }
 }
 
-/// Whether it was measured, but has not this figure.
+/// Whether it failed, or has not this figure because it has left clients without an answer.
 pub(crate) fn lacks(cell: &Cell, measure: Measure) -> bool {
-    cell.failure.is_some() || !cell.samples.is_empty() && spread(cell, measure).is_none()
+    cell.failure.is_some() || leaves(cell) && spread(cell, measure).is_none()
+}
+
+/// Whether it has left more than one in a hundred without an answer, in most rounds.
+fn leaves(cell: &Cell) -> bool {
+    let is_left = |sample: &&Sample| left(cell, sample) > 0.01 + 1e-9;
+    cell.samples.iter().filter(is_left).count() * 2 >= cell.samples.len().max(1)
 }
 
 /// Answers in a second.
@@ -221,24 +230,16 @@ pub(crate) fn rate(_: &Cell, sample: &Sample) -> Option<f64> {
 /// How long the part `share` of all requests took at most. Where some had no answer, they took
 /// longer than any other: a server does not become fast by leaving those out that would wait.
 pub(crate) fn longest(cell: &Cell, sample: &Sample, share: f64) -> Option<f64> {
-    if sample.answers == 0 {
+    let left = left(cell, sample);
+    let due = if cell.rate.is_some() { sample.unanswered } else { 0 };
+    if sample.answers == 0 || share > 1.0 - left + 1e-9 || !tells(sample.answers + due, share) {
         return None;
     }
-    let share = share / (1.0 - left(cell, sample));
+    // At a fixed rate all that was due is in the distribution, and else one for each client.
+    let share = if cell.rate.is_some() { share } else { share / (1.0 - left) };
     let latency = &sample.latency;
-    let coarse = [
-        (0.5, latency.p50),
-        (0.9, latency.p90),
-        (0.99, latency.p99),
-        (0.999, latency.p999),
-        (1.0, latency.most),
-    ];
-    let points = &latency.distribution;
-    let points = if points.is_empty() { &coarse[..] } else { points };
-    if share > 1.0 + 1e-9 {
-        return None;
-    }
-    let found = points.iter().find(|(part, _)| *part >= share - 1e-9).map(|(_, time)| *time);
+    let found =
+        latency.distribution.iter().find(|(part, _)| *part >= share - 1e-9).map(|(_, time)| *time);
     Some(found.unwrap_or(latency.most))
 }
 
@@ -253,13 +254,11 @@ fn left(cell: &Cell, sample: &Sample) -> f64 {
     (without / all).min(1.0)
 }
 
-/// `value` is the same of the answers alone, and exact.
-fn quantile(cell: &Cell, sample: &Sample, share: f64, value: f64) -> Option<f64> {
-    if sample.unanswered == 0 {
-        (sample.answers > 0).then_some(value)
-    } else {
-        longest(cell, sample, share)
-    }
+/// `value` is the same of the whole distribution, and exact.
+fn quantile(cell: &Cell, sample: &Sample, share: f64, value: Option<f64>) -> Option<f64> {
+    let longest = longest(cell, sample, share)?;
+    let is_exact = cell.rate.is_some() || sample.unanswered == 0;
+    if is_exact { value } else { Some(longest) }
 }
 
 pub(crate) fn p50(cell: &Cell, sample: &Sample) -> Option<f64> {
@@ -279,7 +278,7 @@ pub(crate) fn p999(cell: &Cell, sample: &Sample) -> Option<f64> {
 }
 
 pub(crate) fn most(cell: &Cell, sample: &Sample) -> Option<f64> {
-    quantile(cell, sample, 1.0, sample.latency.most)
+    quantile(cell, sample, 1.0, Some(sample.latency.most))
 }
 
 pub(crate) fn fairness(_: &Cell, sample: &Sample) -> Option<f64> {
@@ -326,10 +325,11 @@ pub(crate) fn switches(_: &Cell, sample: &Sample) -> Option<f64> {
     Some(sample.voluntary? + sample.involuntary?)
 }
 
-/// KiB for each client, beyond what is there without one.
+/// KiB for each connection that is served, beyond what is there without one. Those that have no
+/// answer yet would make a server look small that leaves them in the kernel's queue.
 pub(crate) fn memory(cell: &Cell, sample: &Sample) -> Option<f64> {
     let more = float64(sample.memory?) - float64(sample.memory_at_rest?);
-    Some(more / float(cell.clients.max(1)))
+    Some(more / float(sample.served.unwrap_or(cell.clients).max(1)))
 }
 
 pub(crate) fn processes(_: &Cell, sample: &Sample) -> Option<f64> {

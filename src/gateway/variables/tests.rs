@@ -19,14 +19,9 @@ pub(in crate::gateway) fn with_call<R>(
     let mut space = HeadSpace::new();
     let head = Head::parse(bytes.as_bytes(), &mut space, &Limits::default()).unwrap();
     user(Call {
-        head: &head,
-        script,
-        content_length: None,
         client: Some("192.0.2.1:1234".parse().unwrap()),
         server: Some("192.0.2.9:8080".parse().unwrap()),
-        forwarded: None,
-        user: None,
-        environment: &[],
+        ..Call::new(&head, script)
     })
 }
 

@@ -250,16 +250,7 @@ fn codec(plan: &Plan, head: &Head<'_>) -> Codec {
         Kind::Cgi(_) | Kind::Scgi(_) => Codec::Script(cgi::Answer::new(head.method)),
         Kind::FastCgi(_) => Codec::FastCgi(fastcgi::Exchange::new(head.method, true)),
         Kind::Proxy(_) => {
-            let call = Call {
-                head,
-                script: &plan.script,
-                content_length: None,
-                client: None,
-                server: None,
-                forwarded: None,
-                user: None,
-                environment: &[],
-            };
+            let call = Call::new(head, &plan.script);
             let mut exchange = origin::Exchange::new(head.method);
             let forward = origin::Forward { target: b"/", host: "a" };
             exchange.request(&call, &forward, &mut Vec::new());

@@ -167,15 +167,12 @@ fn pass_from(
     let mut space = HeadSpace::new();
     let head = Head::parse(request, &mut space, &limits).expect("the test's request is good");
     let mut exchange = Exchange::new(head.method);
+    let script = Script::default();
     let call = Call {
-        head: &head,
-        script: &Script::default(),
         content_length,
         client: client.map(|client| client.parse().unwrap()),
-        server: None,
         forwarded,
-        user: None,
-        environment: &[],
+        ..Call::new(&head, &script)
     };
     let mut out = Vec::new();
     exchange.request(&call, &Forward { target: b"/t", host: "origin" }, &mut out);
