@@ -1,0 +1,47 @@
+//! The guide, for those who want to write a web server of their own: eight chapters, each with one
+//! small program that runs. Documentation only; it knows nothing of the code but by its paths.
+//!
+//! Whoever knows Rust and no sockets reads them in this order. Each chapter says why its matter
+//! counts, tells what there is to know, shows one program of less than 100 lines, and then leads
+//! from it to the room of the real server that does the same work. The programs grow: the first
+//! serves one client after the other in twenty lines, the seventh is an event loop that routes and
+//! sends files.
+//!
+//! 1. [Networking and sockets](chapter_1_sockets): addresses, ports, and the calls from `socket` to
+//!    `accept`.
+//! 2. [Many clients at once](chapter_2_many_at_once): one after the other, processes, threads,
+//!    events, and what each costs.
+//! 3. [Readiness](chapter_3_readiness): sockets that do not wait, and epoll, which waits for all.
+//! 4. [State machines](chapter_4_state_machines): what a client's stack becomes when there is none.
+//! 5. [HTTP messages](chapter_5_messages): methods, fields, status codes; read and written.
+//! 6. [Routing](chapter_6_routing): from targets to resources and handlers.
+//! 7. [Static content](chapter_7_static_content): files, and all that is not in their bytes.
+//! 8. [Dynamic content](chapter_8_dynamic_content): programs in Python, Node.js and Ruby behind the
+//!    loop.
+//!
+//! Each is a Markdown file in `src/guide/`, to be read there as well. `cargo test --doc guide` runs
+//! the programs. The way through the code itself is drawn in `ARCHITECTURE.md`.
+
+#[doc = include_str!("1_sockets.md")]
+pub mod chapter_1_sockets {}
+
+#[doc = include_str!("2_many_at_once.md")]
+pub mod chapter_2_many_at_once {}
+
+#[doc = include_str!("3_readiness.md")]
+pub mod chapter_3_readiness {}
+
+#[doc = include_str!("4_state_machines.md")]
+pub mod chapter_4_state_machines {}
+
+#[doc = include_str!("5_messages.md")]
+pub mod chapter_5_messages {}
+
+#[doc = include_str!("6_routing.md")]
+pub mod chapter_6_routing {}
+
+#[doc = include_str!("7_static_content.md")]
+pub mod chapter_7_static_content {}
+
+#[doc = include_str!("8_dynamic_content.md")]
+pub mod chapter_8_dynamic_content {}
