@@ -4,8 +4,8 @@
 //! Whoever knows Rust and no sockets reads them in this order. Each chapter says why its matter
 //! counts, tells what there is to know, shows one program of less than 100 lines, and then leads
 //! from it to the room of the real server that does the same work. The programs grow: the first
-//! serves one client after the other in twenty lines, the seventh is an event loop that routes and
-//! sends files.
+//! serves one client after the other, the fourth is an event loop, the fifth speaks HTTP. From the
+//! sixth on they stand on the loop of this crate, and add what is theirs: routes, files, scripts.
 //!
 //! 1. [Networking and sockets](chapter_1_sockets): addresses, ports, and the calls from `socket` to
 //!    `accept`.
