@@ -19,8 +19,22 @@
 //! 8. [Dynamic content](chapter_8_dynamic_content): programs in Python, Node.js and Ruby behind the
 //!    loop.
 //!
-//! Each is a Markdown file in `src/guide/`, to be read there as well. `cargo test --doc guide` runs
-//! the programs. The way through the code itself is drawn in `ARCHITECTURE.md`.
+//! **To read and to run.** Each chapter is a Markdown file in `src/guide/`, to be read there as
+//! well. `cargo test --doc guide` runs the programs, and `cargo test --doc chapter_3` the one of
+//! chapter 3. To change a program, change it in its Markdown, and run it again. All of it needs
+//! Linux. The way through the code itself is drawn in `ARCHITECTURE.md`.
+//!
+//! **Sources.** `read(2)` is a page of the system's manual, section 2: `man 2 read` shows it.
+//! Section 2 is for system calls, 3 for libraries, 7 for whole matters. An *RFC* is a text in which
+//! a protocol of the internet is laid down: number 9112 is
+//! <https://www.rfc-editor.org/rfc/rfc9112>, and § is a section of it. Whoever wants to read only
+//! four things, reads epoll(7), the paper on Flash (chapter 2), RFC 9112 as a whole, and of RFC
+//! 9110 sections 3, 9 and 15.
+//!
+//! **What is not told here.** Encryption: HTTPS is HTTP in a stream of TLS (RFC 8446). A server of
+//! one's own has it from a library, such as the crate rustls, or leaves it to a proxy in front, as
+//! oneloop does. HTTP/2 and HTTP/3. And what a server needs beside serving: a configuration, logs,
+//! fewer rights, new versions of itself. `ARCHITECTURE.md` names the rooms of these.
 
 #[doc = include_str!("1_sockets.md")]
 pub mod chapter_1_sockets {}
