@@ -56,12 +56,16 @@
 //!
 //! The rooms lie on floors, and imports go down only: [`daemon`] and [`config`] over [`server`]
 //! over [`site`] over [`gateway`] over [`http`]. `ARCHITECTURE.md` is the map.
+//!
+//! Whoever wants to write a web server of their own begins with the [`guide`]: eight chapters, from
+//! the first socket to programs behind the loop, each with a small program that runs.
 #![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test may fail by panicking"))]
 
 pub mod config;
 pub mod daemon;
 pub mod gateway;
+pub mod guide;
 pub mod http;
 pub mod server;
 pub mod site;

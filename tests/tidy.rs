@@ -4,6 +4,7 @@
 //! A complaint names file and line, and what to do.
 
 mod code;
+mod guide;
 mod house;
 mod source;
 
