@@ -25,7 +25,7 @@ pub(crate) const SEARCHING: usize = 64;
 const MOST_SEARCHING: usize = 1000;
 
 /// How often each is tried.
-const TRIES: u32 = 5;
+const TRIES: u32 = 3;
 
 /// Most of them can keep up with that, so that the time of an answer is not that of a queue.
 const PACE: f64 = 0.2;

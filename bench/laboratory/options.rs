@@ -24,7 +24,7 @@ pub(crate) struct Options {
     )]
     pub(crate) clients: Vec<u32>,
     /// How long each load takes
-    #[arg(long, value_name = "S", default_value = "0.1", value_parser = seconds)]
+    #[arg(long, value_name = "S", default_value = "0.08", value_parser = seconds)]
     pub(crate) seconds: f64,
     /// How often each is measured, in turn
     #[arg(
