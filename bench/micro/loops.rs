@@ -4,6 +4,10 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::Duration;
 
+use oneloop::http::connection::{Reads, State, Writes};
+use oneloop::server::Limits;
+use oneloop::server::peers::PeerId;
+use oneloop::server::recorder::{Act, Recorder};
 use oneloop::server::timers::{Millis, Timers};
 
 use super::null::Served;
@@ -64,6 +68,35 @@ pub(crate) fn postpone() -> Work {
     Box::new(move |times| {
         for _ in 0..times {
             black_box(postpone());
+        }
+    })
+}
+
+/// What the recorder keeps of such an exchange: five moments, the request's line, and a turn.
+pub(crate) fn record() -> Work {
+    let mut recorder = Recorder::new(&Limits::default(), 0);
+    let client = PeerId { key: 1, generation: 1 };
+    let idle = State::default();
+    let owed = State { reading: Reads::Done, writing: Writes::Owed };
+    let sending = State { reading: Reads::Done, writing: Writes::Content };
+    let mut now_ns = 0;
+    let mut record = move || {
+        now_ns += 1000;
+        recorder.begin_turn(now_ns, 1);
+        recorder.begin(idle);
+        recorder.add(client, Act::Read, idle, (44, 0));
+        let line = recorder.note_line(black_box(b"GET /small.txt HTTP/1.1"));
+        recorder.add(client, Act::Head, owed, (line, 0));
+        recorder.add(client, Act::Answered, sending, (1, 200));
+        recorder.add(client, Act::Wrote, idle, (1200, 0));
+        recorder.end_piece(now_ns + 10, client, idle, 6);
+        recorder.end_turn(now_ns + 20, false);
+        recorder.moments().count()
+    };
+    assert_eq!((record(), record()), (5, 10));
+    Box::new(move |times| {
+        for _ in 0..times {
+            black_box(record());
         }
     })
 }

@@ -29,7 +29,7 @@ pub(crate) const ROOT: &str = "www";
 pub(crate) const FILE: (&str, usize) = ("/small.txt", 1 << 10);
 pub(crate) const LARGER_FILE: (&str, usize) = ("/larger.txt", 16 << 10);
 
-pub(crate) const ROWS: [Row; 18] = [
+pub(crate) const ROWS: [Row; 19] = [
     Row { name: "parse", says: "a head with Host alone", prepare: |_| protocol::parse("", 1) },
     Row {
         name: "parse-browser",
@@ -78,6 +78,7 @@ pub(crate) const ROWS: [Row; 18] = [
         says: "a file of 1 KiB, a whole turn of the loop over no network",
         prepare: |root| loops::exchange(root, "", 1),
     },
+    Row { name: "recorder", says: "what is remembered of that", prepare: |_| loops::record() },
     Row {
         name: "exchange-browser",
         says: "the same, with a browser's head",

@@ -275,8 +275,10 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// One that keeps as much as these allow. The time is `now_ns`.
-    pub(super) fn new(limits: &Limits, now_ns: u64) -> Recorder {
+    /// One that keeps as much as these allow. The time is `now_ns`. A server has its own; this one is
+    /// for measurements.
+    #[must_use]
+    pub fn new(limits: &Limits, now_ns: u64) -> Recorder {
         let turn =
             Turn { woken_ns: now_ns, waited_ns: 0, worked_ns: 0, first: 0, ready: 0, served: 0 };
         Recorder {
@@ -341,7 +343,7 @@ impl Recorder {
     }
 
     /// A wait is over that brought so many events.
-    pub(super) fn begin_turn(&mut self, now_ns: u64, ready: usize) {
+    pub fn begin_turn(&mut self, now_ns: u64, ready: usize) {
         self.turn = Turn {
             woken_ns: now_ns,
             waited_ns: now_ns.saturating_sub(self.ended_ns),
@@ -355,7 +357,7 @@ impl Recorder {
 
     /// The turn is over, and `is_long` if it took too long. Where it has served nobody, it is part
     /// of the wait.
-    pub(super) fn end_turn(&mut self, now_ns: u64, is_long: bool) {
+    pub fn end_turn(&mut self, now_ns: u64, is_long: bool) {
         self.turn.worked_ns = now_ns.saturating_sub(self.turn.woken_ns);
         if self.turn.served > 0 || is_long {
             self.ended_ns = now_ns;
@@ -373,7 +375,7 @@ impl Recorder {
     }
 
     /// A client is served whose connection stands there.
-    pub(super) fn begin(&mut self, state: State) {
+    pub fn begin(&mut self, state: State) {
         self.state = state;
     }
 
@@ -384,20 +386,14 @@ impl Recorder {
 
     /// Something has happened to `peer`, whose connection stands at `after` from now on.
     #[inline]
-    pub(super) fn add(
-        &mut self,
-        peer: PeerId,
-        act: Act,
-        after: State,
-        (amount, detail): (u64, u16),
-    ) {
+    pub fn add(&mut self, peer: PeerId, act: Act, after: State, (amount, detail): (u64, u16)) {
         let (at_ns, before) = (self.at_ns, self.state);
         self.state = after;
         self.moments.push(Moment { at_ns, amount, peer, detail, act, before, after });
     }
 
     /// Keeps what a request's first line begins with. Returns its number.
-    pub(super) fn note_line(&mut self, line: &[u8]) -> u64 {
+    pub fn note_line(&mut self, line: &[u8]) -> u64 {
         let length = line.len().min(LINE);
         let mut bytes = [0; LINE];
         bytes[..length].copy_from_slice(&line[..length]);
@@ -411,7 +407,7 @@ impl Recorder {
     }
 
     /// The share of `peer` in this turn is over; `detail` as [`Act::Served`] says.
-    pub(super) fn end_piece(&mut self, now_ns: u64, peer: PeerId, state: State, detail: u16) {
+    pub fn end_piece(&mut self, now_ns: u64, peer: PeerId, state: State, detail: u16) {
         let took = now_ns.saturating_sub(self.piece_ns);
         self.turn.served += 1;
         self.state = state;
