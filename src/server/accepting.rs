@@ -115,8 +115,10 @@ impl<N: Net> Server<N> {
             self.metrics.accepted += 1;
             client
         }));
-        let note = self.recorder.note_address(address);
-        self.record(id, Act::Accepted, (note, 0));
+        if !is_admin {
+            let note = self.recorder.note_address(address);
+            self.record(id, Act::Accepted, (note, 0));
+        }
         self.timers.set(id.key, now + self.terms.limits.head_timeout);
         self.newcomers.push(id);
     }

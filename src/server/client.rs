@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::access_log::Draft;
+use super::admin::Cursor;
 use super::gateway::{Relay, Stage};
 use super::kept::Kept;
 use super::limits::Limits;
@@ -140,6 +141,8 @@ pub(super) enum Pending {
     Later(Later),
     /// How the server is doing, which cannot be looked at while a client is served.
     Report,
+    /// Nothing but time: whoever watches is told what has happened, again and again.
+    Watch(Box<Cursor>),
     /// A program.
     Gateway(Box<Relay>),
 }
@@ -278,7 +281,7 @@ impl Client {
             }
             Pending::Gateway(_) => Phase::Gateway,
             _ if self.connection.owes_content() => Phase::Send,
-            Pending::Later(_) | Pending::Report => Phase::Later,
+            Pending::Later(_) | Pending::Report | Pending::Watch(_) => Phase::Later,
             Pending::Content | Pending::Discard(_) => Phase::Content,
             Pending::Nothing => Phase::Head,
         }

@@ -360,7 +360,8 @@ pub(super) fn relay_in(work: &mut Option<Box<Work>>) -> Option<&mut Relay> {
         | Pending::Content
         | Pending::Discard(_)
         | Pending::Later(_)
-        | Pending::Report => None,
+        | Pending::Report
+        | Pending::Watch(_) => None,
     }
 }
 

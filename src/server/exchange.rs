@@ -9,7 +9,6 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::access_log::Entry;
-use super::admin;
 use super::client::{Pending, Phase};
 use super::gateway::Stage;
 use super::metrics::Limit;
@@ -58,7 +57,8 @@ impl<N: Net> Serving<'_, '_, N> {
             return self.relay(rx, window);
         }
         if self.client.connection.owes_content() {
-            return self.send_body();
+            let watches = matches!(self.exchange.pending, Pending::Watch(_));
+            return if watches { self.send_event() } else { self.send_body() };
         }
         match self.client.connection.turn() {
             Turn::Close => return Step::Over,
@@ -73,13 +73,17 @@ impl<N: Net> Serving<'_, '_, N> {
         }
         match self.exchange.pending {
             Pending::Later(_) => return self.settle(),
-            Pending::Report if self.cx.report.is_none() => return Step::NeedsOther,
+            Pending::Report if self.cx.shown.is_none() => return Step::NeedsOther,
             Pending::Report => {
                 self.exchange.pending = Pending::Nothing;
                 self.answer_spooled();
                 return Step::Moved;
             }
-            Pending::Nothing | Pending::Content | Pending::Discard(_) | Pending::Gateway(_) => {}
+            Pending::Nothing
+            | Pending::Content
+            | Pending::Discard(_)
+            | Pending::Watch(_)
+            | Pending::Gateway(_) => {}
         }
         if window.start == window.end && self.client.connection.is_idle() {
             return Step::NeedsInput;
@@ -115,8 +119,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 }
                 self.end_request(rx);
                 self.cx.watch.asked = at.clone();
-                let line = self.cx.recorder.note_line(head.line);
-                self.record(Act::Head, line, 0);
+                self.record_head(head.line);
                 self.client.requests += 1;
                 self.cx.metrics.requests += 1;
                 let is_last = self.client.requests >= self.cx.terms.limits.persistent_requests;
@@ -177,16 +180,13 @@ impl<N: Net> Serving<'_, '_, N> {
         content: Option<&[u8]>,
         again: bool,
     ) {
-        if self.client.is_admin && self.cx.report.is_none() {
-            return self.wait(Pending::Report, bytes);
+        if self.client.is_admin {
+            return self.answer_admin(head, bytes);
         }
         let inquiry = Inquiry { again, ..self.inquiry(head, content) };
         // A bug in a handler ends its own exchange and no other.
         let route = &mut self.exchange.route;
-        let answer = catch_unwind(AssertUnwindSafe(|| match self.cx.report {
-            Some(report) => Answer::Reply(admin::answer(report, head)),
-            None => self.cx.terms.site.answer(&inquiry, route),
-        }));
+        let answer = catch_unwind(AssertUnwindSafe(|| self.cx.terms.site.answer(&inquiry, route)));
         match answer.unwrap_or_else(|_| Answer::Reply(self.panicked())) {
             Answer::Reply(reply) => self.answer_now(reply, head, bytes),
             Answer::Content { limit } => {
@@ -222,7 +222,7 @@ impl<N: Net> Serving<'_, '_, N> {
 
     /// Answers at once, or when a little content that nobody wants has come in: then the connection
     /// can persist.
-    fn answer_now(&mut self, reply: Reply, head: &Head<'_>, bytes: &[u8]) {
+    pub(super) fn answer_now(&mut self, reply: Reply, head: &Head<'_>, bytes: &[u8]) {
         let connection = &self.client.connection;
         let is_small = connection.content_left().is_some_and(|left| left <= DISCARDED);
         if connection.is_in_content() && is_small && !connection.awaits_continue() {
@@ -235,7 +235,7 @@ impl<N: Net> Serving<'_, '_, N> {
     }
 
     /// Keeps the request until what its answer waits for is there.
-    fn wait(&mut self, pending: Pending, head: &[u8]) {
+    pub(super) fn wait(&mut self, pending: Pending, head: &[u8]) {
         let budget = self.cx.budget;
         self.exchange.spool.get_or_insert_with(|| Spool::new(head, DISCARDED, budget));
         self.exchange.pending = pending;
@@ -318,7 +318,8 @@ impl<N: Net> Serving<'_, '_, N> {
             | Pending::Content
             | Pending::Discard(_)
             | Pending::Later(_)
-            | Pending::Report => self.cx.terms.site.refuse(refusal),
+            | Pending::Report
+            | Pending::Watch(_) => self.cx.terms.site.refuse(refusal),
         };
         self.exchange.pending = pending;
         self.reply_spooled(reply);

@@ -66,7 +66,7 @@ use std::time::Duration;
 use crate::http::date::Stamp;
 use crate::site::Site;
 use access_log::AccessLog;
-use admin::Report;
+use admin::Shown;
 use client::{Fate, Work};
 use desk::Desk;
 pub use desk::Stopper;
@@ -121,7 +121,7 @@ pub struct Server<N: Net = System> {
     /// What clients of the admin listener do is counted apart, and shown nowhere.
     aside: Metrics,
     /// What the client of the admin listener is shown that is served and has asked.
-    report: Option<Box<Report>>,
+    shown: Option<Shown>,
     /// The diagnostic log, to be shown how it is.
     diagnostic_log: Option<&'static diagnostic_log::DiagnosticLog>,
     watch: Watch,
@@ -204,7 +204,7 @@ impl<N: Net> Server<N> {
             budget: Budget::new(limits.spool_total),
             metrics,
             aside: Metrics::new(),
-            report: None,
+            shown: None,
             diagnostic_log: None,
             watch: Watch::new(limits, net.nanos()),
             recorder: Recorder::new(limits, net.nanos()),
@@ -462,7 +462,7 @@ impl<N: Net> Server<N> {
             watch: &mut self.watch,
             recorder: &mut self.recorder,
             shares: &mut self.shares,
-            report: self.report.as_deref(),
+            shown: &mut self.shown,
             now,
             moment: &mut self.moment,
             stamp: &self.stamp,

@@ -262,12 +262,12 @@ impl<N: Net> Serving<'_, '_, N> {
         }
     }
 
-    fn pause(&mut self, pause: Duration) -> Step {
+    pub(super) fn pause(&mut self, pause: Duration) -> Step {
         self.paused_until = Some(self.cx.now + pause.max(SHORTEST_PAUSE));
         Step::NeedsOther
     }
 
-    fn finish_body(&mut self) -> Step {
+    pub(super) fn finish_body(&mut self) -> Step {
         self.client.connection.finish(self.cx.tx);
         Step::Moved
     }

@@ -10,7 +10,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::access_log::AccessLog;
-use super::admin::Report;
+use super::admin::Shown;
 use super::client::{Client, Exchange, Fate, Pending, Phase, Work};
 use super::desk::Desk;
 use super::dialing::Wish;
@@ -62,7 +62,7 @@ pub(super) struct Cx<'a, N> {
     /// What addresses have had.
     pub(super) shares: &'a mut Shares,
     /// For clients of the admin listener: what they are answered with.
-    pub(super) report: Option<&'a Report>,
+    pub(super) shown: &'a mut Option<Shown>,
     pub(super) now: Millis,
     /// Another number whenever a request may have come in since the last one was answered. The
     /// first that is read of a client in a turn has not, where the wait before has told of it.
@@ -451,5 +451,13 @@ impl<N: Net> Serving<'_, '_, N> {
             recorder.look(self.cx.net.nanos());
         }
         recorder.add(self.id, act, self.client.connection.state(), (amount, detail));
+    }
+
+    /// The head of a request that begins with this line is complete.
+    pub(super) fn record_head(&mut self, line: &[u8]) {
+        if !self.client.is_admin {
+            let line = self.cx.recorder.note_line(line);
+            self.record(Act::Head, line, 0);
+        }
     }
 }

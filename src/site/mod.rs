@@ -298,6 +298,13 @@ impl Site {
         }
     }
 
+    /// Where the configuration says the route of this number.
+    #[must_use]
+    pub fn place_of(&self, number: RouteNumber) -> Option<&rule::Place> {
+        let mut routes = self.hosts.iter().flat_map(|host| host.table.routes());
+        routes.find(|route| route.number.get() == number)?.place.as_ref()
+    }
+
     /// Lets go of all files that are kept.
     pub fn forget_files(&self) {
         self.cache.forget_all();

@@ -4,6 +4,7 @@
 
 mod commands;
 mod guard;
+mod inspector;
 mod page;
 mod prometheus;
 mod report;
@@ -12,7 +13,8 @@ mod status;
 mod tests;
 
 use commands::Obeyed;
-pub(super) use report::Report;
+pub(super) use inspector::{Cursor, Shown};
+use report::Report;
 
 use crate::http::head::Head;
 use crate::http::method::Method;
@@ -56,7 +58,7 @@ pub(super) fn answer(report: &Report, head: &Head<'_>) -> Reply {
         }
         "/readyz" => (Status::OK, TEXT, "ready\n".to_owned()),
         _ => {
-            let why = "there are /, /status.json, /metrics, /healthz and /readyz";
+            let why = "there are /, /inspect, /status.json, /metrics, /healthz and /readyz";
             return error(Status::NOT_FOUND, b"", why);
         }
     };

@@ -6,16 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::super::Server;
-use super::super::client::{Client, Fate, Pending, Phase};
+use super::super::client::{Client, Pending, Phase};
 use super::super::diagnostic_log::DiagnosticLog;
 use super::super::gateway::Stage;
 use super::super::gateways::Pool;
 use super::super::memory;
 use super::super::metrics::Metrics;
 use super::super::net::Net;
-use super::super::peers::{Peer, PeerId};
-use super::super::serving::Occasion;
-use super::super::timers::Millis;
+use super::super::peers::Peer;
 use super::commands::Obeyed;
 
 /// How the server is doing.
@@ -49,33 +47,12 @@ pub(in super::super) struct Report {
 }
 
 /// What clients can be doing.
-const STATES: [&str; 9] =
+pub(super) const STATES: [&str; 9] =
     ["head", "content", "handler", "program", "tunnel", "send", "pause", "idle", "linger"];
 
 impl<N: Net> Server<N> {
-    /// Answers a client that has asked how the server is doing. `None`: it has not, or not yet.
-    pub(in super::super) fn answer_admin(&mut self, id: PeerId, now: Millis) -> Option<Fate> {
-        let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return None };
-        let is_tcp = client.address.is_some();
-        let exchange = &mut client.work.as_mut()?.exchange;
-        if !matches!(exchange.pending, Pending::Report) {
-            return None;
-        }
-        let spool = exchange.spool.take();
-        let obeyed =
-            spool.as_ref().map_or(Obeyed::Nothing, |spool| self.obey(spool.head(), is_tcp));
-        // Nobody is let go while he is being answered.
-        if let Some(Peer::Client(Client { work: Some(work), .. })) = self.peers.get_mut(id) {
-            work.exchange.spool = spool;
-        }
-        self.report = Some(Box::new(Report { is_tcp, obeyed, ..self.report() }));
-        let fate = self.serve_client(id, now, Occasion::Ready);
-        self.report = None;
-        Some(fate)
-    }
-
     /// How the server is doing now.
-    fn report(&self) -> Report {
+    pub(super) fn report(&self) -> Report {
         let mut connections = STATES.map(|state| (state, 0));
         let mut waiting = 0;
         for (_, peer) in self.peers.iter() {
@@ -130,7 +107,7 @@ impl<N: Net> Server<N> {
 }
 
 /// Which of [`STATES`] a client is in.
-fn state_of(client: &Client) -> usize {
+pub(super) fn state_of(client: &Client) -> usize {
     match client.clock.phase {
         Phase::Head => 0,
         Phase::Content => 1,
@@ -156,7 +133,8 @@ fn kept_by(client: &Client) -> usize {
         | Pending::Content
         | Pending::Discard(_)
         | Pending::Later(_)
-        | Pending::Report => 0,
+        | Pending::Report
+        | Pending::Watch(_) => 0,
     };
     work.input.len() + work.output.len() + with_gateway
 }

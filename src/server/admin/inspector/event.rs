@@ -1,0 +1,150 @@
+//! What somebody who watches is told ten times a second: what has happened since the last time, and
+//! where everybody stands. What was too much to be told is counted.
+
+use super::super::super::Server;
+use super::super::super::net::Net;
+use super::super::super::recorder::{Note, Recorder};
+use super::super::report::STATES;
+use super::house::{House, NODES, node};
+use super::json::{push, push_bytes, push_list, push_name, push_numbers, push_string, push_words};
+use super::latest::{Exchange, latest};
+use super::recording::push_stall;
+
+/// Turns that one event tells of: the newest.
+const TURNS: u64 = 200;
+
+/// Moments that one event looks through for what has moved, from the newest back.
+const MOMENTS: u64 = 4_096;
+
+/// How far somebody who watches has been told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super::super) struct Cursor {
+    /// The number of the next turn.
+    turn: u64,
+    /// That of the next moment.
+    moment: u64,
+    /// That of the turn behind the last long one.
+    stall: u64,
+    /// How many routes are known.
+    routes: usize,
+}
+
+impl<N: Net> Server<N> {
+    /// The next event for whoever has come so far, and how far it comes.
+    pub(super) fn event(&self, from: Cursor) -> (String, Cursor) {
+        let (turns, moments) = (self.recorder.turns(), self.recorder.moments());
+        let stalls = self.recorder.stalls();
+        let routes = self.metrics.routes.len();
+        let mut out = String::with_capacity(16 << 10);
+        out.push_str("data: ");
+        push_name(&mut out, '{', "now");
+        push(&mut out, self.net.nanos());
+        if from.routes != routes {
+            self.push_greeting(&mut out);
+        }
+        push_turns(&mut out, &self.recorder, from.turn);
+        push_name(&mut out, ',', "stalls");
+        push_list(&mut out, stalls.iter().filter(|one| one.turn >= from.stall), push_stall);
+        push_steps(&mut out, &self.recorder, from.moment);
+        self.push_house(&mut out);
+        push_name(&mut out, ',', "latest");
+        push_list(&mut out, latest(&self.recorder), |out, exchange| {
+            push_exchange(out, &self.recorder, exchange);
+        });
+        self.push_counters(&mut out);
+        push_name(&mut out, ',', "held");
+        push(&mut out, self.holding());
+        out.push_str("}\n\n");
+        let stall = stalls.last().map_or(from.stall, |stall| stall.turn + 1);
+        (out, Cursor { turn: turns.count(), moment: moments.count(), stall, routes })
+    }
+
+    /// What stays as it is for long.
+    fn push_greeting(&self, out: &mut String) {
+        push_name(out, ',', "version");
+        push_string(out, env!("CARGO_PKG_VERSION"));
+        push_name(out, ',', "loop_lag_ms");
+        push(out, self.terms.limits.loop_lag.as_millis());
+        push_name(out, ',', "most");
+        push(out, self.terms.limits.connections);
+        push_name(out, ',', "doings");
+        push_words(out, STATES);
+        push_name(out, ',', "routes");
+        self.push_routes(out);
+    }
+
+    fn push_house(&self, out: &mut String) {
+        let House { cells, left_out, nodes, doing } = House::look(&self.peers);
+        push_name(out, ',', "nodes");
+        push_numbers(out, nodes);
+        push_name(out, ',', "doing");
+        push_numbers(out, doing);
+        push_name(out, ',', "house");
+        push_string(out, &cells);
+        push_name(out, ',', "more");
+        push(out, left_out);
+    }
+
+    fn push_counters(&self, out: &mut String) {
+        let metrics = &self.metrics;
+        let counters = [
+            ("accepted", metrics.accepted),
+            ("requests", metrics.requests),
+            ("received", metrics.received),
+            ("sent", metrics.sent),
+            ("unanswered", metrics.unanswered),
+            ("cut", metrics.cut),
+            ("watching", self.watchers() as u64),
+        ];
+        let mut before = '{';
+        push_name(out, ',', "counters");
+        for (name, count) in counters {
+            push_name(out, before, name);
+            push(out, count);
+            before = ',';
+        }
+        out.push('}');
+    }
+}
+
+/// The turns from this number on.
+fn push_turns(out: &mut String, recorder: &Recorder, from: u64) {
+    let turns = recorder.turns();
+    let first = from.max(turns.count().saturating_sub(TURNS)).max(turns.first());
+    push_name(out, ',', "left_out");
+    // Who comes only now has missed nothing.
+    push(out, if from == 0 { 0 } else { first - from });
+    push_name(out, ',', "turns");
+    push_list(out, turns.since(first), |out, (number, turn)| {
+        let (ready, served) = (turn.ready.into(), turn.served.into());
+        let (waited_ns, worked_ns) = (turn.waited_ns, turn.worked_ns);
+        push_numbers(out, [number, turn.woken_ns, waited_ns, worked_ns, ready, served]);
+    });
+}
+
+/// How many have gone from which node of the state graph to which.
+fn push_steps(out: &mut String, recorder: &Recorder, from: u64) {
+    let moments = recorder.moments();
+    let mut steps = [[0_u32; NODES]; NODES];
+    for (_, moment) in moments.since(from.max(moments.count().saturating_sub(MOMENTS))) {
+        steps[node(moment.before)][node(moment.after)] += 1;
+    }
+    let taken = (0..NODES * NODES).filter_map(|at| {
+        let (before, after) = (at / NODES, at % NODES);
+        let count = steps[before][after];
+        (before != after && count > 0).then_some([before, after, count as usize])
+    });
+    push_name(out, ',', "steps");
+    push_list(out, taken, push_numbers);
+}
+
+fn push_exchange(out: &mut String, recorder: &Recorder, exchange: Exchange) {
+    let Exchange { peer, head, line, began_ns, ended_ns, sent, answer, .. } = exchange;
+    push(out, format_args!("[\"{}.{}\",{head},", peer.key, peer.generation));
+    match recorder.notes().get(line) {
+        Some(Note::Line(line)) => push_bytes(out, line.bytes()),
+        Some(Note::From(_)) | None => out.push_str("null"),
+    }
+    let (route, status) = answer.unwrap_or_default();
+    push(out, format_args!(",{began_ns},{},{route},{status},{sent}]", ended_ns - began_ns));
+}

@@ -1,0 +1,178 @@
+//! Whoever watches: a client of the admin listener whose answer does not end. It is given an event
+//! when it has taken the one before and a little time has gone by, so a slow one gets fewer, and
+//! nothing piles up. While there is one, every moment has its very time.
+
+use std::time::Duration;
+
+use super::super::super::Server;
+use super::super::super::client::{Client, Fate, Pending};
+use super::super::super::net::Net;
+use super::super::super::peers::{Peer, PeerId};
+use super::super::super::serving::{Occasion, Serving, Step};
+use super::super::super::timers::Millis;
+use super::super::commands::Obeyed;
+use super::super::{Report, answer, error, guard};
+use super::Wanted;
+use crate::http::head::{Head, HeadSpace};
+use crate::http::method::Method;
+use crate::site::Reply;
+use crate::site::body::Body;
+
+/// Between two events.
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Requests of one client of the admin listener that are answered before the others have their
+/// turn.
+const ANSWERS: usize = 8;
+
+/// What one client of the admin listener is lent, once, to be answered with.
+#[derive(Debug)]
+pub(in super::super::super) enum Shown {
+    /// How the server is doing.
+    Report(Box<Report>),
+    /// An answer.
+    Reply(Box<Reply>),
+    /// An answer without end.
+    Stream(Box<Reply>),
+    /// What comes next in it. Empty: there is an end after all.
+    Event(String),
+}
+
+impl<N: Net> Server<N> {
+    /// Answers a client of the admin listener that waits for it. `None`: it does not, or not yet.
+    pub(in super::super::super) fn answer_admin(
+        &mut self,
+        id: PeerId,
+        now: Millis,
+    ) -> Option<Fate> {
+        let mut fate = None;
+        for _ in 0..ANSWERS {
+            let Some(shown) = self.show(id, now) else { return fate };
+            let begins = matches!(shown, Shown::Stream(_));
+            self.shown = Some(shown);
+            fate = Some(self.serve_client(id, now, Occasion::Ready));
+            self.shown = None;
+            if begins {
+                self.heed_watchers();
+            }
+            if matches!(fate, Some(Fate::Close | Fate::Reset)) {
+                return fate;
+            }
+        }
+        Some(Fate::Yield)
+    }
+
+    /// What this client is to be shown, if it waits for something.
+    fn show(&mut self, id: PeerId, now: Millis) -> Option<Shown> {
+        let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return None };
+        let is_tcp = client.address.is_some();
+        let is_resting = client.clock.paused_until(now).is_some();
+        let work = client.work.as_deref_mut()?;
+        match &mut work.exchange.pending {
+            Pending::Watch(_) if is_resting || !work.output.is_empty() => None,
+            Pending::Watch(_) if self.drained_by.is_some() => Some(Shown::Event(String::new())),
+            Pending::Watch(cursor) => {
+                let from = **cursor;
+                let (event, reached) = self.event(from);
+                if let Some(Peer::Client(client)) = self.peers.get_mut(id)
+                    && let Some(work) = &mut client.work
+                {
+                    work.exchange.pending = Pending::Watch(Box::new(reached));
+                }
+                Some(Shown::Event(event))
+            }
+            Pending::Report => {
+                let spool = work.exchange.spool.take()?;
+                let shown = self.look_up(spool.head(), is_tcp);
+                if let Some(Peer::Client(client)) = self.peers.get_mut(id)
+                    && let Some(work) = &mut client.work
+                {
+                    work.exchange.spool = Some(spool);
+                }
+                Some(shown)
+            }
+            Pending::Nothing
+            | Pending::Content
+            | Pending::Discard(_)
+            | Pending::Later(_)
+            | Pending::Gateway(_) => None,
+        }
+    }
+
+    /// What a request with this head is shown, once it was done what it wants of the loop.
+    fn look_up(&mut self, bytes: &[u8], is_tcp: bool) -> Shown {
+        let mut space = HeadSpace::new();
+        let head = Head::parse(bytes, &mut space, &self.terms.limits.http())
+            .expect("a head that was parsed can be parsed again");
+        if let Some((status, why)) = guard::refusal(&head, is_tcp) {
+            return Shown::Reply(Box::new(error(status, b"", why)));
+        }
+        let obeyed = self.obey(bytes, is_tcp);
+        let path = head.target.path().unwrap_or_default();
+        match Wanted::by(path, head.target.query()) {
+            Some(wanted) if matches!(obeyed, Obeyed::Nothing) => {
+                let reply = Box::new(self.inspect(wanted, &head));
+                let is_endless = matches!(reply.body, Body::Produced(_));
+                if is_endless { Shown::Stream(reply) } else { Shown::Reply(reply) }
+            }
+            Some(_) | None => Shown::Report(Box::new(Report { is_tcp, obeyed, ..self.report() })),
+        }
+    }
+
+    /// How many watch.
+    pub(super) fn watchers(&self) -> usize {
+        let watches = |peer: &Peer| matches!(peer, Peer::Client(client) if is_watching(client));
+        self.peers.iter().filter(|(_, peer)| watches(peer)).count()
+    }
+
+    /// Somebody has begun to watch, or a client of the admin listener has gone.
+    pub(in super::super::super) fn heed_watchers(&mut self) {
+        let is_watched = self.watchers() > 0;
+        self.recorder.be_fine(is_watched);
+    }
+}
+
+fn is_watching(client: &Client) -> bool {
+    client.is_admin
+        && client
+            .work
+            .as_ref()
+            .is_some_and(|work| matches!(work.exchange.pending, Pending::Watch(_)))
+}
+
+impl<N: Net> Serving<'_, '_, N> {
+    /// Answers a client of the admin listener, once it was lent what with.
+    pub(in super::super::super) fn answer_admin(&mut self, head: &Head<'_>, bytes: &[u8]) {
+        let reply = match self.cx.shown.take() {
+            None | Some(Shown::Event(_)) => return self.wait(Pending::Report, bytes),
+            Some(Shown::Report(report)) => answer(&report, head),
+            Some(Shown::Reply(reply)) => *reply,
+            Some(Shown::Stream(reply)) => {
+                let watches = head.method == Method::Get && head.length.is_none();
+                self.answer_now(*reply, head, bytes);
+                if watches {
+                    self.exchange.pending = Pending::Watch(Box::default());
+                }
+                return;
+            }
+        };
+        self.answer_now(reply, head, bytes);
+    }
+
+    /// Sends the next event, if there is one to be sent.
+    pub(in super::super::super) fn send_event(&mut self) -> Step {
+        match self.cx.shown.take() {
+            Some(Shown::Event(event)) if event.is_empty() => {
+                let step = self.finish_body();
+                self.end_body();
+                step
+            }
+            Some(Shown::Event(event)) => {
+                self.client.connection.send(event.as_bytes(), self.cx.tx);
+                self.exchange.body_sent += event.len() as u64;
+                self.pause(EVERY)
+            }
+            None | Some(Shown::Report(_) | Shown::Reply(_) | Shown::Stream(_)) => Step::NeedsOther,
+        }
+    }
+}
