@@ -3,7 +3,7 @@
 
 use super::super::super::Server;
 use super::super::super::net::Net;
-use super::super::super::recorder::{Note, Recorder};
+use super::super::super::recorder::{Moment, Note, Recorder, Ring};
 use super::super::report::STATES;
 use super::house::{House, NODES, node};
 use super::json::{push, push_bytes, push_list, push_name, push_numbers, push_string, push_words};
@@ -46,7 +46,7 @@ impl<N: Net> Server<N> {
         push_name(&mut out, ',', "stalls");
         push_list(&mut out, stalls.iter().filter(|one| one.turn >= from.stall), push_stall);
         push_steps(&mut out, &self.recorder, from.moment);
-        self.push_house(&mut out);
+        self.push_house(&mut out, from.moment);
         push_name(&mut out, ',', "latest");
         push_list(&mut out, latest(&self.recorder), |out, exchange| {
             push_exchange(out, &self.recorder, exchange);
@@ -73,14 +73,20 @@ impl<N: Net> Server<N> {
         self.push_routes(out);
     }
 
-    fn push_house(&self, out: &mut String) {
-        let House { cells, left_out, nodes, doing } = House::look(&self.peers);
+    /// Who lives where; in capitals where something has happened from this moment on.
+    fn push_house(&self, out: &mut String, from: u64) {
+        let House { mut cells, left_out, nodes, doing } = House::look(&self.peers);
+        for (_, moment) in newest(self.recorder.moments(), from) {
+            if let Some(cell) = cells.get_mut(moment.peer.key as usize) {
+                cell.make_ascii_uppercase();
+            }
+        }
         push_name(out, ',', "nodes");
         push_numbers(out, nodes);
         push_name(out, ',', "doing");
         push_numbers(out, doing);
         push_name(out, ',', "house");
-        push_string(out, &cells);
+        push_bytes(out, &cells);
         push_name(out, ',', "more");
         push(out, left_out);
     }
@@ -122,11 +128,15 @@ fn push_turns(out: &mut String, recorder: &Recorder, from: u64) {
     });
 }
 
+/// The moments from this number on, as far as they are looked through.
+fn newest(moments: &Ring<Moment>, from: u64) -> impl Iterator<Item = (u64, &Moment)> {
+    moments.since(from.max(moments.count().saturating_sub(MOMENTS)))
+}
+
 /// How many have gone from which node of the state graph to which.
 fn push_steps(out: &mut String, recorder: &Recorder, from: u64) {
-    let moments = recorder.moments();
     let mut steps = [[0_u32; NODES]; NODES];
-    for (_, moment) in moments.since(from.max(moments.count().saturating_sub(MOMENTS))) {
+    for (_, moment) in newest(recorder.moments(), from) {
         steps[node(moment.before)][node(moment.after)] += 1;
     }
     let taken = (0..NODES * NODES).filter_map(|at| {

@@ -14,15 +14,15 @@ const SHOWN: usize = 20_000;
 pub(super) const NODES: usize = 5 * 4;
 
 /// How clients in each of [`STATES`] are shown.
-const CELLS: [char; STATES.len()] = ['h', 'c', 't', 'p', 'u', 's', 'z', 'i', 'l'];
+const CELLS: [u8; STATES.len()] = *b"hctpuszil";
 
 /// Who lives where.
 #[derive(Debug)]
 pub(super) struct House {
-    /// One character for each slot. `.`: nobody; `L`: a listener; `g`: a gateway at work, `k`: one
+    /// One character for each slot. `.`: nobody; `o`: a listener; `g`: a gateway at work, `k`: one
     /// that is kept; `a`: a client of the admin listener, or that listener; else a client by what
     /// it does, as in [`CELLS`].
-    pub(super) cells: String,
+    pub(super) cells: Vec<u8>,
     /// Slots behind those.
     pub(super) left_out: usize,
     /// Clients by node of the state graph.
@@ -34,12 +34,8 @@ pub(super) struct House {
 impl House {
     /// Looks at all of them. Clients of the admin listener are not counted.
     pub(super) fn look(peers: &Peers) -> House {
-        let mut house = House {
-            cells: String::new(),
-            left_out: 0,
-            nodes: [0; NODES],
-            doing: [0; STATES.len()],
-        };
+        let mut house =
+            House { cells: Vec::new(), left_out: 0, nodes: [0; NODES], doing: [0; STATES.len()] };
         for (PeerId { key, .. }, peer) in peers.iter() {
             let cell = house.cell(peer);
             let slot = key as usize;
@@ -47,25 +43,24 @@ impl House {
                 house.left_out += 1;
                 continue;
             }
-            // Every cell is one byte, so the length is the number of cells.
-            house.cells.extend(std::iter::repeat_n('.', slot - house.cells.len()));
+            house.cells.resize(slot, b'.');
             house.cells.push(cell);
         }
         house
     }
 
-    fn cell(&mut self, peer: &Peer) -> char {
+    fn cell(&mut self, peer: &Peer) -> u8 {
         match peer {
-            Peer::Listener(listener) if listener.is_admin() => 'a',
-            Peer::Listener(_) => 'L',
-            Peer::Gateway(link) if matches!(link.state, LinkState::Idle) => 'k',
-            Peer::Gateway(_) => 'g',
-            Peer::Client(client) if client.is_admin => 'a',
+            Peer::Listener(listener) if listener.is_admin() => b'a',
+            Peer::Listener(_) => b'o',
+            Peer::Gateway(link) if matches!(link.state, LinkState::Idle) => b'k',
+            Peer::Gateway(_) => b'g',
+            Peer::Client(client) if client.is_admin => b'a',
             Peer::Client(client) => self.count(client),
         }
     }
 
-    fn count(&mut self, client: &Client) -> char {
+    fn count(&mut self, client: &Client) -> u8 {
         let state = state_of(client);
         self.doing[state] += 1;
         self.nodes[node(client.connection.state())] += 1;
@@ -94,7 +89,7 @@ mod tests {
         peers.client_mut(third).unwrap().connection.refuse();
         peers.remove(first).unwrap();
         let house = House::look(&peers);
-        assert_eq!((house.cells.as_str(), house.left_out), (".ahh", 0));
+        assert_eq!((&house.cells[..], house.left_out), (&b".ahh"[..], 0));
         assert_eq!((house.doing[0], house.nodes[0], house.nodes[4 * 4 + 1]), (2, 1, 1));
         assert_eq!(house.nodes.iter().sum::<u32>(), 2);
     }
