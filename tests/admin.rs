@@ -4,6 +4,7 @@
 #![allow(clippy::float_cmp, reason = "what is counted here are whole numbers")]
 
 mod exposition;
+mod inspector;
 mod listener;
 mod stepping;
 
