@@ -1,5 +1,6 @@
 //! What the tests share: a running server, a strict client, folders that clean up after themselves.
 
+pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod folder;
 pub(crate) mod load;

@@ -24,8 +24,9 @@ pub(super) fn page(report: &Report) -> String {
     push_list(&mut page, "Memory", "purpose", &report.memory, readable);
     push_hits(&mut page, report);
     page.push_str(
-        "<footer><p><a href=\"/inspect\">The loop at work</a>. The same <a href=\"/status.json\">as JSON</a> and \
-         <a href=\"/metrics\">for Prometheus</a>.</p></footer>\n</main>\n",
+        "<footer><p><a href=\"/inspect\">The loop at work</a>. The same as here \
+         <a href=\"/status.json\">as JSON</a> and <a href=\"/metrics\">for Prometheus</a>.</p>\
+         </footer>\n</main>\n",
     );
     page::close(&mut page);
     page

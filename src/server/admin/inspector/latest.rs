@@ -28,6 +28,8 @@ pub(super) struct Exchange {
     pub(super) sent: u64,
     /// The number of the route, and the status code. `None`: it got no answer.
     pub(super) answer: Option<(u64, u16)>,
+    /// When the last of them were.
+    wrote_ns: u64,
     /// Its head was found.
     is_whole: bool,
 }
@@ -53,6 +55,7 @@ pub(super) fn latest(recorder: &Recorder) -> Vec<Exchange> {
                 line: 0,
                 began_ns: 0,
                 ended_ns: moment.at_ns,
+                wrote_ns: 0,
                 sent: 0,
                 answer: None,
                 is_whole: false,
@@ -101,14 +104,16 @@ fn go_back(exchange: &mut Exchange, number: u64, moment: &Moment) {
             exchange.answer = exchange.answer.or(Some((moment.amount, moment.detail)));
         }
         Act::Wrote | Act::SentFile => {
-            if exchange.sent == 0 {
-                exchange.ended_ns = moment.at_ns;
-            }
+            exchange.wrote_ns = exchange.wrote_ns.max(moment.at_ns);
             exchange.sent += moment.amount;
         }
         Act::Head => {
             (exchange.head, exchange.line) = (number, moment.amount);
             exchange.began_ns = moment.at_ns;
+            // Where nobody watches, both have the time when their turn began.
+            if exchange.wrote_ns > moment.at_ns {
+                exchange.ended_ns = exchange.wrote_ns;
+            }
             exchange.is_whole = true;
         }
         Act::Accepted

@@ -2,7 +2,7 @@
 // The house: a cell for each slot of the slab. Capital letters are slots where something happened
 // since the event before: they glow for a moment, or else a quick server would look asleep.
 const WHO = {
-  h: ["head", "a head comes in"], c: ["content", "content comes in"],
+  h: ["head", "a head is awaited"], c: ["content", "content comes in"],
   t: ["handler", "a thread makes the answer"], p: ["program", "a program makes the answer"],
   u: ["tunnel", "in a tunnel"], s: ["send", "the answer goes out"], z: ["pause", "paused"],
   i: ["idle", "idle"], l: ["linger", "last words"], g: ["gateway", "a program's connection"],
@@ -152,7 +152,8 @@ function showLife(part, id) {
     return make("tr", null,
       make("td", { class: "wrap" }, link(line, () => tell(one, part))),
       make("td", { class: status >= 400 || !status ? "bad" : null }, status || "–"),
-      make("td", { class: "number" }, time(took)), make("td", { class: "number" }, time(waited)),
+      make("td", { class: "number" }, time(took)),
+      make("td", { class: "number" }, waited > 0 ? time(waited) : "–"),
       make("td", { class: "number" }, bytes(sent)));
   });
   const table = stories.length ? make("div", { class: "scroll" }, make("table", null,

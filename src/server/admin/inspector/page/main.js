@@ -78,7 +78,8 @@ function addStall({ turn, woken_ns, what }) {
 }
 
 // Step mode.
-let [slow, is_busy, expected] = [null, false, null];
+let [slow, busy, expected] = [null, 0, null];
+let before = Promise.resolve();
 
 function showStep(held) {
   const next = held && held.next;
@@ -97,13 +98,18 @@ function showStep(held) {
 
 let refused = "";
 
-async function command(path) {
-  if (recording || is_busy) return;
-  is_busy = true;
+// One after the other: whoever says go while a step is under way means it.
+function command(path) {
+  if (recording) return Promise.resolve();
+  busy++;
+  before = before.then(() => run(path)).catch(() => {}).finally(() => busy--);
+  return before;
+}
+
+async function run(path) {
   const whom = path.startsWith("step") ? expected : null;
   const known_before = whom && (await ask("peer", whom));
   const answer = await fetch(`/inspect/${path}`, { method: "POST" });
-  is_busy = false;
   refused = answer.ok ? "" : (await answer.text()).trim();
   if (!answer.ok) {
     stopSlow();
@@ -133,7 +139,7 @@ async function toggleSlow() {
   if (!known.held) await command("hold?event");
   $("b-slow").setAttribute("aria-pressed", true);
   slow = setInterval(() => {
-    if (known.held && known.held.next) command("step?event");
+    if (!busy && known.held && known.held.next) command("step?event");
   }, Number($("pace").value));
 }
 

@@ -57,7 +57,7 @@ function outline(exchange) {
 function endOf(exchange) {
   const out = exchange.findLast((one) => one.act === "wrote" || one.act === "sent file");
   const share = exchange.find((one) => one.act === "served" && (!out || one.number > out.number));
-  const first = exchange[0];
+  const first = exchange.find((one) => one.act === "read") || exchange[0];
   if (out && out.at_ns > first.at_ns) return out.at_ns;
   return share ? share.at_ns : exchange.at(-1).at_ns;
 }
@@ -80,6 +80,8 @@ function tell(exchange, part) {
   const turn = strip.turn(first.turn);
   step("", "wait", turn ? `turn ${turn.number}: for ${time(turn.waited)}` : "for events",
     "epoll_wait", "server/mod.rs", "waits");
+  const acts = exchange.filter((one) => one.act !== "served" && one.act !== "accepted");
+  const is_coarse = acts.length > 2 && acts.every((one) => one.at_ns === acts[0].at_ns);
   let last = null;
   let is_over = false;
   for (const moment of exchange) {
@@ -113,7 +115,9 @@ function tell(exchange, part) {
     `${bytes(sent)} sent`, "peer "].join(" · "),
     peerLink(peer), " in turn ",
     first.turn === null ? "–" : link(String(first.turn), () => strip.select(first.turn))),
-    timeline(exchange, began, end), make("ol", { class: "path" }, ...steps));
+    timeline(exchange, began, end), make("ol", { class: "path" }, ...steps),
+    is_coarse ? make("p", { class: "said" }, "While nobody watches, all that happens in one " +
+      "share of a turn has the time when that began.") : "");
 }
 
 // When the loop was at work for it, and when it was not.
@@ -132,7 +136,7 @@ function timeline(exchange, began, end) {
 
 // The exchanges that ended last.
 const latest = (() => {
-  let [shown, chosen, list] = ["", null, []];
+  let [shown, chosen, list] = [null, null, []];
 
   function show(rows) {
     const key = rows.map((row) => row[1]).join();

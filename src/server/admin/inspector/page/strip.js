@@ -235,7 +235,10 @@ async function showTurn(number) {
     if (moment.act !== "served") acts.push(moment);
     else [pieces[pieces.length], acts] = [{ ...moment, acts }, []];
   }
-  if (acts.length) pieces.push({ peer: acts[0].peer, amount: 0, acts });
+  // What is done behind the last of them is nobody's share: programs are started there.
+  const shares = pieces.reduce((sum, piece) => sum + piece.amount, 0);
+  const amount = Math.max(0, turn.worked_ns - shares);
+  if (acts.length) pieces.push({ peer: acts[0].peer, amount, acts });
   const kind = (id) => (part.peers.find((peer) => peer.id === id) || { kind: "" }).kind;
   const line = (piece) => make("tr", null,
     make("td", null, `${kind(piece.peer)} `, peerLink(piece.peer)),
