@@ -4,7 +4,7 @@
 use std::env;
 use std::error::Error;
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -22,6 +22,9 @@ use oneloop::server::diagnostic_log::{DiagnosticLog, DiagnosticLogOptions, Envir
 use oneloop::server::{Address, Server, limited};
 use oneloop::site::rule::Place;
 use oneloop::site::{Site, SiteError};
+
+/// Ports that are tried for the inspector of quick mode.
+const INSPECTOR_PORTS: usize = 100;
 
 fn main() -> ExitCode {
     // Started by itself, to limit a script: no command line of a person.
@@ -93,6 +96,9 @@ fn run(
         (options.listen, options.admin) = inherited.of_worker();
     } else {
         warn_in_log(&site);
+        if line.config.is_none() {
+            options.admin = options.admin.map(|wanted| inspector_address(wanted, &inherited));
+        }
     }
     let mut server = Server::with_sockets(&options, site, &mut inherited.sockets)?;
     server.show_log(log);
@@ -106,12 +112,27 @@ fn run(
     if !is_worker {
         announce(line, &server.local_addresses())?;
     }
-    if let Some(address) = server.admin_address() {
-        log::info!("status and metrics on {}", config::url(&address));
+    if let Some(url) = server.admin_address().as_ref().map(config::url) {
+        match line.config {
+            Some(_) => log::info!("status and metrics on {url}"),
+            None => say(&format!("Inspector on {url}inspect\n"))?,
+        }
     }
     Ok(daemon::run(&mut server, daemon, log, |server| {
         reload(line, config, &confinement, server);
     })?)
+}
+
+/// Where quick mode has its inspector: where the process before had it, or on the first port from
+/// the wanted one on that nobody has.
+fn inspector_address(wanted: Address, inherited: &Inherited) -> Address {
+    if let (_, Some(address)) = inherited.of_worker() {
+        return address;
+    }
+    let Address::Tcp(first) = wanted else { return wanted };
+    let ports = (first.port()..=u16::MAX).take(INSPECTOR_PORTS);
+    let mut addresses = ports.map(|port| SocketAddr::new(first.ip(), port));
+    Address::Tcp(addresses.find(|address| TcpListener::bind(address).is_ok()).unwrap_or(first))
 }
 
 /// What the process gives up before it serves.

@@ -9,6 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use crate::support::client::Client;
 use crate::support::client::ask;
 use crate::support::folder::Folder;
 
@@ -255,6 +256,22 @@ fn quick_mode_serves_a_directory_and_says_where() {
     assert!(ask(socket, "/").unwrap().contains("a.txt"));
     assert_eq!(served.terminate(), 0);
     assert!(!scratch.0.path().join("sock").exists());
+}
+
+#[test]
+fn quick_mode_shows_the_loop_on_a_port_that_is_free() {
+    let scratch = Scratch::new();
+    // Both at once cannot have the same.
+    let words = [scratch.path(), "-p", "0", "--inspect"];
+    let both = [(); 2].map(|()| Served::start(oneloop(&words), 2, false));
+    let urls = both.each_ref().map(|served| served.urls[1].clone());
+    assert_ne!(urls[0], urls[1]);
+    for url in urls {
+        let address = url.strip_prefix("http://").unwrap().strip_suffix("/inspect").unwrap();
+        assert_eq!(Client::connect(address.parse().unwrap()).get("/inspect").status, 200);
+    }
+    let (code, _, stderr) = run(&["-c", "a", "--inspect"]);
+    assert!(code == 2 && stderr.contains("server.admin says where the inspector is"), "{stderr}");
 }
 
 #[test]

@@ -20,7 +20,6 @@ use crate::server::confinement::Sandbox;
     version,
     about = "A web server that is one loop",
     override_usage = "oneloop [OPTIONS] [DIR]              serve DIR [default: .]\n       \
-                      oneloop -c FILE                      serve what FILE says\n       \
                       oneloop check -c FILE [--print]      say what is wrong with FILE\n       \
                       oneloop explain -c FILE METHOD URL   say what would answer, and why",
     help_template = "{about}\n{usage-heading} {usage}\n{options}\n\
@@ -60,8 +59,12 @@ impl CommandLine {
         let quick = Quick::augment_args(clap::Command::new("quick"));
         if let Some(flag) = quick.get_arguments().find(|flag| said(flag.get_id().as_str())) {
             if said("config") {
+                let said = match flag.get_long() {
+                    Some("inspect") => "in FILE, server.admin says where the inspector is",
+                    Some(_) | None => "FILE says what to serve",
+                };
                 let flag = flag.get_long().map_or("DIR".to_owned(), |long| format!("--{long}"));
-                let what = format!("{flag} cannot go with --config: FILE says what to serve");
+                let what = format!("{flag} cannot go with --config: {said}");
                 return Err(command.error(ErrorKind::ArgumentConflict, what));
             }
             line.serve.config = None;
@@ -180,6 +183,7 @@ impl From<SandboxFlag> for Sandbox {
 
 /// Quick mode: a site in one line.
 #[derive(Args, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "they are flags, each of its own")]
 pub struct Quick {
     /// Directory to serve
     #[arg(value_name = "DIR", default_value = ".", env = "ONELOOP_DIR", hide_env = true)]
@@ -227,6 +231,9 @@ pub struct Quick {
     #[arg(long, value_name = "FORM", hide_possible_values = true)]
     #[arg(env = "ONELOOP_LOG", hide_env = true)]
     pub log: Option<LogFlag>,
+    /// Show the loop at work, on port 9090 or the next
+    #[arg(long, env = "ONELOOP_INSPECT", hide_env = true, value_parser = FalseyValueParser::new())]
+    pub inspect: bool,
 }
 
 /// Where quick mode listens.

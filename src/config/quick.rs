@@ -13,6 +13,9 @@ use super::said::{
 /// The page that a single-page application is.
 const SPA_PAGE: &str = "/index.html";
 
+/// Where the inspector is, unless another program is there.
+const INSPECTOR_PORT: u16 = 9090;
+
 /// What the flags say.
 ///
 /// # Errors
@@ -34,7 +37,11 @@ pub(super) fn said(serve: &Serve) -> Result<Said, String> {
         .iter()
         .map(|bind| Short(Listen::from(word(&address(bind, serve.quick.port)))));
     Ok(Said {
-        server: Server { listen: Several(listen.collect()), ..Server::default() },
+        server: Server {
+            listen: Several(listen.collect()),
+            admin: admin(serve),
+            ..Server::default()
+        },
         log: log(serve),
         site: vec![unplaced(site)],
         ..Said::default()
@@ -102,6 +109,12 @@ fn log(serve: &Serve) -> Log {
         Some(LogFlag::None) => ("none", "combined"),
     };
     Log { access: AccessLog { to: Some(word(to)), format: Some(word(format)) }, ..Log::default() }
+}
+
+/// Where the inspector is, if there is to be one: the port is the first that is tried.
+fn admin(serve: &Serve) -> Option<Spanned<String>> {
+    let port = if serve.quick.port == INSPECTOR_PORT { INSPECTOR_PORT + 1 } else { INSPECTOR_PORT };
+    serve.quick.inspect.then(|| word(&format!("127.0.0.1:{port}")))
 }
 
 fn address(bind: &Bind, port: u16) -> String {

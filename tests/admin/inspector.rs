@@ -82,6 +82,13 @@ fn the_page_needs_nothing_from_outside_and_runs_one_script() {
     }
     assert_eq!(client.request("HEAD", "/inspect/events", &[], b"").status, 200);
     assert!(client.get("/").text().contains("href=\"/inspect\""));
+    let trace = client.get("/inspect/trace.json");
+    assert_eq!(
+        trace.field("Content-Disposition"),
+        Some("attachment; filename=\"oneloop-trace.json\"")
+    );
+    let trace: Value = serde_json::from_str(trace.text()).unwrap();
+    assert!(trace.is_array() || trace["traceEvents"].is_array(), "{trace}");
     let foreign = [("Origin", "http://a.example")];
     for path in ["/inspect", "/inspect/events", "/inspect/recording.json"] {
         assert_eq!(client.request("GET", path, &foreign, b"").status, 403, "{path}");

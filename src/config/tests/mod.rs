@@ -302,6 +302,9 @@ fn flags_mean_what_a_file_would_mean() {
     assert_eq!(config, without_places(read(file).unwrap()));
     let file = "[[site]]\nroot = \"/\"\n[[site.route]]\nfiles = { listing = true }";
     assert_eq!(quick(&["/"]).unwrap(), without_places(read(file).unwrap()));
+    let inspected = |words: &[&str]| quick(words).unwrap().admin.unwrap().to_string();
+    assert_eq!(inspected(&["/", "--inspect"]), "127.0.0.1:9090");
+    assert_eq!(inspected(&["/", "--inspect", "-p", "9090"]), "127.0.0.1:9091");
     assert_eq!(quick(&["/", "-q"]).unwrap().access_log.to, LogTarget::None);
     assert_eq!(quick(&["/", "-q", "--log", "json"]).unwrap().access_log.to, LogTarget::Stdout);
 }

@@ -27,6 +27,11 @@ use crate::site::{Block, Reply};
 const JSON: &[u8] = b"Content-Type: application/json\r\nCache-Control: no-store\r\n\
     X-Content-Type-Options: nosniff\r\n";
 
+/// For Perfetto and chrome://tracing.
+const TRACE: &[u8] = b"Content-Type: application/json\r\nCache-Control: no-store\r\n\
+    X-Content-Type-Options: nosniff\r\n\
+    Content-Disposition: attachment; filename=\"oneloop-trace.json\"\r\n";
+
 /// What watches is told of by `text/event-stream` (HTML, "Server-sent events"). A proxy that keeps
 /// back what it relays is asked not to.
 const EVENTS: &[u8] = b"Content-Type: text/event-stream\r\nCache-Control: no-store\r\n\
@@ -46,6 +51,8 @@ enum Wanted {
     Recording(Which),
     /// The page with the recording in it.
     Saved,
+    /// The recording for other programs.
+    Trace,
     /// A part of the recording that nobody can name.
     Unclear,
     /// Nothing that is here.
@@ -61,6 +68,7 @@ impl Wanted {
             "/events" => Some(Wanted::Events),
             "/recording.json" => Some(which(query).map_or(Wanted::Unclear, Wanted::Recording)),
             "/recording.html" => Some(Wanted::Saved),
+            "/trace.json" => Some(Wanted::Trace),
             _ if below.starts_with('/') => Some(Wanted::Nothing),
             _ => None,
         }
@@ -112,13 +120,17 @@ impl<N: Net> Server<N> {
                 let name = "Content-Disposition: attachment; filename=\"oneloop-recording.html\"";
                 content(page_fields(&format!("{name}\r\n")), page::page(&recording))
             }
+            Wanted::Trace => {
+                let (fields, body) = (Block::Static(TRACE), Body::Produced(Box::new(self.trace())));
+                Reply { status: Status::OK, fields, body, user: None }
+            }
             Wanted::Unclear => {
                 let why = "a part of the recording is turn=N, peer=SLOT or peer=SLOT.GENERATION";
                 error(Status::BAD_REQUEST, b"", why)
             }
             Wanted::Nothing => {
-                let why = "there are /inspect, and events, recording.json and recording.html below \
-                           it; POST takes hold, step and go, each with ?turn or ?event";
+                let why = "there are /inspect, and events, recording.json, recording.html and \
+                           trace.json below it; POST takes hold, step (?turn or ?event) and go";
                 error(Status::NOT_FOUND, b"", why)
             }
         }

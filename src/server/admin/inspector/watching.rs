@@ -15,8 +15,8 @@ use super::super::{Report, answer, error, guard};
 use super::Wanted;
 use crate::http::head::{Head, HeadSpace};
 use crate::http::method::Method;
+use crate::http::status::Status;
 use crate::site::Reply;
-use crate::site::body::Body;
 
 /// Between two events.
 const EVERY: Duration = Duration::from_millis(100);
@@ -112,8 +112,8 @@ impl<N: Net> Server<N> {
         match Wanted::by(path, head.target.query()) {
             Some(wanted) if matches!(obeyed, Obeyed::Nothing) => {
                 let reply = Box::new(self.inspect(wanted, &head));
-                let is_endless = matches!(reply.body, Body::Produced(_));
-                if is_endless { Shown::Stream(reply) } else { Shown::Reply(reply) }
+                let begins = wanted == Wanted::Events && reply.status == Status::OK;
+                if begins { Shown::Stream(reply) } else { Shown::Reply(reply) }
             }
             Some(_) | None => Shown::Report(Box::new(Report { is_tcp, obeyed, ..self.report() })),
         }
