@@ -9,8 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use crate::support::client::Client;
-use crate::support::client::ask;
+use crate::support::client::{Client, ask};
 use crate::support::folder::Folder;
 
 /// The program, in an environment that says nothing of it.

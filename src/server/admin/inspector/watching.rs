@@ -64,7 +64,7 @@ impl<N: Net> Server<N> {
 
     /// What this client is to be shown, if it waits for something.
     fn show(&mut self, id: PeerId, now: Millis) -> Option<Shown> {
-        let Some(Peer::Client(client)) = self.peers.get_mut(id) else { return None };
+        let client = self.peers.client_mut(id)?;
         let is_tcp = client.address.is_some();
         let is_resting = client.clock.paused_until(now).is_some();
         let work = client.work.as_deref_mut()?;
@@ -74,19 +74,18 @@ impl<N: Net> Server<N> {
             Pending::Watch(cursor) => {
                 let from = **cursor;
                 let (event, reached) = self.event(from);
-                if let Some(Peer::Client(client)) = self.peers.get_mut(id)
-                    && let Some(work) = &mut client.work
+                if let Some(Client { work: Some(work), .. }) = self.peers.client_mut(id)
+                    && let Pending::Watch(cursor) = &mut work.exchange.pending
                 {
-                    work.exchange.pending = Pending::Watch(Box::new(reached));
+                    **cursor = reached;
                 }
                 Some(Shown::Event(event))
             }
             Pending::Report => {
                 let spool = work.exchange.spool.take()?;
                 let shown = self.look_up(spool.head(), is_tcp);
-                if let Some(Peer::Client(client)) = self.peers.get_mut(id)
-                    && let Some(work) = &mut client.work
-                {
+                // Nobody is let go while he is being answered.
+                if let Some(Client { work: Some(work), .. }) = self.peers.client_mut(id) {
                     work.exchange.spool = Some(spool);
                 }
                 Some(shown)

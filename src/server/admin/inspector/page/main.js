@@ -21,6 +21,11 @@ function status(kind, text) {
 let work = 0;
 
 function hear(event) {
+  if (event.now < known.now) {
+    strip.reset();
+    stalled.clear();
+    fill($("stalled"));
+  }
   Object.assign(known, { now: event.now, held: event.held });
   for (const name of ["routes", "doings", "loop_lag_ms", "version", "most"]) {
     if (name in event) known[name] = event[name];

@@ -29,10 +29,19 @@ const strip = (() => {
   }
 
   // The server's clock says this now; between two events it is taken to go on.
+  // Whoever wants little motion has it move once a second.
   function tick(now, is_held) {
+    if (calm.matches && is_moving && !is_held && performance.now() - arrived < 1000) return;
     is_moving = !is_held && !recording;
     [at, arrived] = [now, performance.now()];
     is_dirty = true;
+  }
+
+  // Another server is there, which counts from the beginning.
+  function reset() {
+    turns.length = gaps.length = 0;
+    selected = null;
+    follow(true);
   }
 
   function edge() {
@@ -216,7 +225,7 @@ const strip = (() => {
   $("farther").addEventListener("click", () => zoom(1));
   new ResizeObserver(resize).observe(canvas);
   requestAnimationFrame(frame);
-  return { add, tick, select, zoom, follow, turn: (number) => turns.find((one) =>
+  return { add, tick, reset, select, zoom, follow, turn: (number) => turns.find((one) =>
     one.number === number), count: () => turns.length, redraw: () => { is_dirty = true; },
   last: () => turns.at(-1) };
 })();
