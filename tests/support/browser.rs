@@ -12,7 +12,9 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::folder::Folder;
-use super::running::{DEADLINE, wait_until};
+
+/// How long a browser may take for anything: on a busy machine it begins slowly.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 const FLAGS: [&str; 11] = [
     "--headless=new",
@@ -89,12 +91,9 @@ impl Browser {
     }
 
     fn attach(&mut self) {
-        let mut page = Value::Null;
-        wait_until("the browser has a page", || {
+        let page = until("the browser has a page", || {
             let targets = self.call("Target.getTargets", json!({}));
-            let targets = targets["targetInfos"].as_array().cloned().unwrap_or_default();
-            page = targets.into_iter().find(|one| one["type"] == "page").unwrap_or_default();
-            !page.is_null()
+            targets["targetInfos"].as_array()?.iter().find(|one| one["type"] == "page").cloned()
         });
         let target = json!({ "targetId": page["targetId"], "flatten": true });
         let attached = self.call("Target.attachToTarget", target);
@@ -113,7 +112,7 @@ impl Browser {
             message["sessionId"] = self.session.clone().into();
         }
         self.commands.write_all(format!("{message}\0").as_bytes()).unwrap();
-        let deadline = Instant::now() + DEADLINE;
+        let deadline = Instant::now() + PATIENCE;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let mut answer = self.messages.recv_timeout(left).expect("the browser answers");
@@ -153,19 +152,15 @@ impl Browser {
 
     /// Waits until an expression is true.
     pub(crate) fn wait(&mut self, expression: &str) {
-        wait_until(expression, || self.ask(&format!("Boolean({expression})")) == true);
+        let asked = format!("Boolean({expression})");
+        until(expression, || (self.ask(&asked) == true).then_some(()));
     }
 
     /// Waits until an element's text has `part` in it, and returns the text.
     pub(crate) fn wait_for(&mut self, id: &str, part: &str) -> String {
-        let mut text = String::new();
-        let deadline = Instant::now() + DEADLINE;
-        while !text.contains(part) {
-            assert!(Instant::now() < deadline, "{part:?} is never in {id}: {text}");
-            text = self.text(id);
-            std::thread::park_timeout(Duration::from_millis(10));
-        }
-        text
+        until(&format!("{part:?} is in {id}"), || {
+            Some(self.text(id)).filter(|text| text.contains(part))
+        })
     }
 
     /// Presses a key and lets it go.
@@ -221,6 +216,18 @@ impl Browser {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/inspector");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join(format!("{name}.png")), picture).unwrap();
+    }
+}
+
+/// Asks again and again until there is something.
+fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "it never came to this: {what}");
+        std::thread::park_timeout(Duration::from_millis(10));
     }
 }
 

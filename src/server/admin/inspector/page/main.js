@@ -162,8 +162,9 @@ const KEYS = {
   };
 });
 document.addEventListener("keydown", (event) => {
-  const is_typing = event.target.matches("select, input") && event.key.length > 1;
-  if (event.ctrlKey || event.metaKey || event.altKey || is_typing) return;
+  const is_chosen = event.target.matches("select") && /^[0-9.]$/.test(event.key);
+  if (event.ctrlKey || event.metaKey || event.altKey || is_chosen) return;
+  if (event.repeat && busy) return;
   const does = KEYS[event.key.toLowerCase()];
   if (!does) return;
   event.preventDefault();
