@@ -38,6 +38,7 @@ mod process;
 pub mod recorder;
 mod relay;
 mod reload;
+pub mod replay;
 mod resolver;
 mod sending;
 mod serving;
