@@ -132,7 +132,7 @@ pub enum Command {
         url: String,
     },
     /// Serve, and write what the loop is told into a file
-    #[command(override_usage = "oneloop record FILE [OPTIONS] [DIR]")]
+    #[command(override_usage = "oneloop record RECORDING [OPTIONS] [DIR]")]
     Record {
         /// The recording; there must be no such file yet
         #[arg(value_name = "RECORDING")]
@@ -146,7 +146,7 @@ pub enum Command {
         serve: Box<Serve>,
     },
     /// Run the server again on a recording, without a network
-    #[command(override_usage = "oneloop replay FILE [--until TURN] [--quiet]")]
+    #[command(override_usage = "oneloop replay RECORDING [--until TURN] [--quiet]")]
     Replay {
         /// The recording
         #[arg(value_name = "RECORDING")]
