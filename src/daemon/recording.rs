@@ -6,23 +6,24 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::Ended;
+use super::dump::{self, Dump};
 use super::sandbox::{self, Asked, Confinement};
 use crate::server::Server;
 use crate::server::diagnostic_log::DiagnosticLog;
 use crate::server::net::System;
 use crate::server::replay::Tape;
 
-/// A network for a server that is to be recorded. SIGTERM, SIGINT and SIGHUP are for [`run`] to act
-/// on: what is recorded is one process with one configuration.
+/// A network for a server that is to be recorded. SIGTERM, SIGINT, SIGHUP and SIGQUIT are for [`run`]
+/// to act on: what is recorded is one process with one configuration.
 ///
 /// # Errors
 /// Where there is no epoll, or signals cannot be had.
 pub fn network(confines_programs: bool) -> io::Result<System> {
     let mut system = System::new()?;
-    system.watch_signals(&[SIGTERM, SIGINT, SIGHUP])?;
+    system.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGQUIT])?;
     if confines_programs {
         system.confine_programs();
     }
@@ -48,7 +49,7 @@ pub fn confine(asked: Asked, log: &DiagnosticLog) -> Result<(), String> {
 }
 
 /// Runs `server` until a signal ends it: the first begins its graceful end, a second one ends it
-/// now. `seen` may look at it after each turn, and is told which moment was the first since it did
+/// now. SIGQUIT has what the loop did last written into the log. `seen` may look at it after each turn, and is told which moment was the first since it did
 /// before. In a replay, the signals are those of the recording.
 ///
 /// # Errors
@@ -67,22 +68,25 @@ fn live<N: Tape>(
     server: &mut Server<N>,
     seen: &mut impl FnMut(&Server<N>, u64),
 ) -> io::Result<Ended> {
-    let mut is_ending = false;
+    let (mut is_ending, mut dump) = (false, Dump::default());
     let mut first = 0;
     loop {
-        server.turn()?;
+        dump.watch(server, Server::turn)?;
         let Some(next) = server.mark_turn(first) else {
             return Err(io::Error::other("the replay is over"));
         };
         seen(server, first);
         first = next;
-        while server.next_signal().is_some() {
-            if is_ending {
-                return Ok(Ended::Cut);
+        while let Some(signal) = server.next_signal() {
+            match signal {
+                SIGQUIT => dump::told(server),
+                _ if is_ending => return Ok(Ended::Cut),
+                _ => {
+                    log::info!("ending: finishing what is under way; a second signal ends it now");
+                    is_ending = true;
+                    server.drain();
+                }
             }
-            log::info!("ending: finishing what is under way; a second signal ends it now");
-            is_ending = true;
-            server.drain();
         }
         if server.is_over() {
             return Ok(if server.clients() == 0 { Ended::Drained } else { Ended::Cut });

@@ -29,7 +29,7 @@ const PACE: Duration = Duration::from_millis(100);
 
 /// A network, and a recording of what it says.
 #[derive(Debug)]
-pub struct Recorded<N, W = File> {
+pub struct Recorded<N, W: Write = File> {
     inner: N,
     /// Some calls leave the network as it is, and are recorded as all others.
     scribe: RefCell<Scribe<W>>,
@@ -37,7 +37,7 @@ pub struct Recorded<N, W = File> {
 
 /// Who writes.
 #[derive(Debug)]
-struct Scribe<W> {
+struct Scribe<W: Write> {
     writer: Writer<W>,
     /// Bytes that the recording may have.
     most: u64,
@@ -119,6 +119,15 @@ impl<W: Write> Scribe<W> {
     fn seal_in_time(&mut self, now: Millis) {
         if !self.is_over && now.since(self.sealed) >= PACE {
             self.sealed = now;
+            self.seal();
+        }
+    }
+}
+
+impl<W: Write> Drop for Scribe<W> {
+    /// What led to the end is what one wants to see, if that is a bug of the loop.
+    fn drop(&mut self) {
+        if !self.is_over {
             self.seal();
         }
     }

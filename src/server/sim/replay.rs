@@ -299,6 +299,26 @@ fn sim_replay_bears_a_disk_that_is_full() {
 }
 
 #[test]
+fn sim_replay_has_all_turns_of_a_server_that_ends_by_a_bug() {
+    let files = Files::new();
+    let (story, Recording { turns, .. }) = short(&files);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let head = Head::new(String::new());
+    let sink = file.reopen().unwrap();
+    let recorded = |world| Recorded::begin(world, sink, MOST, &head).unwrap();
+    let mut run = Run::new(story, &files, recorded);
+    let listener = run.server.add_listener(Address::Tcp(([127, 0, 0, 1], 80).into()));
+    run.server.net.inner().listen(listener);
+    let some = turns / 3;
+    assert!((0..some).all(|_| run.turn()));
+    drop(run);
+    let mut reached = 0;
+    let bytes = std::fs::read(file.path()).unwrap();
+    replay(story, &files, (&bytes, some), |turn, _| reached = turn);
+    assert_eq!(reached, some);
+}
+
+#[test]
 fn sim_replay_tells_what_differs_and_where() {
     let files = Files::new();
     let (story, Recording { bytes, turns, .. }) = short(&files);
