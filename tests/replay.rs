@@ -166,7 +166,7 @@ fn a_configuration_is_recorded_and_no_file_is_written_over() {
     fs::remove_file(&config).unwrap();
     let (code, story, errors) = replay(&[path(&recording)]);
     assert_eq!((code, &*errors), (Some(0), ""), "the recording has the configuration\n{story}");
-    assert!(story.contains(" waits "), "{story}");
+    assert!(story.contains(" waits\n"), "{story}");
     let before = fs::read(&recording).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
     let again = command.args(["record", path(&recording), path(folder.path()), "-p", "0"]).output();

@@ -16,8 +16,8 @@ use crate::server::diagnostic_log::DiagnosticLog;
 use crate::server::net::System;
 use crate::server::replay::Tape;
 
-/// A network for a server that is to be recorded. SIGTERM, SIGINT, SIGHUP and SIGQUIT are for [`run`]
-/// to act on: what is recorded is one process with one configuration.
+/// A network for a server that is to be recorded. SIGTERM, SIGINT, SIGHUP and SIGQUIT are for
+/// [`run`] to act on: what is recorded is one process with one configuration.
 ///
 /// # Errors
 /// Where there is no epoll, or signals cannot be had.
@@ -49,8 +49,9 @@ pub fn confine(asked: Asked, log: &DiagnosticLog) -> Result<(), String> {
 }
 
 /// Runs `server` until a signal ends it: the first begins its graceful end, a second one ends it
-/// now. SIGQUIT has what the loop did last written into the log. `seen` may look at it after each turn, and is told which moment was the first since it did
-/// before. In a replay, the signals are those of the recording.
+/// now. SIGQUIT has what the loop did last written into the log. `seen` may look at the server
+/// after each turn, and is told which moment was the first since it did before. In a replay, the
+/// signals are those of the recording.
 ///
 /// # Errors
 /// Those of [`Server::turn`], and where a replay is over.

@@ -16,7 +16,8 @@ pub(super) fn tell(number: u64, first: u64, recorder: &Recorder, out: &mut Strin
     // A text takes all that is written.
     let _ = writeln!(
         out,
-        "{number:>7} {at} turn: waited {waited:?}, {ready} ready, {served} served, worked {worked:?}"
+        "{number:>7} {at} turn: waited {waited:?}, {ready} ready, {served} served, \
+         worked {worked:?}"
     );
     for (_, moment) in recorder.moments().since(first) {
         let (at, who) = (Seconds(moment.at_ns), peer(moment.peer));
