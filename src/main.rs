@@ -3,9 +3,10 @@
 
 use std::env;
 use std::error::Error;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -14,11 +15,14 @@ use oneloop::config::command_line::{Command, CommandLine, Serve};
 use oneloop::config::{self, Config, generate, question};
 use oneloop::daemon::inherit::Inherited;
 use oneloop::daemon::privileges;
+use oneloop::daemon::recording;
 use oneloop::daemon::sandbox::{Asked, Confinement};
 use oneloop::daemon::supervisor::{Configuration, Plan, Supervisor};
 use oneloop::daemon::{self, Ended, Life};
 use oneloop::server::confinement::Sandbox;
 use oneloop::server::diagnostic_log::{DiagnosticLog, DiagnosticLogOptions, Environment};
+use oneloop::server::net::Net;
+use oneloop::server::replay::{Head, Recorded, Replayed, Unreadable};
 use oneloop::server::{Address, Server, limited};
 use oneloop::site::rule::Place;
 use oneloop::site::{Site, SiteError};
@@ -36,6 +40,8 @@ fn main() -> ExitCode {
     let done = match &line.command {
         Some(Command::Check { config, print }) => check(config, *print),
         Some(Command::Explain { config, from, method, url }) => explain(config, *from, method, url),
+        Some(Command::Record { recording, most, serve }) => record(recording, *most, serve),
+        Some(Command::Replay { recording, until, quiet }) => replay(recording, *until, *quiet),
         Some(Command::Generate { what }) => say(&generate::generate(*what)),
         None => serve(&line.serve),
     };
@@ -75,11 +81,15 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
         }
         (_, _) => run(line, &mut config, inherited, log)?,
     };
+    say_ended(ended);
+    Ok(())
+}
+
+fn say_ended(ended: Ended) {
     match ended {
         Ended::Drained => log::info!("ended"),
         Ended::Cut => log::warn!("ended before every exchange was finished"),
     }
-    Ok(())
 }
 
 /// Serves in this process: all alone, or as one of several workers.
@@ -136,7 +146,7 @@ fn inspector_address(wanted: Address, inherited: &Inherited) -> Address {
 }
 
 /// What the process gives up before it serves.
-fn asked(line: &Serve, config: &Config, server: &Server) -> Asked {
+fn asked<N: Net>(line: &Serve, config: &Config, server: &Server<N>) -> Asked {
     let sockets = server.local_addresses();
     let sockets = sockets.into_iter().chain(server.admin_address());
     let path = |address| match address {
@@ -267,6 +277,65 @@ fn explain(file: &Path, from: IpAddr, method: &str, url: &str) -> Result<(), Box
     let site = Config::read(file)?.site()?;
     let explanation = question::explain(&site, from, method, url)?.to_string();
     say(&format!("client  {from}\n{}\n", explanation.trim_end()))
+}
+
+/// Serves as `serve` does, in one process, and writes what the loop is told into `file`.
+fn record(file: &Path, most: u64, line: &Serve) -> Result<(), Box<dyn Error>> {
+    let mut config = match &line.config {
+        Some(file) => Config::read(file)?,
+        None => Config::quick(line)?,
+    };
+    config.sandbox = line.sandbox.map_or(config.sandbox, Sandbox::from);
+    daemon::make_room_for_descriptors(config.limits.connections);
+    let log = start_diagnostic_log(line, &config.diagnostic_log)?;
+    raise_descriptor_limit(&config);
+    if config.workers > 1 || config.admin.is_some() {
+        log::warn!("what is recorded is one process, and has no admin listener");
+    }
+    let site = config.site()?;
+    warn_in_log(&site);
+    let network = recording::network(config.sandbox != Sandbox::Off)?;
+    let sink = recording::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let head = Head::new(config.for_recording().to_string());
+    let network = Recorded::begin(network, sink, most, &head)?;
+    // Where there is no server, there is nothing to be seen in it.
+    let mut server = Server::with_network(network, &config.options(), site)
+        .inspect_err(|_| drop(fs::remove_file(file)))?;
+    recording::confine(asked(line, &config, &server), log)?;
+    announce(line, &server.local_addresses())?;
+    log::info!("what comes in is recorded in {}", file.display());
+    say_ended(recording::run(&mut server, |_, _| ())?);
+    Ok(())
+}
+
+/// Runs the server of a recording once more, and says how that came out.
+fn replay(file: &Path, until: Option<u64>, is_quiet: bool) -> Result<(), Box<dyn Error>> {
+    let name = file.display();
+    let open = || Replayed::open(File::open(file).map_err(Unreadable::Failed)?);
+    let (head, mut network) = open().map_err(|error| format!("{name}: {error}"))?;
+    if !head.is_of_this_program() {
+        let other = &head.made_by;
+        let _ = writeln!(io::stderr(), "{name}: oneloop {other} has made it: it may do otherwise");
+    }
+    let inside = PathBuf::from(format!("{name} (its configuration)"));
+    let config = Config::from_text(&inside, head.configuration)?;
+    if let Some(turn) = until {
+        network.end_behind(turn);
+    }
+    let mut server = Server::with_network(network, &config.options(), config.site()?)?;
+    let ended = recording::run(&mut server, |server, first| {
+        if !is_quiet {
+            // Whoever reads no more may still want to know how it comes out.
+            let _ = say(&server.story(first));
+        }
+    });
+    match (server.outcome(), ended) {
+        (Some(outcome), _) if outcome.is_same() => {
+            say(&format!("{} turns: {outcome}\n", server.turn_number()))
+        }
+        (Some(outcome), _) => Err(format!("{name}: {outcome}").into()),
+        (None, ended) => Err(ended.err().map_or_else(|| "it has no end".into(), Into::into)),
+    }
 }
 
 /// Messages go where the configuration says: those that `RUST_LOG` asks for, or else those of the

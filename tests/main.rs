@@ -12,6 +12,7 @@ mod laboratory;
 mod lifecycle;
 mod mutants;
 mod real;
+mod replay;
 mod support;
 mod tidy;
 mod wire;

@@ -8,12 +8,18 @@ use super::error::ConfigError;
 use super::meaning::{Action, Auth, Config, Files, Route, Site};
 use crate::http::negotiation::Coding;
 use crate::server::Options;
+use crate::server::confinement::Sandbox;
+use crate::server::diagnostic_log::DiagnosticLogOptions;
+use crate::server::outlet::LogTarget;
 use crate::site::access::{Access, Allow, Basic, Htpasswd};
 use crate::site::error_page::ErrorPages;
 use crate::site::media_type::MediaTypes;
 use crate::site::router::Router;
 use crate::site::rule::{self, Place, Settings};
 use crate::site::{self, SiteOptions, Symlinks};
+
+/// Where lines go that nobody wants.
+const NOWHERE: &str = "/dev/null";
 
 /// The pattern of every path.
 const EVERY_PATH: &str = "/*";
@@ -29,6 +35,27 @@ impl Config {
             limits: self.limits.clone(),
             access_log: self.access_log.clone(),
         }
+    }
+
+    /// What of it a recording has: all that decides how clients are answered, and nothing about the
+    /// process or where it writes.
+    #[must_use]
+    pub fn for_recording(&self) -> Config {
+        let mut config = Config {
+            admin: None,
+            workers: 1,
+            pid_file: None,
+            identity: None,
+            sandbox: Sandbox::Off,
+            reach: Vec::new(),
+            diagnostic_log: DiagnosticLogOptions::default(),
+            ..self.clone()
+        };
+        // Whether lines are made decides when the loop wakes up to write them.
+        if config.access_log.to != LogTarget::None {
+            config.access_log.to = LogTarget::File(NOWHERE.into());
+        }
+        config
     }
 
     /// What answers. Opens the directories and reads the files of users.

@@ -8,8 +8,9 @@ use std::path::PathBuf;
 use clap::builder::FalseyValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::units::Size;
 use crate::http::fields;
 use crate::server::confinement::Sandbox;
 
@@ -21,7 +22,8 @@ use crate::server::confinement::Sandbox;
     about = "A web server that is one loop",
     override_usage = "oneloop [OPTIONS] [DIR]              serve DIR [default: .]\n       \
                       oneloop check -c FILE [--print]      say what is wrong with FILE\n       \
-                      oneloop explain -c FILE METHOD URL   say what would answer, and why",
+                      oneloop explain -c FILE METHOD URL   say what would answer, and why\n       \
+                      oneloop record|replay FILE ...       record a server; run it again",
     help_template = "{about}\n{usage-heading} {usage}\n{options}\n\
                      Environment: ONELOOP_PORT for --port …, RUST_LOG. \
                      Exit 1: failure, 2: usage.\n",
@@ -55,22 +57,39 @@ impl CommandLine {
             Err(error) => return Err(clearer(error, &mut command)),
         };
         let mut line = CommandLine::from_arg_matches(&matches)?;
-        let said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
-        let quick = Quick::augment_args(clap::Command::new("quick"));
-        if let Some(flag) = quick.get_arguments().find(|flag| said(flag.get_id().as_str())) {
-            if said("config") {
-                let said = match flag.get_long() {
-                    Some("inspect") => "in FILE, server.admin says where the inspector is",
-                    Some(_) | None => "FILE says what to serve",
-                };
-                let flag = flag.get_long().map_or("DIR".to_owned(), |long| format!("--{long}"));
-                let what = format!("{flag} cannot go with --config: {said}");
-                return Err(command.error(ErrorKind::ArgumentConflict, what));
-            }
-            line.serve.config = None;
+        let decided = if let Some(Command::Record { serve, .. }) = &mut line.command
+            && let Some((_, matches)) = matches.subcommand()
+        {
+            decide(serve, matches)
+        } else {
+            decide(&mut line.serve, &matches)
+        };
+        match decided {
+            Ok(()) => Ok(line),
+            Err(what) => Err(command.error(ErrorKind::ArgumentConflict, what)),
         }
-        Ok(line)
     }
+}
+
+/// A directory or a flag of quick mode that is said goes before a file that the environment names.
+///
+/// # Errors
+/// Where a file is said, too.
+fn decide(serve: &mut Serve, matches: &ArgMatches) -> Result<(), String> {
+    let said = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let quick = Quick::augment_args(clap::Command::new("quick"));
+    if let Some(flag) = quick.get_arguments().find(|flag| said(flag.get_id().as_str())) {
+        if said("config") {
+            let said = match flag.get_long() {
+                Some("inspect") => "in FILE, server.admin says where the inspector is",
+                Some(_) | None => "FILE says what to serve",
+            };
+            let flag = flag.get_long().map_or("DIR".to_owned(), |long| format!("--{long}"));
+            return Err(format!("{flag} cannot go with --config: {said}"));
+        }
+        serve.config = None;
+    }
+    Ok(())
 }
 
 /// Takes a second directory for what it is: clap takes it for a subcommand in the wrong place.
@@ -115,6 +134,34 @@ pub enum Command {
         method: String,
         /// Its URL, or a path on the default site
         url: String,
+    },
+    /// Serve, and write what the loop is told into a file
+    #[command(override_usage = "oneloop record RECORDING [OPTIONS] [DIR]")]
+    Record {
+        /// The recording; there must be no such file yet
+        #[arg(value_name = "RECORDING")]
+        recording: PathBuf,
+        /// How large the recording may be
+        #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = size)]
+        #[arg(env = "ONELOOP_MOST", hide_env = true)]
+        most: u64,
+        /// What to serve.
+        #[command(flatten)]
+        serve: Box<Serve>,
+    },
+    /// Run the server again on a recording, without a network
+    #[command(override_usage = "oneloop replay RECORDING [--until TURN] [--quiet]")]
+    Replay {
+        /// The recording
+        #[arg(value_name = "RECORDING")]
+        recording: PathBuf,
+        /// End behind this turn of the loop
+        #[arg(long, value_name = "TURN", env = "ONELOOP_UNTIL", hide_env = true)]
+        until: Option<u64>,
+        /// Print how it comes out alone
+        #[arg(short, long, env = "ONELOOP_QUIET", hide_env = true)]
+        #[arg(value_parser = FalseyValueParser::new())]
+        quiet: bool,
     },
     /// Print the man page or a shell's completions
     #[command(hide = true)]
@@ -290,6 +337,10 @@ fn bind(text: &str) -> Result<Bind, String> {
     })
 }
 
+fn size(text: &str) -> Result<u64, String> {
+    text.parse().map(|Size(bytes)| bytes)
+}
+
 fn proxy(text: &str) -> Result<(String, String), String> {
     let Some((prefix, url)) = text.split_once('=') else {
         return Err("it is written /prefix=http://127.0.0.1:3000".to_owned());
@@ -315,6 +366,7 @@ fn header(text: &str) -> Result<(String, String), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::replay::MOST;
 
     fn parse(words: &[&str]) -> Result<CommandLine, ErrorKind> {
         let words = std::iter::once("oneloop").chain(words.iter().copied());
@@ -362,6 +414,27 @@ mod tests {
             parse(&["-p", "1", "check", "-c", "a"]).err(),
             Some(ErrorKind::ArgumentConflict)
         );
+    }
+
+    #[test]
+    fn what_is_recorded_is_said_as_what_is_served() {
+        let recorded = |words: &[&str]| match parse(&[&["record", "file"], words].concat()) {
+            Ok(CommandLine { command: Some(Command::Record { most, serve, .. }), .. }) => {
+                Ok((most, serve))
+            }
+            Ok(other) => panic!("{other:?}"),
+            Err(kind) => Err(kind),
+        };
+        let (most, serve) = recorded(&["-p", "0", "--most", "10MiB", "dir"]).unwrap();
+        assert_eq!((most, serve.quick.port), (10 << 20, 0));
+        assert_eq!(serve.quick.directory, PathBuf::from("dir"));
+        assert_eq!(recorded(&[]).unwrap().0, MOST);
+        assert!(recorded(&["-c", "a.toml"]).unwrap().1.config.is_some());
+        assert_eq!(recorded(&["-c", "a", "dir"]).err(), Some(ErrorKind::ArgumentConflict));
+        assert_eq!(recorded(&["--most", "much"]).err(), Some(ErrorKind::ValueValidation));
+        assert_eq!(parse(&["record"]).err(), Some(ErrorKind::MissingRequiredArgument));
+        assert!(parse(&["replay", "file", "--until", "7", "-q"]).is_ok());
+        assert_eq!(parse(&["replay"]).err(), Some(ErrorKind::MissingRequiredArgument));
     }
 
     #[test]

@@ -26,7 +26,9 @@ const SYNOPSIS: &str = "\
 oneloop [OPTIONS] [DIR]
 oneloop [OPTIONS] -c FILE
 oneloop check -c FILE [--print]
-oneloop explain -c FILE [--from ADDRESS] METHOD URL";
+oneloop explain -c FILE [--from ADDRESS] METHOD URL
+oneloop record RECORDING [--most SIZE] [OPTIONS] [DIR]
+oneloop replay RECORDING [--until TURN] [--quiet]";
 
 /// What the page says of an option in place of the one line of `--help`.
 const LONGER: &[(&str, &str)] = &[
@@ -104,6 +106,17 @@ Open the files of the logs anew, for they may have been renamed.
 : SIGUSR2
 Start the program anew, from the file that lies there now. When it says that it serves, this process
 accepts no more and ends with its clients; if it cannot serve, nothing changes.
+# RECORDINGS
+: oneloop record
+Serve as without it, and write what the loop is told into a file: who was ready, in which order,
+what was read, how much was written, errors and times. It is one process; it does not read its
+configuration again and is not upgraded, and there is no admin listener. The file holds all that
+clients have sent, passwords too, and can be read by its owner alone. It ends with --most, which is
+1GiB unless it is said, or a full disk; the server goes on.
+: oneloop replay
+Run the same server once more on what was recorded, with no network and no programs. Each transition
+is printed, and compared with what was recorded. Files of the site are read where they are: one that
+has changed since is a difference, and the turn is named.
 # ENVIRONMENT
 : ONELOOP_*
 Each option has a variable of its own name in capitals: --no-listing is ONELOOP_NO_LISTING, the
@@ -114,7 +127,7 @@ for parts of the program, like oneloop::server=debug. It is heard before --quiet
 log.error.
 # EXIT STATUS
 : 0
-The server was told to end, or the file is in order.
+The server was told to end, the file is in order, or a recording came out as it was recorded.
 : 1
 It could not start or go on; the message says why.
 : 2
@@ -134,6 +147,10 @@ Look for mistakes before a restart.
 Find out which route answers.
 : oneloop explain -c /etc/oneloop.toml --from 192.0.2.1 GET /private/
 Find out whether an allow list lets a client in. Without --from it is one at 127.0.0.1.
+: oneloop record bug.rec -c /etc/oneloop.toml
+Record what leads to a bug.
+: oneloop replay bug.rec --until 17
+Look at it again, as often as it takes.
 ";
 
 fn man_page() -> String {
@@ -198,7 +215,7 @@ mod tests {
     fn the_completions_know_every_command_that_is_shown() {
         for shell in [Generated::Bash, Generated::Zsh, Generated::Fish] {
             let text = generate(shell);
-            for word in ["check", "explain", "no-listing", "inside"] {
+            for word in ["check", "explain", "record", "replay", "no-listing", "inside"] {
                 assert!(text.contains(word), "{shell:?}: {word}");
             }
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::Level;
 
 use crate::server::Server;
+use crate::server::net::Net;
 use crate::server::timers::Millis;
 
 /// Moments that are told of: some 50 exchanges.
@@ -24,10 +25,10 @@ pub(super) struct Dump {
 
 impl Dump {
     /// One turn of the loop by `turn`. Where it panics, what led to that is in the log.
-    pub(super) fn watch<T>(
+    pub(super) fn watch<N: Net, T>(
         &mut self,
-        server: &mut Server,
-        turn: impl FnOnce(&mut Server) -> T,
+        server: &mut Server<N>,
+        turn: impl FnOnce(&mut Server<N>) -> T,
     ) -> T {
         match catch_unwind(AssertUnwindSafe(|| turn(server))) {
             Ok(done) => {
@@ -59,12 +60,12 @@ impl Dump {
 }
 
 /// Tells of it because somebody has asked.
-pub(super) fn told(server: &Server) {
+pub(super) fn told<N: Net>(server: &Server<N>) {
     log::warn!("SIGQUIT: what the loop did last, oldest first:");
     tell(server, Level::Warn);
 }
 
-fn tell(server: &Server, level: Level) {
+fn tell<N: Net>(server: &Server<N>, level: Level) {
     for line in server.last_words(TOLD) {
         log::log!(level, "{line}");
     }

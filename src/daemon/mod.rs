@@ -8,6 +8,7 @@ pub mod notify;
 mod passing;
 mod pid_file;
 pub mod privileges;
+pub mod recording;
 pub mod sandbox;
 pub mod supervisor;
 mod system_calls;

@@ -23,8 +23,7 @@ use crate::http::framing::Length;
 use crate::http::head::{Head, HeadSpace};
 use crate::http::status::Status;
 use crate::site::body::Body;
-use crate::site::cold;
-use crate::site::handler::Settled;
+use crate::site::handler::{Later, Settled};
 use crate::site::rule::RouteNumber;
 use crate::site::{Answer, Inquiry, Now, Reply};
 
@@ -184,10 +183,20 @@ impl<N: Net> Serving<'_, '_, N> {
             return self.answer_admin(head, bytes);
         }
         let inquiry = Inquiry { again, ..self.inquiry(head, content) };
-        // A bug in a handler ends its own exchange and no other.
-        let route = &mut self.exchange.route;
-        let answer = catch_unwind(AssertUnwindSafe(|| self.cx.terms.site.answer(&inquiry, route)));
-        match answer.unwrap_or_else(|_| Answer::Reply(self.panicked())) {
+        let (site, route) = (&self.cx.terms.site, &mut self.exchange.route);
+        let mut answer = None;
+        let is_there = self.cx.net.has_word(|| {
+            // A bug in a handler ends its own exchange and no other.
+            let asked = catch_unwind(AssertUnwindSafe(|| site.answer(&inquiry, route)));
+            !matches!(answer.insert(asked), Ok(Answer::Later(_)))
+        });
+        let answer = match answer {
+            Some(Ok(answer)) if is_there || matches!(answer, Answer::Later(_)) => answer,
+            // It comes sooner than it did when this was recorded.
+            Some(Ok(_)) => Answer::Later(Later::to_ask_again()),
+            Some(Err(_)) | None => Answer::Reply(self.panicked()),
+        };
+        match answer {
             Answer::Reply(reply) => self.answer_now(reply, head, bytes),
             Answer::Content { limit } => {
                 if matches!(head.length, Some(Length::Known(length)) if length > limit) {
@@ -244,6 +253,9 @@ impl<N: Net> Serving<'_, '_, N> {
     /// Looks whether another thread is done.
     fn settle(&mut self) -> Step {
         let Pending::Later(later) = &mut self.exchange.pending else { return Step::Moved };
+        if !self.cx.net.has_word(|| later.is_there()) {
+            return Step::NeedsOther;
+        }
         let settled = catch_unwind(AssertUnwindSafe(|| later.take()));
         match settled {
             Ok(None) => return Step::NeedsOther,
@@ -361,7 +373,7 @@ impl<N: Net> Serving<'_, '_, N> {
                 Some((end - at) as u64)
             }
             Body::File { file, offset, left }
-                if left <= COPIED && append(&file, offset, left, self.cx.tx) =>
+                if left <= COPIED && append(self.cx.net, &file, offset, left, self.cx.tx) =>
             {
                 connection.sent(left);
                 Some(left)
@@ -414,11 +426,11 @@ impl<N: Net> Serving<'_, '_, N> {
 
 /// Appends `length` bytes of `file` from `offset`: whether they are there, and in memory. A little
 /// of a large file is read, for that spares the second write that `sendfile` would be.
-fn append(file: &File, offset: u64, length: u64, out: &mut Vec<u8>) -> bool {
+fn append(net: &mut impl Net, file: &File, offset: u64, length: u64, out: &mut Vec<u8>) -> bool {
     let start = out.len();
     let Ok(length) = usize::try_from(length) else { return false };
     out.resize(start + length, 0);
-    let is_there = cold::read_at_hand(file, &mut out[start..], offset).unwrap_or(false);
+    let is_there = net.read_at_hand(file, &mut out[start..], offset);
     if !is_there {
         out.truncate(start);
     }

@@ -283,6 +283,19 @@ impl<N: Net> Server<N> {
         }
     }
 
+    fn listener_mut(&mut self, id: PeerId) -> Option<&mut Listener> {
+        match self.peers.get_mut(id) {
+            Some(Peer::Listener(listener)) => Some(listener),
+            Some(Peer::Client(_) | Peer::Gateway(_)) | None => None,
+        }
+    }
+
+    fn listener_ids(&self) -> Vec<PeerId> {
+        self.peers.listeners().into_iter().map(|(id, _)| id).collect()
+    }
+}
+
+impl<N: Net> Server<N> {
     /// Where the server listens, with the ports it was given; but for the admin listener.
     #[must_use]
     pub fn local_addresses(&self) -> Vec<Address> {
@@ -299,16 +312,5 @@ impl<N: Net> Server<N> {
         let listeners = self.peers.listeners().into_iter().map(|(_, listener)| listener);
         let wanted = listeners.filter(|listener| listener.is_admin() == is_admin);
         wanted.map(|listener| listener.address().clone()).collect()
-    }
-
-    fn listener_mut(&mut self, id: PeerId) -> Option<&mut Listener> {
-        match self.peers.get_mut(id) {
-            Some(Peer::Listener(listener)) => Some(listener),
-            Some(Peer::Client(_) | Peer::Gateway(_)) | None => None,
-        }
-    }
-
-    fn listener_ids(&self) -> Vec<PeerId> {
-        self.peers.listeners().into_iter().map(|(id, _)| id).collect()
     }
 }

@@ -33,7 +33,7 @@ impl<N: Net> Server<N> {
         }
         self.memory.looked = Some(now);
         let was_over = self.memory.is_over;
-        let resident = resident().unwrap_or_default();
+        let resident = self.net.resident().unwrap_or_default();
         self.memory.is_over = resident > most;
         if !self.memory.is_over {
             return;

@@ -38,6 +38,7 @@ mod process;
 pub mod recorder;
 mod relay;
 mod reload;
+pub mod replay;
 mod resolver;
 mod sending;
 mod serving;
@@ -159,16 +160,6 @@ impl Server {
     pub fn wait_for_disk(&mut self) {
         self.net.wait_for_disk();
     }
-
-    /// The next of the watched signals that has come in. Each wakes [`turn`](Self::turn).
-    pub fn next_signal(&mut self) -> Option<i32> {
-        if !self.signalled {
-            return None; // Looking costs a call of the system, in every turn.
-        }
-        let signal = self.net.next_signal();
-        self.signalled = signal.is_some();
-        signal
-    }
 }
 
 impl<N: Net> Server<N> {
@@ -178,9 +169,10 @@ impl<N: Net> Server<N> {
         Server::by_terms(net, Terms::new(site, limits, Trust::default()), log)
     }
 
-    fn by_terms(net: N, mut terms: Terms, log: AccessLog) -> Self {
+    fn by_terms(mut net: N, mut terms: Terms, log: AccessLog) -> Self {
         let mut metrics = Metrics::new();
         metrics.enlist(&mut terms.site);
+        terms.site.set_secret(net.chance());
         let terms = Rc::new(terms);
         let limits = &terms.limits;
         let stamp = Stamp::new(net.unix_time());
@@ -229,6 +221,16 @@ impl<N: Net> Server<N> {
     /// Listens at `address`, where the network has a listener by the name that is returned.
     pub fn add_listener(&mut self, address: Address) -> PeerId {
         self.peers.insert(Peer::Listener(Listener::new(address)))
+    }
+
+    /// The next of the watched signals that has come in. Each wakes [`turn`](Self::turn).
+    pub fn next_signal(&mut self) -> Option<i32> {
+        if !self.signalled {
+            return None; // Looking costs a call of the system, in every turn.
+        }
+        let signal = self.net.next_signal();
+        self.signalled = signal.is_some();
+        signal
     }
 
     /// Has the admin listener show how this log is doing, too.
@@ -370,10 +372,11 @@ impl<N: Net> Server<N> {
         match event.peer {
             PeerId::SIGNAL => self.signalled = true,
             PeerId::BELL => {
-                while let Some(id) = self.desk.next() {
+                while let Some(id) = self.net.heard(|| self.desk.next()) {
                     self.enqueue(id);
                 }
-                if self.stop.load(Ordering::Acquire) {
+                let is_stopped = || self.stop.load(Ordering::Acquire).then_some(PeerId::BELL);
+                if self.net.heard(is_stopped).is_some() {
                     self.drain();
                 }
             }

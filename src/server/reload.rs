@@ -87,6 +87,7 @@ impl<N: Net> Server<N> {
     /// Goes by these terms from the next request on.
     pub(super) fn adopt(&mut self, mut terms: Terms) {
         self.metrics.enlist(&mut terms.site);
+        terms.site.set_secret(self.net.chance());
         let Terms { limits, .. } = &terms;
         self.watch.allow(limits);
         // It never becomes smaller: what waits with a client must go into it.

@@ -7,8 +7,9 @@ use super::Server;
 use super::access_log::{AccessLog, AccessLogOptions};
 use super::handing_over::{self, Passed};
 use super::limits::Limits;
-use super::listener::{Address, Wanted};
-use super::net::System;
+use super::listener::{Address, Listener, Wanted};
+use super::net::{Net, System};
+use super::peers::Peer;
 use super::terms::Terms;
 use super::trust::Trust;
 use crate::site::Site;
@@ -78,6 +79,30 @@ impl Server {
             server.listen(wanted, passed).map_err(error)?;
         }
         server.listen_beside(passed)?;
+        Ok(server)
+    }
+}
+
+impl<N: Net> Server<N> {
+    /// A server over `net` that listens where the options say, wherever that is in `net`. But for
+    /// files, it has nothing to do with anything else. It shows nowhere how it is doing.
+    ///
+    /// # Errors
+    /// As for [`Server::new`].
+    pub fn with_network(net: N, options: &Options, site: Site) -> Result<Self, StartError> {
+        let log = AccessLog::open(&options.access_log).map_err(StartError::AccessLog)?;
+        let (limits, trust) = (options.limits.clone(), options.trust.clone());
+        let mut server = Server::by_terms(net, Terms::new(site, limits, trust), log);
+        for address in &options.listen {
+            let wanted = Wanted { address, is_admin: false };
+            let id = server.peers.next_id();
+            let listening = server.net.listen(address, id);
+            let (there, owner) =
+                listening.map_err(|error| StartError::Listen(address.clone(), error))?;
+            let mut listener = Listener::new(there).wanted(wanted);
+            listener.set_path_owner(owner);
+            server.peers.insert(Peer::Listener(listener));
+        }
         Ok(server)
     }
 }

@@ -99,6 +99,13 @@ impl Drop for Promise {
 }
 
 impl Later {
+    /// One that is settled already: whoever has it shall ask again.
+    pub(crate) fn to_ask_again() -> Later {
+        let (promise, later) = Promise::new();
+        promise.ask_again();
+        later
+    }
+
     /// Says what holds for the answer, and who asked.
     pub(super) fn belong(&mut self, rule: &Rc<Rule>, user: Option<Rc<str>>) {
         self.rule = Some(Rc::clone(rule));
@@ -115,6 +122,12 @@ impl Later {
         } else {
             state.bell = Some(bell);
         }
+    }
+
+    /// Whether the answer is there and was not taken yet.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        lock(&self.shared).outcome.is_some()
     }
 
     /// The answer, once, if it is there. Runs what the other thread left to be run, so a panic can

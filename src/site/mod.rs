@@ -38,6 +38,7 @@ mod walk;
 mod watch;
 
 use std::fmt;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -221,6 +222,8 @@ pub struct Site {
     media_types: MediaTypes,
     cache: Cache,
     watches: Watches,
+    /// What nobody can guess who writes its files.
+    secret: u64,
 }
 
 /// What a host without names is called.
@@ -266,7 +269,13 @@ impl Site {
             media_types: options.media_types,
             cache: Cache::new(options.cache),
             watches: Watches::new(options.cache.directories),
+            secret: RandomState::new().build_hasher().finish(),
         })
+    }
+
+    /// Has what is made up at random follow from this number, which nobody must be able to guess.
+    pub fn set_secret(&mut self, secret: u64) {
+        self.secret = secret;
     }
 
     /// All programs that may answer.

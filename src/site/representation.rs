@@ -2,7 +2,7 @@
 //! a request for it gets. How the file was found is not known here.
 
 use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::rc::Rc;
@@ -136,8 +136,9 @@ impl Representation {
         })
     }
 
-    /// The answer to a GET or HEAD.
-    pub(super) fn reply(&self, inquiry: &Inquiry<'_>) -> Result<Reply, Denial> {
+    /// The answer to a GET or HEAD. Who does not know `secret` cannot know what stands between
+    /// parts.
+    pub(super) fn reply(&self, inquiry: &Inquiry<'_>, secret: u64) -> Result<Reply, Denial> {
         let head = inquiry.head;
         if !conditional::is_conditional(&head.fields) {
             return Ok(self.whole());
@@ -151,7 +152,7 @@ impl Representation {
         let now = inquiry.now.unix;
         match conditional::selection(head.method, &head.fields, &validators, now, self.length) {
             Selection::Whole => Ok(self.whole()),
-            Selection::Ranges(ranges) => Ok(self.partial(&ranges)),
+            Selection::Ranges(ranges) => Ok(self.partial(&ranges, secret)),
             Selection::Unsatisfiable => {
                 let mut line = Vec::new();
                 range::write_unsatisfied(&mut line, self.length);
@@ -181,14 +182,16 @@ impl Representation {
         Reply { status: Status::NOT_MODIFIED, fields, body: Body::Empty, user: None }
     }
 
-    fn partial(&self, ranges: &Ranges) -> Reply {
+    fn partial(&self, ranges: &Ranges, secret: u64) -> Reply {
         let mut fields = Vec::with_capacity(self.whole.len() + 64);
         let body = if let [range] = **ranges {
             fields.extend_from_slice(&self.whole[..self.fields_end]);
             range::write_content_range(&mut fields, range, self.length);
             self.piece(range.first, range.length())
         } else {
-            let boundary = Boundary::new(RandomState::new().hash_one(&self.etag));
+            let mut hasher = DefaultHasher::new();
+            (secret, &self.etag).hash(&mut hasher);
+            let boundary = Boundary::new(hasher.finish());
             fields::write(&mut fields, "Content-Type", &boundary.media_type());
             fields.extend_from_slice(&self.whole[self.type_end..self.fields_end]);
             self.parts(ranges, boundary)

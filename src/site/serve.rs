@@ -207,7 +207,7 @@ impl Site {
         let Some(representation) = coding.and_then(|coding| entry.variant(coding)) else {
             return self.error(errand, Status::NOT_ACCEPTABLE, &[]);
         };
-        representation.reply(errand.inquiry).unwrap_or_else(|denial| match denial {
+        representation.reply(errand.inquiry, self.secret).unwrap_or_else(|denial| match denial {
             Denial::PreconditionFailed => self.error(errand, Status::PRECONDITION_FAILED, &[]),
             Denial::Unsatisfiable(content_range) => {
                 self.error(errand, Status::RANGE_NOT_SATISFIABLE, &content_range)

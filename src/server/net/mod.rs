@@ -13,14 +13,18 @@ mod system;
 mod tests;
 
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::listener::{Address, PathOwner};
+use super::memory;
 use super::peers::PeerId;
 use super::spawner::{Ending, Job};
 use super::timers::Millis;
+use crate::site::cold;
 use crate::site::program::Endpoint;
 pub use system::System;
 
@@ -63,6 +67,33 @@ pub trait Net {
     /// Seconds since 1970-01-01T00:00:00Z.
     fn unix_time(&self) -> u64;
 
+    /// A number that nobody can guess.
+    fn chance(&mut self) -> u64 {
+        RandomState::new().build_hasher().finish()
+    }
+
+    /// Bytes of this process in memory, if that can be told.
+    fn resident(&mut self) -> Option<u64> {
+        memory::resident()
+    }
+
+    /// Listens at `address` as `listener`. Returns where that really is, and whose its path is.
+    ///
+    /// # Errors
+    /// Those of bind(2) and listen(2).
+    fn listen(
+        &mut self,
+        _address: &Address,
+        _listener: PeerId,
+    ) -> io::Result<(Address, PathOwner)> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// The next signal that has come in; a wait says as [`PeerId::SIGNAL`] that there is one.
+    fn next_signal(&mut self) -> Option<i32> {
+        None
+    }
+
     /// Waits until something is ready or `timeout` is over; appends to `ready`.
     ///
     /// # Errors
@@ -71,6 +102,18 @@ pub trait Net {
 
     /// What wakes the loop; [`PeerId::BELL`] is ready then.
     fn waker(&self) -> Wake;
+
+    /// Whom other threads have left word for, as `next` says it now; [`PeerId::BELL`] for the
+    /// server itself, which is to end.
+    fn heard(&mut self, next: impl FnOnce() -> Option<PeerId>) -> Option<PeerId> {
+        next()
+    }
+
+    /// Whether another thread has left word, as `look` says it now. Like a call of the system, it
+    /// says what nobody can know beforehand.
+    fn has_word(&mut self, mut look: impl FnMut() -> bool) -> bool {
+        look()
+    }
 
     /// Whether somebody waits to be accepted on `listener`.
     fn has_visitor(&mut self, listener: PeerId) -> bool;
@@ -101,6 +144,12 @@ pub trait Net {
     /// # Errors
     /// Those of send(2); never a signal.
     fn write(&mut self, peer: PeerId, parts: &[IoSlice<'_>], more: bool) -> io::Result<usize>;
+
+    /// Fills `bytes` from `offset` of `file`, if that does not mean to wait for a disk. Whether it
+    /// is so, and they are there.
+    fn read_at_hand(&mut self, file: &File, bytes: &mut [u8], offset: u64) -> bool {
+        cold::read_at_hand(file, bytes, offset).unwrap_or(false)
+    }
 
     /// Whether `length` bytes of `file` from `offset` can be sent without waiting for a disk. If
     /// not, a thread begins to read them, and a wait tells of it when that has ended, however it

@@ -21,7 +21,7 @@ use socket2::SockRef;
 use super::connecting::Connecting;
 use super::socket::Socket;
 use super::{Net, Ready, Wake};
-use crate::server::listener::Bound;
+use crate::server::listener::{Address, Bound, PathOwner};
 use crate::server::peers::PeerId;
 use crate::server::process::Process;
 use crate::server::resolver::Resolver;
@@ -121,11 +121,6 @@ impl System {
         Ok(())
     }
 
-    /// The next signal that has come in.
-    pub fn next_signal(&mut self) -> Option<i32> {
-        self.signals.as_mut()?.pending().next()
-    }
-
     /// From now on, each process that is started can reach no more of the file system than its
     /// [`Job`] says.
     pub fn confine_programs(&mut self) {
@@ -202,6 +197,17 @@ impl Net for System {
 
     fn unix_time(&self) -> u64 {
         SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |elapsed| elapsed.as_secs())
+    }
+
+    fn listen(&mut self, address: &Address, listener: PeerId) -> io::Result<(Address, PathOwner)> {
+        let bound = address.bind()?;
+        let address = bound.address()?;
+        self.add_listener(bound, listener)?;
+        Ok((address, PathOwner::This))
+    }
+
+    fn next_signal(&mut self) -> Option<i32> {
+        self.signals.as_mut()?.pending().next()
     }
 
     fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {

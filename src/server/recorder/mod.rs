@@ -7,7 +7,7 @@
 #[cfg(test)]
 mod tests;
 mod trace;
-mod words;
+pub(super) mod words;
 
 use std::net::SocketAddr;
 

@@ -7,12 +7,12 @@ use crate::server::net::Net;
 use crate::server::peers::PeerId;
 
 /// A peer's name: its slot, and which tenant of that it is.
-pub(super) fn peer(id: PeerId) -> String {
+pub(in crate::server) fn peer(id: PeerId) -> String {
     format!("peer {}.{}", id.key, id.generation)
 }
 
 /// Where a connection stands.
-pub(super) fn state(state: State) -> String {
+pub(in crate::server) fn state(state: State) -> String {
     let reading = match state.reading {
         Reads::Idle => "idle",
         Reads::Head => "head",
@@ -39,7 +39,7 @@ pub(super) fn note(note: &Note) -> String {
 }
 
 /// What has happened, with what belongs to it.
-pub(super) fn what(moment: &Moment, with: Option<Note>) -> String {
+pub(in crate::server) fn what(moment: &Moment, with: Option<Note>) -> String {
     let Moment { act, amount, detail, .. } = *moment;
     let with = || with.map_or_else(|| "?".to_owned(), |with| note(&with));
     match act {

@@ -12,6 +12,7 @@ mod oracle;
 mod program;
 mod relayed;
 mod remote;
+mod replay;
 mod script;
 mod world;
 
@@ -67,14 +68,19 @@ fn client(random: &mut Rng, programs: Programs, wants: Wants) -> (Vec<u8>, Manne
     // ends its direction has the tunnel end at once.
     let wants = Wants { hasty: kind >= 3, tunnel: !(3..6).contains(&kind), ..wants };
     let script = script(random, Wants { late: programs.at_once > 2, ..wants });
-    let manner = match kind {
+    let manner = manner(kind, &script, random);
+    (script, manner)
+}
+
+/// One of three clients in ten goes astray, each in another way.
+fn manner(kind: u8, script: &[u8], random: &mut Rng) -> Manner {
+    match kind {
         0 => Manner::StallsAt(random.usize(..=script.len())),
         1 => Manner::ResetsAt(random.usize(..=script.len())),
         2 => Manner::StopsReadingAt(random.usize(..2_000)),
         3..6 => Manner::HalfCloses,
         _ => Manner::Patient,
-    };
-    (script, manner)
+    }
 }
 
 /// Few exchanges at once, which may wait for each other for ever; or many, which may take long.
@@ -303,10 +309,14 @@ fn near(got: &[u8], fit: Fit) -> String {
     String::from_utf8_lossy(&got[from..got.len().min(at + 200)]).into_owned()
 }
 
+/// A number that the environment names, to try other worlds.
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().and_then(|text| text.parse().ok())
+}
+
 #[test]
 fn sim_of_a_thousand_seeds() {
     let files = Files::new();
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds: Vec<u64> = match number("SEED") {
         Some(seed) => vec![seed],
         None => FOUND.into_iter().chain(0..number("SEEDS").unwrap_or(SEEDS)).collect(),

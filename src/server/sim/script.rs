@@ -31,6 +31,13 @@ impl Files {
         }
         Files(folder)
     }
+
+    /// Gives each of them other content.
+    pub(super) fn change(&self) {
+        for name in ["small", "middling", "large"] {
+            std::fs::write(self.0.path().join(name), "otherwise").unwrap();
+        }
+    }
 }
 
 /// How the programs of one world are.
@@ -201,10 +208,7 @@ pub(super) fn script(random: &mut Rng, wants: Wants) -> Vec<u8> {
         }
         script.extend_from_slice(&request);
         // Whoever has asked for the end says no more (RFC 9112 §9.6).
-        if memchr::memmem::find(&request, b"close\r\n").is_some()
-            || memchr::memmem::find(&request, b"HTTP/1.0\r\n").is_some()
-            || memchr::memmem::find(&request, b"Upgrade: ").is_some()
-        {
+        if ends(&request) {
             return script;
         }
     }
@@ -215,6 +219,29 @@ pub(super) fn script(random: &mut Rng, wants: Wants) -> Vec<u8> {
         script.truncate(random.usize(..=script.len()));
     }
     script
+}
+
+/// As many requests, one behind the other, of which none asks for the end, or for nothing but a
+/// refusal.
+pub(super) fn long_script(random: &mut Rng, count: usize) -> Vec<u8> {
+    let wants = Wants { programs: true, late: false, hasty: false, tunnel: false };
+    let mut script = Vec::new();
+    for _ in 0..count {
+        script.extend(loop {
+            let one = if random.u8(..60) == 0 { call(random, wants) } else { request(random) };
+            let is_taken = !one.starts_with(b"POST /small") && !one.starts_with(b"POST /later");
+            if !ends(&one) && is_taken {
+                break one;
+            }
+        });
+    }
+    script
+}
+
+/// Whether a request asks for the end of its connection, or of its protocol.
+fn ends(request: &[u8]) -> bool {
+    let has = |text: &str| memchr::memmem::find(request, text.as_bytes()).is_some();
+    has("close\r\n") || has("HTTP/1.0\r\n") || has("Upgrade: ")
 }
 
 fn request(random: &mut Rng) -> Vec<u8> {

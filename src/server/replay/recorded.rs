@@ -1,0 +1,395 @@
+//! The network of a server that is recorded: each call goes on to another network, and what came of
+//! it into a file. What the server makes of it is not known here.
+//!
+//! The file is written by the loop, a block at a time. Where that fails, or the file is as long as
+//! it may be, the recording ends, and the server goes on.
+
+use std::cell::RefCell;
+use std::fs::File;
+use std::io::{self, IoSlice, Write};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::asked::{Asked, Call};
+use super::blocks::Writer;
+use super::crc::Crc;
+use super::words::{Word, put_all, put_bytes, put_result};
+use super::{Clocks, Head, Tape, stamp, sum_of};
+use crate::server::listener::{Address, PathOwner};
+use crate::server::net::{Net, Ready, Wake};
+use crate::server::peers::PeerId;
+use crate::server::spawner::{Ending, Job};
+use crate::server::timers::Millis;
+use crate::site::program::Endpoint;
+
+/// While the server has little to do, what is known is written so often, so that little is missing
+/// where the process is killed.
+const PACE: Duration = Duration::from_millis(100);
+
+/// A network, and a recording of what it says.
+#[derive(Debug)]
+pub struct Recorded<N, W: Write = File> {
+    inner: N,
+    /// Some calls leave the network as it is, and are recorded as all others.
+    scribe: RefCell<Scribe<W>>,
+}
+
+/// Who writes.
+#[derive(Debug)]
+struct Scribe<W: Write> {
+    writer: Writer<W>,
+    /// Bytes that the recording may have.
+    most: u64,
+    clocks: Clocks,
+    sealed: Millis,
+    /// It has ended.
+    is_over: bool,
+}
+
+impl<N: Net, W: Write> Recorded<N, W> {
+    /// From now on what `inner` says is written to `sink`, up to `most` bytes.
+    ///
+    /// # Errors
+    /// Those of write(2).
+    pub fn begin(inner: N, sink: W, most: u64, head: &Head) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        head.put(&mut bytes);
+        let writer = Writer::begin(sink, &bytes)?;
+        let (clocks, sealed) = (Clocks::default(), inner.now());
+        let scribe = Scribe { writer, most, clocks, sealed, is_over: false };
+        Ok(Recorded { inner, scribe: RefCell::new(scribe) })
+    }
+
+    /// The network whose calls are recorded.
+    #[cfg(test)]
+    pub(in super::super) fn inner(&mut self) -> &mut N {
+        &mut self.inner
+    }
+
+    /// What was written.
+    #[cfg(test)]
+    pub(in super::super) fn sink(&mut self) -> &mut W {
+        self.scribe.get_mut().writer.sink()
+    }
+
+    fn note<T: Word>(&mut self, asked: Asked, answer: &T) {
+        self.scribe.get_mut().note(asked, |out| answer.put(out));
+    }
+
+    fn note_quietly<T: Word>(&self, asked: Asked, answer: &T) {
+        self.scribe.borrow_mut().note(asked, |out| answer.put(out));
+    }
+}
+
+impl<W: Write> Scribe<W> {
+    /// Writes down one call, and by `put` what came of it.
+    fn note(&mut self, asked: Asked, put: impl FnOnce(&mut Vec<u8>)) {
+        if self.is_over {
+            return;
+        }
+        let block = self.writer.block();
+        let before = block.len();
+        asked.put(block);
+        put(block);
+        // There is always room for one byte more, which says that there is none.
+        if self.writer.size() >= self.most {
+            self.writer.block().truncate(before);
+            Asked::of(Call::Full).put(self.writer.block());
+            self.seal();
+            self.is_over = true;
+            log::warn!(
+                "the recording ends here, for it has the {} bytes that it may have (--most); the \
+                 server goes on",
+                self.most
+            );
+        } else if self.writer.is_full() {
+            self.seal();
+        }
+    }
+
+    fn seal(&mut self) {
+        if let Err(error) = self.writer.seal() {
+            self.is_over = true;
+            log::error!("the recording ends here, and the server goes on: {error}");
+        }
+    }
+
+    /// Writes what there is, if that was not done of late.
+    fn seal_in_time(&mut self, now: Millis) {
+        if !self.is_over && now.since(self.sealed) >= PACE {
+            self.sealed = now;
+            self.seal();
+        }
+    }
+}
+
+impl<W: Write> Drop for Scribe<W> {
+    /// What led to the end is what one wants to see, if that is a bug of the loop.
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.seal();
+        }
+    }
+}
+
+impl<N: Net, W: Write> Tape for Recorded<N, W> {
+    fn turned(&mut self, moments: u64, sum: u32) -> bool {
+        let asked = Asked::of(Call::Turned).amount(moments).sum(sum);
+        self.note(asked, &());
+        true
+    }
+
+    fn end(&mut self) {
+        self.note(Asked::of(Call::End), &());
+        let scribe = self.scribe.get_mut();
+        if !scribe.is_over {
+            scribe.seal();
+            scribe.is_over = true;
+        }
+    }
+}
+
+impl<N: Net, W: Write> Net for Recorded<N, W> {
+    fn now(&self) -> Millis {
+        Millis(self.nanos() / 1_000_000)
+    }
+
+    fn nanos(&self) -> u64 {
+        let time = self.inner.nanos();
+        let difference =
+            self.scribe.borrow_mut().clocks.difference(time, |clocks| &mut clocks.nanos);
+        self.note_quietly(Asked::of(Call::Nanos), &difference);
+        time
+    }
+
+    fn hold(&mut self, is_held: bool) {
+        self.inner.hold(is_held);
+        self.note(Asked::of(Call::Hold).amount(is_held.into()), &());
+    }
+
+    fn unix_time(&self) -> u64 {
+        let time = self.inner.unix_time();
+        let difference =
+            self.scribe.borrow_mut().clocks.difference(time, |clocks| &mut clocks.seconds);
+        self.note_quietly(Asked::of(Call::UnixTime), &difference);
+        time
+    }
+
+    fn chance(&mut self) -> u64 {
+        let number = self.inner.chance();
+        self.note(Asked::of(Call::Chance), &number);
+        number
+    }
+
+    fn resident(&mut self) -> Option<u64> {
+        let bytes = self.inner.resident();
+        self.note(Asked::of(Call::Resident), &bytes);
+        bytes
+    }
+
+    fn listen(&mut self, address: &Address, listener: PeerId) -> io::Result<(Address, PathOwner)> {
+        let result = self.inner.listen(address, listener);
+        let asked = asked_to_listen(address, listener);
+        self.scribe.get_mut().note(asked, |out| {
+            put_result(result.as_ref(), out, |(address, _), out| address.put(out));
+        });
+        result
+    }
+
+    fn next_signal(&mut self) -> Option<i32> {
+        let signal = self.inner.next_signal();
+        self.note(Asked::of(Call::NextSignal), &signal);
+        signal
+    }
+
+    fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+        if timeout != Some(Duration::ZERO) {
+            let now = self.inner.now();
+            self.scribe.get_mut().seal_in_time(now);
+        }
+        let before = ready.len();
+        let result = self.inner.wait(ready, timeout);
+        self.scribe.get_mut().note(asked_to_wait(timeout), |out| {
+            put_result(result.as_ref(), out, |(), out| put_all(&ready[before..], out));
+        });
+        result
+    }
+
+    fn waker(&self) -> Wake {
+        self.inner.waker()
+    }
+
+    fn heard(&mut self, next: impl FnOnce() -> Option<PeerId>) -> Option<PeerId> {
+        let peer = self.inner.heard(next);
+        self.note(Asked::of(Call::Heard), &peer);
+        peer
+    }
+
+    fn has_word(&mut self, look: impl FnMut() -> bool) -> bool {
+        let has_word = self.inner.has_word(look);
+        self.note(Asked::of(Call::HasWord), &has_word);
+        has_word
+    }
+
+    fn has_visitor(&mut self, listener: PeerId) -> bool {
+        let has_visitor = self.inner.has_visitor(listener);
+        self.note(Asked::about(Call::HasVisitor, listener), &has_visitor);
+        has_visitor
+    }
+
+    fn accept(&mut self, listener: PeerId, client: PeerId) -> io::Result<Option<SocketAddr>> {
+        let result = self.inner.accept(listener, client);
+        self.note(asked_to_accept(listener, client), &result);
+        result
+    }
+
+    fn watch(&mut self, client: PeerId) -> io::Result<()> {
+        let result = self.inner.watch(client);
+        self.note(Asked::about(Call::Watch, client), &result);
+        result
+    }
+
+    fn read(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.inner.read(peer, buffer);
+        let asked = Asked::about(Call::Read, peer).amount(buffer.len() as u64);
+        self.scribe.get_mut().note_read(asked, &result, buffer);
+        result
+    }
+
+    fn write(&mut self, peer: PeerId, parts: &[IoSlice<'_>], more: bool) -> io::Result<usize> {
+        let result = self.inner.write(peer, parts, more);
+        self.note(asked_to_write(peer, parts, more), &result);
+        result
+    }
+
+    fn read_at_hand(&mut self, file: &File, bytes: &mut [u8], offset: u64) -> bool {
+        let is_there = self.inner.read_at_hand(file, bytes, offset);
+        let asked = Asked::of(Call::ReadAtHand).amount(bytes.len() as u64);
+        self.note(asked.sum(stamp(file, offset)), &is_there);
+        is_there
+    }
+
+    fn fetch(&mut self, peer: PeerId, file: &Arc<File>, offset: u64, length: usize) -> bool {
+        let is_there = self.inner.fetch(peer, file, offset, length);
+        let asked = Asked::about(Call::Fetch, peer).amount(length as u64);
+        self.note(asked.sum(stamp(file, offset)), &is_there);
+        is_there
+    }
+
+    fn send_file(
+        &mut self,
+        peer: PeerId,
+        file: &File,
+        offset: u64,
+        length: usize,
+    ) -> io::Result<usize> {
+        let result = self.inner.send_file(peer, file, offset, length);
+        let asked = Asked::about(Call::SendFile, peer).amount(length as u64);
+        self.note(asked.sum(stamp(file, offset)), &result);
+        result
+    }
+
+    fn finish(&mut self, peer: PeerId) {
+        self.inner.finish(peer);
+        self.note(Asked::about(Call::Finish, peer), &());
+    }
+
+    fn close(&mut self, peer: PeerId) {
+        self.inner.close(peer);
+        self.note(Asked::about(Call::Close, peer), &());
+    }
+
+    fn abort(&mut self, peer: PeerId) {
+        self.inner.abort(peer);
+        self.note(Asked::about(Call::Abort, peer), &());
+    }
+
+    fn shrink(&mut self, slots: usize) {
+        self.inner.shrink(slots);
+        self.note(Asked::of(Call::Shrink).amount(slots as u64), &());
+    }
+
+    fn local_address(&self, peer: PeerId) -> Option<SocketAddr> {
+        let address = self.inner.local_address(peer);
+        self.note_quietly(Asked::about(Call::LocalAddress, peer), &address);
+        address
+    }
+
+    fn connect(&mut self, endpoint: &Endpoint, gateway: PeerId) -> io::Result<()> {
+        let result = self.inner.connect(endpoint, gateway);
+        self.note(asked_to_connect(endpoint, gateway), &result);
+        result
+    }
+
+    fn spawn(&mut self, job: Job, gateway: PeerId) -> io::Result<()> {
+        let asked = Asked::about(Call::Spawn, gateway).sum(sum_of(&job));
+        let result = self.inner.spawn(job, gateway);
+        self.note(asked, &result);
+        result
+    }
+
+    fn error(&mut self, peer: PeerId) -> Option<io::Error> {
+        let error = self.inner.error(peer);
+        self.note(Asked::about(Call::Error, peer), &error);
+        error
+    }
+
+    fn read_complaints(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
+        let result = self.inner.read_complaints(peer, buffer);
+        let asked = Asked::about(Call::ReadComplaints, peer).amount(buffer.len() as u64);
+        self.scribe.get_mut().note_read(asked, &result, buffer);
+        result
+    }
+
+    fn ended(&mut self, peer: PeerId) -> Option<Ending> {
+        let ending = self.inner.ended(peer);
+        self.note(Asked::about(Call::Ended, peer), &ending);
+        ending
+    }
+
+    fn kill(&mut self, peer: PeerId) {
+        self.inner.kill(peer);
+        self.note(Asked::about(Call::Kill, peer), &());
+    }
+}
+
+impl<W: Write> Scribe<W> {
+    /// Writes down what was read into `buffer`.
+    fn note_read(&mut self, asked: Asked, result: &io::Result<usize>, buffer: &[u8]) {
+        self.note(asked, |out| {
+            put_result(result.as_ref(), out, |&count, out| put_bytes(&buffer[..count], out));
+        });
+    }
+}
+
+/// What a listener is known by.
+pub(super) fn asked_to_listen(address: &Address, listener: PeerId) -> Asked {
+    Asked::about(Call::Listen, listener).sum(Crc::of(address.to_string().as_bytes()))
+}
+
+/// What a wait is known by.
+pub(super) fn asked_to_wait(timeout: Option<Duration>) -> Asked {
+    let asked = Asked::of(Call::Wait);
+    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+    timeout.map_or(asked, |timeout| asked.amount(micros(timeout)))
+}
+
+/// What an accept is known by: the client will have this name.
+pub(super) fn asked_to_accept(listener: PeerId, client: PeerId) -> Asked {
+    let name = u64::from(client.generation) << 32 | u64::from(client.key);
+    Asked::about(Call::Accept, listener).amount(name)
+}
+
+/// What a write is known by: all that was to be written.
+pub(super) fn asked_to_write(peer: PeerId, parts: &[IoSlice<'_>], more: bool) -> Asked {
+    let begin = Crc::default().and(&[u8::from(more)]);
+    let sum = parts.iter().fold(begin, |sum, part| sum.and(part)).sum();
+    let length: usize = parts.iter().map(|part| part.len()).sum();
+    Asked::about(Call::Write, peer).amount(length as u64).sum(sum)
+}
+
+/// What a connection is known by.
+pub(super) fn asked_to_connect(endpoint: &Endpoint, gateway: PeerId) -> Asked {
+    Asked::about(Call::Connect, gateway).sum(Crc::of(endpoint.to_string().as_bytes()))
+}
