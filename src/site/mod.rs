@@ -21,6 +21,7 @@ mod instead;
 mod later;
 pub mod listing;
 pub mod media_type;
+mod numbers;
 pub(crate) mod page;
 pub(crate) mod pattern;
 pub mod program;
@@ -295,23 +296,6 @@ impl Site {
                 .filter(move |route| acting(route))
                 .map(move |route| (name, &*route.pattern.text, route.program()))
         })
-    }
-
-    /// Gives each route that answers a number, by its host and its pattern as in
-    /// [`routes`](Self::routes); [`answer`](Self::answer) tells it. It is for a site that has not
-    /// answered yet.
-    pub fn number_routes(&mut self, mut number: impl FnMut(&str, &str) -> RouteNumber) {
-        for host in &self.hosts {
-            let name = host.names.first().map_or(ANY_HOST, String::as_str);
-            host.table.number_routes(|pattern| number(name, pattern));
-        }
-    }
-
-    /// Where the configuration says the route of this number.
-    #[must_use]
-    pub fn place_of(&self, number: RouteNumber) -> Option<&rule::Place> {
-        let mut routes = self.hosts.iter().flat_map(|host| host.table.routes());
-        routes.find(|route| route.number.get() == number)?.place.as_ref()
     }
 
     /// Lets go of all files that are kept.

@@ -275,8 +275,8 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// One that keeps as much as these allow. The time is `now_ns`. A server has its own; this one is
-    /// for measurements.
+    /// One that keeps as much as these allow. The time is `now_ns`. A server has its own; this one
+    /// is for measurements.
     #[must_use]
     pub fn new(limits: &Limits, now_ns: u64) -> Recorder {
         let turn =
