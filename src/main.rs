@@ -122,6 +122,12 @@ fn run(
     if !is_worker {
         announce(line, &server.local_addresses())?;
     }
+    if line.step {
+        if server.admin_address().is_none() {
+            return Err("--step needs an inspector that lets it go on: set server.admin".into());
+        }
+        server.hold().map_err(|why| format!("--step: {why}"))?;
+    }
     if let Some(url) = server.admin_address().as_ref().map(config::url) {
         match line.config {
             Some(_) => log::info!("status and metrics on {url}"),

@@ -197,6 +197,9 @@ pub struct Serve {
     #[arg(long, value_name = "HOW", hide_possible_values = true)]
     #[arg(env = "ONELOOP_SANDBOX", hide_env = true)]
     pub sandbox: Option<SandboxFlag>,
+    /// Hold the loop before its first event, until the inspector lets it go on
+    #[arg(long, env = "ONELOOP_STEP", hide = true, value_parser = FalseyValueParser::new())]
+    pub step: bool,
     /// Log warnings alone, and requests only if --log is given
     #[arg(short, long, env = "ONELOOP_QUIET", hide_env = true)]
     #[arg(value_parser = FalseyValueParser::new(), conflicts_with = "verbose")]
@@ -278,7 +281,7 @@ pub struct Quick {
     #[arg(long, value_name = "FORM", hide_possible_values = true)]
     #[arg(env = "ONELOOP_LOG", hide_env = true)]
     pub log: Option<LogFlag>,
-    /// Show the loop at work, on port 9090 or the next
+    /// Show the loop at work, on port 9090 or next; or --step
     #[arg(long, env = "ONELOOP_INSPECT", hide_env = true, value_parser = FalseyValueParser::new())]
     pub inspect: bool,
 }

@@ -114,7 +114,7 @@ fn log(serve: &Serve) -> Log {
 /// Where the inspector is, if there is to be one: the port is the first that is tried.
 fn admin(serve: &Serve) -> Option<Spanned<String>> {
     let port = if serve.quick.port == INSPECTOR_PORT { INSPECTOR_PORT + 1 } else { INSPECTOR_PORT };
-    serve.quick.inspect.then(|| word(&format!("127.0.0.1:{port}")))
+    (serve.quick.inspect || serve.step).then(|| word(&format!("127.0.0.1:{port}")))
 }
 
 fn address(bind: &Bind, port: u16) -> String {

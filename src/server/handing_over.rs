@@ -15,6 +15,10 @@ use super::net::Net;
 use super::peers::{Peer, PeerId};
 use super::{Server, StartError};
 
+/// Why a socket's path is none for the admin listener, and what is.
+const OPEN_TO_ALL: &str = "everybody on this machine may connect to it: give its path a mode like \
+                           0660 (`SocketMode=0660` in a systemd unit)";
+
 /// A listening socket that is passed from one process to another.
 #[derive(Debug)]
 pub struct Passed {
@@ -202,10 +206,15 @@ impl Server {
     /// Listens as it is `wanted`: on the socket that was passed, or else on one of its own.
     pub(super) fn listen(&mut self, wanted: Wanted<'_>, passed: Option<Passed>) -> io::Result<()> {
         let (bound, owner) = match passed {
+            None if wanted.is_admin => (wanted.address.bind_tight()?, PathOwner::This),
             None => (wanted.address.bind()?, PathOwner::This),
             Some(Passed { socket, owner, .. }) => (bound(socket)?, owner),
         };
-        let mut listener = Listener::new(bound.address()?).wanted(wanted);
+        let address = bound.address()?;
+        if wanted.is_admin && address.is_open_to_all() {
+            return Err(io::Error::other(OPEN_TO_ALL));
+        }
+        let mut listener = Listener::new(address).wanted(wanted);
         listener.set_path_owner(owner);
         let id = self.peers.insert(Peer::Listener(listener));
         self.net.add_listener(bound, id)

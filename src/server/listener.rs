@@ -4,19 +4,23 @@ use std::fmt;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use rustix::fs::Mode;
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::timers::Millis;
 
 /// Connections the kernel keeps for us until they are accepted. Linux cuts it to
 /// /proc/sys/net/core/somaxconn.
 pub(super) const BACKLOG: i32 = 4096;
+
+/// The mode of a path where its owner, and perhaps his group, may connect.
+const TIGHT: Mode = Mode::from_raw_mode(0o660);
 
 /// How long a listener rests when no connection can be taken in.
 pub const REST: Duration = Duration::from_millis(100);
@@ -119,8 +123,27 @@ impl Address {
     pub fn bind(&self) -> io::Result<Bound> {
         match self {
             Address::Tcp(address) => bind_tcp(*address, false).map(Bound::Tcp),
-            Address::Unix(path) => bind_unix(path).map(Bound::Unix),
+            Address::Unix(path) => bind_unix(path, None).map(Bound::Unix),
         }
+    }
+
+    /// The same, but to a socket's path only its owner may connect, and his group where the umask
+    /// lets it.
+    ///
+    /// # Errors
+    /// As for [`bind`](Self::bind).
+    pub fn bind_tight(&self) -> io::Result<Bound> {
+        match self {
+            Address::Tcp(address) => bind_tcp(*address, false).map(Bound::Tcp),
+            Address::Unix(path) => bind_unix(path, Some(TIGHT)).map(Bound::Unix),
+        }
+    }
+
+    /// Whether everybody on this machine may connect to a socket's path.
+    #[must_use]
+    pub fn is_open_to_all(&self) -> bool {
+        let Address::Unix(path) = self else { return false };
+        path.metadata().is_ok_and(|metadata| metadata.mode() & 0o002 != 0)
     }
 
     /// The same, but others of this user that are bound so can be there as well; the kernel gives
@@ -131,7 +154,7 @@ impl Address {
     pub fn bind_beside_others(&self) -> io::Result<Bound> {
         match self {
             Address::Tcp(address) => bind_tcp(*address, true).map(Bound::Tcp),
-            Address::Unix(path) => bind_unix(path).map(Bound::Unix),
+            Address::Unix(path) => bind_unix(path, None).map(Bound::Unix),
         }
     }
 }
@@ -153,7 +176,8 @@ fn bind_tcp(address: SocketAddr, beside_others: bool) -> io::Result<TcpListener>
     Ok(socket.into())
 }
 
-fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+/// The path has this mode, less the umask; `None`: the system's own.
+fn bind_unix(path: &Path, mode: Option<Mode>) -> io::Result<UnixListener> {
     let is_socket = path.symlink_metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
     let is_deserted = || {
         UnixStream::connect(path)
@@ -162,9 +186,15 @@ fn bind_unix(path: &Path) -> io::Result<UnixListener> {
     if is_socket && is_deserted() {
         std::fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
-    listener.set_nonblocking(true)?;
-    Ok(listener)
+    let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    if let Some(mode) = mode {
+        // The path is made with the mode of the socket, so there is no moment when it has another.
+        rustix::fs::fchmod(&socket, mode)?;
+    }
+    socket.bind(&SockAddr::unix(path)?)?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(OwnedFd::from(socket).into())
 }
 
 impl From<Bound> for OwnedFd {

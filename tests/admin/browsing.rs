@@ -91,9 +91,10 @@ fn every_panel_shows_what_happens() {
     );
     let turn = browser.wait_for("turn", "a process is started");
     assert!(turn.contains("worked") && turn.contains("client"), "{turn}");
-    browser.ask(
-        "[...document.querySelectorAll('#latest button')]
-           .find((one) => one.innerText.includes('/cgi/hello.sh')).click()",
+    // The list goes on meanwhile.
+    browser.wait(
+        "((one) => one && (one.click(), true))([...document.querySelectorAll('#latest button')]
+           .find((one) => /hello.sh[^]*200/.test(one.innerText)))",
     );
     let story = browser.wait_for("told", "posix_spawn");
     for part in [

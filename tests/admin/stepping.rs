@@ -1,11 +1,14 @@
 //! Step mode: the loop is held, and lets through what it is asked to. Who is held back is neither
 //! served nor late.
 
+use std::process::Command;
+
 use serde_json::Value;
 
 use super::{PROGRAMS, World};
 use crate::support::client::{Client, Response};
-use crate::support::running::wait_until;
+use crate::support::folder::Folder;
+use crate::support::running::{Daemon, wait_until};
 
 /// One who lets events through.
 struct Stepper(Client);
@@ -156,4 +159,27 @@ fn commands_of_strangers_are_not_heard() {
     assert_eq!(stepper.post("/inspect/hold?nonsense").status, 404);
     assert_eq!(stepper.0.get("/inspect/hold").status, 404);
     assert_eq!(world.connect().get("/file.txt").status, 200);
+}
+
+#[test]
+fn a_server_can_begin_held() {
+    let folder = Folder::new();
+    folder.write("file.txt", "0123456789");
+    let root = folder.path().to_str().unwrap();
+    let daemon = Daemon::start(&[root, "-p", "0", "--step", "--log", "none"]);
+    let url = daemon.says("Inspector on http://");
+    let admin = url.strip_suffix("/inspect").unwrap().parse().unwrap();
+    let mut client = daemon.connect();
+    client.send("GET /file.txt HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut stepper = Stepper(Client::connect(admin));
+    assert_eq!(stepper.next(), pair("listener", "ready"));
+    assert!(!is_answered(&client));
+    stepper.command("/inspect/go");
+    assert_eq!(client.response(false).text(), "0123456789");
+    let configured = folder.write("a.toml", "[[site]]\nroot = \".\"\n");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
+    let refused = command.args(["--step", "-c"]).arg(configured).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(error.contains("--step needs an inspector"), "{error}");
 }

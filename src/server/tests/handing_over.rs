@@ -1,8 +1,10 @@
 //! Two servers with the same listening sockets, one after the other.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::linux::net::SocketAddrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::path::PathBuf;
 
@@ -251,4 +253,27 @@ fn one_serves_on_all_sockets_that_there_are_at_its_address() {
     for client in &mut waiting {
         assert!(ask(&mut server, client).ends_with("one"));
     }
+}
+
+#[test]
+fn an_admin_socket_that_is_open_to_all_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("admin");
+    let start = |mode| {
+        let _ = std::fs::remove_file(&path);
+        let socket = UnixListener::bind(&path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        let mut passed = vec![Passed::new(socket.into(), PathOwner::Other).unwrap()];
+        let admin = Some(Address::Unix(path.clone()));
+        let site = Router::new().build().unwrap();
+        let options = Options { admin, ..Options::default() };
+        Server::with_sockets(&options, site, &mut passed).map(drop)
+    };
+    let refused = start(0o666).unwrap_err().to_string();
+    assert!(refused.contains("everybody on this machine may connect to it"), "{refused}");
+    start(0o660).unwrap();
+    // One of its own is tight from the beginning.
+    std::fs::remove_file(&path).unwrap();
+    drop(Address::Unix(path.clone()).bind_tight().unwrap());
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o007, 0);
 }
