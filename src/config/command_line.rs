@@ -21,7 +21,7 @@ use crate::server::confinement::Sandbox;
     version,
     about = "A web server that is one loop",
     override_usage = "oneloop [OPTIONS] [DIR]              serve DIR [default: .]\n       \
-                      oneloop check|explain -c FILE ...    what is wrong; what answers, why\n       \
+                      oneloop check|explain -c FILE ...    what is wrong; what answers\n       \
                       oneloop record|replay FILE ...       record a server; run it again",
     help_template = "{about}\n{usage-heading} {usage}\n{options}\n\
                      Environment: ONELOOP_PORT for --port …, RUST_LOG. \
