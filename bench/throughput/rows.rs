@@ -70,9 +70,10 @@ const PLAIN: Row = Row {
     least: Duration::from_millis(60),
 };
 
-pub(crate) const ROWS: [Row; 18] = [
+pub(crate) const ROWS: [Row; 19] = [
     PLAIN,
     Row { name: "logged", says: "the same, access log on", mode: Mode::Logged, ..PLAIN },
+    Row { name: "watched", says: "the same, the inspector open", mode: Mode::Watched, ..PLAIN },
     Row {
         name: "browser",
         says: "1 KiB file, a browser's 800 bytes of fields",
@@ -165,6 +166,9 @@ const RANGE_FROM: usize = 5_000_000;
 impl Row {
     /// Whether a server can be measured in this row.
     pub(crate) fn takes(&self, peer: &Peer) -> bool {
+        if self.mode == Mode::Watched {
+            return peer.name == "oneloop"; // Nobody else can be looked at so.
+        }
         match peer.name {
             // No file, no difference.
             "nginx-sendfile" => self.mode.has_files_only(),

@@ -2,8 +2,9 @@
 //! bench/peers/.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -22,14 +23,17 @@ pub(crate) enum Mode {
     Relaying,
     /// `@spawning@`: and `@silent@`, and with a route to programs that are started.
     Spawning,
+    /// `@watched@`: and `@silent@`, and somebody looks on.
+    Watched,
 }
 
 impl Mode {
-    pub(crate) const ALL: [Mode; 4] = [Mode::Silent, Mode::Logged, Mode::Relaying, Mode::Spawning];
+    pub(crate) const ALL: [Mode; 5] =
+        [Mode::Silent, Mode::Logged, Mode::Relaying, Mode::Spawning, Mode::Watched];
 
     /// Whether files are all that is asked for.
     pub(crate) fn has_files_only(self) -> bool {
-        self == Mode::Silent || self == Mode::Logged
+        matches!(self, Mode::Silent | Mode::Logged | Mode::Watched)
     }
 
     /// What `line` says in this mode.
@@ -43,6 +47,7 @@ impl Mode {
             "logged" => self == Mode::Logged,
             "relaying" => self == Mode::Relaying,
             "spawning" => self == Mode::Spawning,
+            "watched" => self == Mode::Watched,
             _ => return Some(line),
         };
         holds.then_some(rest)
@@ -240,8 +245,26 @@ impl Peer {
             _ => None,
         };
         let child = start(Command::new(self.path().unwrap_or_default()), self.arguments)?;
-        Server { name: self.name, address: address(port), child, spawner }.listening(folder)
+        let server =
+            Server { name: self.name, address: address(port), child, spawner }.listening(folder)?;
+        if mode == Mode::Watched {
+            look_on(&folder.join("admin"))?;
+        }
+        Ok(server)
     }
+}
+
+/// Takes all that the inspector at this path has to tell, as long as there is somebody who tells.
+fn look_on(path: &Path) -> io::Result<()> {
+    let mut stream = UnixStream::connect(path)?;
+    stream.write_all(b"GET /inspect/events HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+    let mut told = vec![0; 64 << 10];
+    let begun = stream.read(&mut told)?;
+    if !told[..begun].starts_with(b"HTTP/1.1 200 ") {
+        return Err(io::Error::other("the inspector tells nothing"));
+    }
+    thread::spawn(move || while stream.read(&mut told).is_ok_and(|count| count > 0) {});
+    Ok(())
 }
 
 /// Where a program is, if it is installed.
