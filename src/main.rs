@@ -122,6 +122,9 @@ fn run(
     if !is_worker {
         announce(line, &server.local_addresses())?;
     }
+    if line.quick.inspect {
+        server.allow_steps();
+    }
     if line.step {
         if server.admin_address().is_none() {
             return Err("--step needs an inspector that lets it go on: set server.admin".into());

@@ -32,7 +32,20 @@ impl World {
         World::logging("{ to = \"none\" }", limits, routes)
     }
 
+    /// One whose loop can be held.
+    fn steppable(limits: &str, routes: &str) -> World {
+        let prelude = "export ONELOOP_STEP=1";
+        let world = World::prepared(prelude, "{ to = \"none\" }", limits, routes);
+        let gone = Client::connect(world.admin).request("POST", "/inspect/go", &[], b"");
+        assert_eq!(gone.status, 200);
+        world
+    }
+
     fn logging(log: &str, limits: &str, routes: &str) -> World {
+        World::prepared("", log, limits, routes)
+    }
+
+    fn prepared(prelude: &str, log: &str, limits: &str, routes: &str) -> World {
         let folder = Folder::new();
         folder.write("www/file.txt", "0123456789");
         folder.write("www/big.bin", vec![b'x'; 24 << 20]);
@@ -44,7 +57,7 @@ impl World {
         let text = text
             .replace("@CGI", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/gateways/programs/cgi"));
         let file = folder.write("oneloop.toml", text);
-        let daemon = Daemon::configured(&file, "");
+        let daemon = Daemon::configured(&file, prelude);
         let port = daemon.says("status and metrics on http://127.0.0.1:");
         let port = port.trim_end_matches('/').parse().unwrap();
         World { daemon, admin: SocketAddr::from(([127, 0, 0, 1], port)), folder }

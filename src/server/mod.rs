@@ -423,6 +423,7 @@ impl<N: Net> Server<N> {
                     self.metrics.panics += 1;
                     self.tx.clear();
                     self.blank = Work::default();
+                    self.shown = None;
                     self.close_gateways_of(id);
                     Fate::Close
                 })

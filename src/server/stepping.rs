@@ -3,10 +3,11 @@
 //! everybody, so that nobody is late; only the clients of the admin listener are served.
 //!
 //! Whom an event is for, and what is done for it, is not known here. A server that others than this
-//! machine can reach is never held.
+//! machine can reach is never held, nor is one that was not started to be: whoever may look at a
+//! server need not be whoever may stop it.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Server;
 use super::client::Phase;
@@ -18,8 +19,9 @@ use super::timers::Millis;
 /// The longest that a held loop sleeps: those who watch it are told how it is.
 const GLANCE: Duration = Duration::from_millis(100);
 
-/// A held loop goes on by itself when nobody has been at the admin listener for so long.
-const LEFT_ALONE: Duration = Duration::from_mins(1);
+/// A held loop goes on by itself when nobody has watched it or asked anything of it for so long, in
+/// seconds.
+const LEFT_ALONE: u64 = 60;
 
 /// What the loop holds before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,8 +65,12 @@ pub(super) struct Stepping {
     next: Option<Next>,
     /// Events that waits have brought for the next turn.
     ready: usize,
-    /// How long nobody has been there to let anything through.
-    alone: Duration,
+    /// Whether it may be held at all.
+    is_allowed: bool,
+    /// When somebody was there last who could let something through, in seconds since 1970.
+    attended: u64,
+    /// When those who watch were last told how it is.
+    told: Option<Instant>,
 }
 
 /// A turn in the midst of which the loop is held.
@@ -88,11 +94,17 @@ impl Stepping {
 }
 
 impl<N: Net> Server<N> {
+    /// From now on, somebody at the admin listener may hold the loop.
+    pub fn allow_steps(&mut self) {
+        self.stepping.is_allowed = true;
+    }
+
     /// Holds the loop before its first event. Somebody at the admin listener is to let it go on.
     ///
     /// # Errors
     /// Where others than this machine can reach the server: the sentence says so.
     pub fn hold(&mut self) -> Result<(), String> {
+        self.allow_steps();
         self.command(Command::Hold(Before::Event))
     }
 
@@ -102,6 +114,7 @@ impl<N: Net> Server<N> {
     /// Where that cannot be: the sentence says why.
     pub(super) fn command(&mut self, command: Command) -> Result<(), String> {
         let is_on = self.stepping.is_on();
+        self.stepping.attended = self.net.unix_time();
         match command {
             Command::Go => self.go_on(),
             Command::Step(_) if !is_on => return Err("the loop is not held".to_owned()),
@@ -119,6 +132,13 @@ impl<N: Net> Server<N> {
     }
 
     fn may_hold(&self) -> Result<(), String> {
+        if !self.stepping.is_allowed {
+            return Err(
+                "start it with --step, or `oneloop --inspect`: this server was not started \
+                        to be held"
+                    .to_owned(),
+            );
+        }
         if self.drained_by.is_some() {
             return Err("the server is about to end".to_owned());
         }
@@ -138,7 +158,8 @@ impl<N: Net> Server<N> {
         if self.stepping.is_on() {
             self.net.hold(false);
             self.finish_turn();
-            self.stepping = Stepping::default();
+            let is_allowed = self.stepping.is_allowed;
+            self.stepping = Stepping { is_allowed, ..Stepping::default() };
         }
     }
 
@@ -160,7 +181,7 @@ impl<N: Net> Server<N> {
         self.ready = ready;
         waited?;
         self.serve_apart();
-        self.look_after(timeout);
+        self.look_after();
         if self.stepping.is_on() {
             self.look_ahead();
         }
@@ -187,7 +208,12 @@ impl<N: Net> Server<N> {
         for &id in &apart {
             self.peers.set_queued(id, false);
         }
-        let watching = self.peers.iter().filter_map(|(id, peer)| match peer {
+        let has_rested = |told: Instant| told.elapsed() >= GLANCE;
+        let is_time = self.stepping.told.is_none_or(has_rested);
+        if is_time {
+            self.stepping.told = Some(Instant::now());
+        }
+        let watching = self.peers.iter().filter(|_| is_time).filter_map(|(id, peer)| match peer {
             Peer::Client(client) if client.is_admin => {
                 (client.clock.phase == Phase::Pause && !apart.contains(&id)).then_some(id)
             }
@@ -210,13 +236,11 @@ impl<N: Net> Server<N> {
     }
 
     /// Lets the loop go on where nobody is there any more who could.
-    fn look_after(&mut self, slept: Duration) {
-        if self.peers.admins() > 0 {
-            self.stepping.alone = Duration::ZERO;
-            return;
-        }
-        self.stepping.alone += slept;
-        if self.stepping.alone > LEFT_ALONE {
+    fn look_after(&mut self) {
+        let now = self.net.unix_time();
+        if self.watchers() > 0 {
+            self.stepping.attended = now;
+        } else if now.saturating_sub(self.stepping.attended) > LEFT_ALONE {
             log::warn!(
                 "step mode: nobody has been at the inspector for a minute; the loop goes on"
             );

@@ -56,6 +56,7 @@ struct Replay {
     closed: bool,
     /// Its clock stands still.
     is_held: bool,
+    unix_time: u64,
 }
 
 impl Replay {
@@ -74,6 +75,7 @@ impl Replay {
             sent: Vec::with_capacity(1 << 20),
             closed: false,
             is_held: false,
+            unix_time: 2_000_000_000,
         }
     }
 }
@@ -93,7 +95,7 @@ impl Net for Replay {
     }
 
     fn unix_time(&self) -> u64 {
-        2_000_000_000
+        self.unix_time
     }
 
     fn wait(&mut self, ready: &mut Vec<Ready>, _: Option<Duration>) -> io::Result<()> {

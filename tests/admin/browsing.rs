@@ -126,7 +126,7 @@ fn step_mode_goes_through_a_script_event_by_event() {
     if !is_there("chromium") {
         return;
     }
-    let world = World::start("", PROGRAMS);
+    let world = World::steppable("", PROGRAMS);
     let mut browser = open(&world, LIGHT);
     browser.press("h");
     browser.wait_for("held", "Nothing is ready");
@@ -179,7 +179,7 @@ fn the_page_goes_by_keys_alone() {
     if !is_there("chromium") {
         return;
     }
-    let world = World::start("", PROGRAMS);
+    let world = World::steppable("", PROGRAMS);
     let mut client = world.connect();
     assert_eq!(client.get("/ping").status, 200);
     let mut browser = open(&world, View { is_calm: true, ..LIGHT });

@@ -62,7 +62,7 @@ fn is_answered(client: &Client) -> bool {
 
 #[test]
 fn each_event_waits_to_be_let_through() {
-    let world = World::start("", "");
+    let world = World::steppable("", "");
     let mut stepper = Stepper::new(&world);
     assert_eq!(stepper.command("/inspect/hold")["before"], "event");
     let mut client = world.connect();
@@ -87,7 +87,7 @@ fn each_event_waits_to_be_let_through() {
 
 #[test]
 fn a_script_is_stepped_through_from_its_first_event_to_its_last() {
-    let world = World::start("", PROGRAMS);
+    let world = World::steppable("", PROGRAMS);
     let mut stepper = Stepper::new(&world);
     stepper.command("/inspect/hold?event");
     let mut client = world.connect();
@@ -105,7 +105,7 @@ fn a_script_is_stepped_through_from_its_first_event_to_its_last() {
 
 #[test]
 fn a_turn_is_let_through_as_a_whole() {
-    let world = World::start("", "");
+    let world = World::steppable("", "");
     let mut kept: Vec<Client> = (0..3).map(|_| world.connect()).collect();
     for client in &mut kept {
         assert_eq!(client.get("/file.txt").status, 200);
@@ -126,7 +126,7 @@ fn a_turn_is_let_through_as_a_whole() {
 
 #[test]
 fn a_server_that_is_held_can_be_ended() {
-    let world = World::start("", "");
+    let world = World::steppable("", "");
     let mut stepper = Stepper::new(&world);
     let mut client = world.connect();
     assert_eq!(client.get("/file.txt").status, 200);
@@ -141,7 +141,7 @@ fn a_server_that_is_held_can_be_ended() {
 
 #[test]
 fn commands_of_strangers_are_not_heard() {
-    let world = World::start("", "");
+    let world = World::steppable("", "");
     let mut stepper = Stepper::new(&world);
     for (fields, status) in [
         (&[("Host", "a.example")][..], 421),
@@ -156,6 +156,9 @@ fn commands_of_strangers_are_not_heard() {
         assert_eq!(stepper.0.response(false).status, status, "{fields}");
     }
     assert_eq!(stepper.post("/inspect/step").status, 409, "it is held by nobody");
+    let refused = Stepper::new(&World::start("", "")).post("/inspect/hold");
+    assert_eq!(refused.status, 409);
+    assert!(refused.text().contains("--step"), "{}", refused.text());
     assert_eq!(stepper.post("/inspect/hold?nonsense").status, 404);
     assert_eq!(stepper.0.get("/inspect/hold").status, 404);
     assert_eq!(world.connect().get("/file.txt").status, 200);

@@ -14,6 +14,14 @@ pub(super) fn refusal(head: &Head<'_>, is_tcp: bool) -> Option<(Status, &'static
         let why = "it answers to localhost and the addresses of this machine's loopback only";
         return Some((Status::MISDIRECTED_REQUEST, why));
     }
+    // Browsers say so where they do not say whose page it is; a link may lead here.
+    let said = |name, value: &[u8]| head.fields.find(name).is_some_and(|field| field == value);
+    let is_foreign = head.fields.find("Sec-Fetch-Site").is_some()
+        && !said("Sec-Fetch-Site", b"same-origin")
+        && !said("Sec-Fetch-Site", b"none");
+    if is_foreign && !said("Sec-Fetch-Mode", b"navigate") {
+        return Some((Status::FORBIDDEN, "another site's page may not ask for this"));
+    }
     let origin = head.fields.find("Origin")?;
     let is_own = origin.strip_prefix(b"http://").is_some_and(|origin| {
         !head.authority.is_empty() && origin.eq_ignore_ascii_case(head.authority.as_bytes())
@@ -62,6 +70,21 @@ mod tests {
             let refused = Some(Status::MISDIRECTED_REQUEST);
             assert_eq!(status(&format!("Host: {host}\r\n"), true), refused, "{host}");
             assert_eq!(status(&format!("Host: {host}\r\n"), false), None, "{host} over a socket");
+        }
+    }
+
+    #[test]
+    fn a_browser_that_tells_of_another_site_is_refused_but_for_links() {
+        for (fields, refused) in [
+            ("Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n", false),
+            ("Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n", false),
+            ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", false),
+            ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n", true),
+            ("Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n", true),
+            ("Sec-Fetch-Site: cross-site\r\n", true),
+        ] {
+            let refusal = status(&format!("Host: localhost\r\n{fields}"), true);
+            assert_eq!(refusal, refused.then_some(Status::FORBIDDEN), "{fields}");
         }
     }
 

@@ -363,6 +363,8 @@ impl Recorder {
             self.ended_ns = now_ns;
             self.turns.push(self.turn);
         }
+        // What happens before the next one begins is no part of this.
+        self.turn.first = self.moments.count();
     }
 
     /// The turn that is over took too long.

@@ -20,6 +20,9 @@ use crate::site::body::{Produce, Produced};
 /// Events that are written at once: some 10 KiB.
 const PIECE: usize = 100;
 
+/// Moments that it has: the newest of more, for all are copied in one turn.
+const MOST: u64 = 1 << 16;
+
 /// The track of the loop; those of clients are numbered from the next on.
 const LOOP: u64 = 0;
 
@@ -51,14 +54,20 @@ struct Request {
 }
 
 impl<N: Net> Server<N> {
-    /// All that is remembered, to be written as a trace.
+    /// What is remembered, to be written as a trace.
     #[must_use]
     pub fn trace(&self) -> Trace {
         let recorder = &self.recorder;
-        let moments: Vec<Moment> = recorder.moments.since(0).map(|(_, moment)| *moment).collect();
+        let from = recorder.moments.count().saturating_sub(MOST);
+        let moments: Vec<Moment> =
+            recorder.moments.since(from).map(|(_, moment)| *moment).collect();
         let note = |moment: &Moment| recorder.note_of(moment).copied();
         Trace {
-            turns: recorder.turns.since(0).map(|(number, turn)| (number, *turn)).collect(),
+            turns: recorder
+                .turns
+                .since(recorder.turns.count().saturating_sub(MOST))
+                .map(|(number, turn)| (number, *turn))
+                .collect(),
             notes: moments.iter().map(note).collect(),
             moments,
             routes: self.metrics.routes.iter().map(|route| route.pattern.clone()).collect(),

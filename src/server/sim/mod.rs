@@ -124,9 +124,9 @@ fn run(seed: u64, files: &Files) {
     let mut server = Server::over(world, site, limits.clone(), log);
     // So small that a read can fill it.
     server.rx.truncate(random.usize(2 * limits.head_bytes..20_000));
-    let address = Address::Tcp(([127, 0, 0, 1], 80).into());
-    let listener = server.add_listener(address);
+    let listener = server.add_listener(Address::Tcp(([127, 0, 0, 1], 80).into()));
     server.net.listen(listener);
+    server.allow_steps();
     let mut turns = 0;
     let mut held = Duration::ZERO;
     let mut whims = Whims::new(seed);

@@ -35,15 +35,33 @@ fn whoever_is_held_is_let_go_on_when_nobody_looks() {
     let mut server = local(Replay::new(ASKS, Says::Once), site(&folder));
     server.hold().unwrap();
     server.net.sent.clear();
+    server.net.unix_time += 60;
     for _ in 0..600 {
         server.turn().unwrap();
     }
     assert!(server.net.sent.is_empty(), "nothing was let through");
     assert!(server.net.is_held);
+    server.command(Command::Hold(Before::Turn)).unwrap();
+    server.net.unix_time += 60;
+    server.turn().unwrap();
+    assert!(server.net.is_held, "somebody was there");
+    server.net.unix_time += 1;
     server.turn().unwrap();
     assert!(!server.net.is_held);
     server.turn().unwrap();
     assert!(server.net.sent.ends_with(b"small"));
+}
+
+#[test]
+fn a_server_that_was_not_started_to_be_held_is_not() {
+    let folder = Folder::new();
+    let mut server = local(Replay::new(ASKS, Says::Once), site(&folder));
+    let error = server.command(Command::Hold(Before::Event)).unwrap_err();
+    assert!(error.contains("was not started to be held"), "{error}");
+    server.allow_steps();
+    server.command(Command::Hold(Before::Event)).unwrap();
+    server.command(Command::Go).unwrap();
+    server.command(Command::Hold(Before::Event)).unwrap();
 }
 
 #[test]
@@ -60,6 +78,8 @@ fn a_turn_in_pieces_is_one_turn() {
     server.turn().unwrap();
     assert!(server.net.sent.ends_with(b"small"));
     assert_eq!(server.recorder().turns().count(), turns + 1);
+    // It has all that happened in it, though the next has not begun.
+    assert_eq!(server.recorder().turn().first, server.recorder().moments().count());
     server.command(Command::Go).unwrap();
     assert!(!server.net.is_held);
     server.drain();

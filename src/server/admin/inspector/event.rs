@@ -1,6 +1,9 @@
 //! What somebody who watches is told ten times a second: what has happened since the last time, and
 //! where everybody stands. What was too much to be told is counted.
 
+use std::sync::OnceLock;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::super::super::Server;
 use super::super::super::net::Net;
 use super::super::super::recorder::{Moment, Note, Recorder, Ring};
@@ -27,6 +30,15 @@ pub(in super::super::super) struct Cursor {
     stall: u64,
     /// How many routes are known.
     routes: usize,
+}
+
+/// A name of this process that no other has, so that whoever watches sees that it is a new one.
+fn process() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        format!("{}.{}", std::process::id(), since.as_nanos())
+    })
 }
 
 impl<N: Net> Server<N> {
@@ -63,6 +75,8 @@ impl<N: Net> Server<N> {
     fn push_greeting(&self, out: &mut String) {
         push_name(out, ',', "version");
         push_string(out, env!("CARGO_PKG_VERSION"));
+        push_name(out, ',', "since");
+        push_string(out, process());
         push_name(out, ',', "loop_lag_ms");
         push(out, self.terms.limits.loop_lag.as_millis());
         push_name(out, ',', "most");

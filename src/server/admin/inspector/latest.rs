@@ -1,6 +1,7 @@
 //! The exchanges that ended last, read backwards out of the moments: of an exchange, the end is
 //! found first, then its answer, then its head.
 
+use super::super::super::client::Phase;
 use super::super::super::peers::PeerId;
 use super::super::super::recorder::{Act, Moment, Recorder};
 use crate::http::connection::{Reads, State, Writes};
@@ -76,7 +77,10 @@ fn ends(moment: &Moment) -> bool {
     match moment.act {
         Act::Served => match writing {
             Writes::Done => true,
-            Writes::Idle => matches!(reading, Reads::Idle),
+            // All others that are served and stand there have not been a client's exchange.
+            Writes::Idle => {
+                matches!(reading, Reads::Idle) && moment.detail & 0xff == Phase::Idle as u16
+            }
             Writes::Owed | Writes::Content => false,
         },
         Act::Closed | Act::Reset => matches!(writing, Writes::Owed | Writes::Content),

@@ -1,6 +1,8 @@
 //! The recording as JSON: all that the flight recorder still has, or what of it is about one turn
 //! or one peer. What a reader makes of it is not known here.
 
+use std::collections::BTreeSet;
+
 use super::super::super::Server;
 use super::super::super::client::Client;
 use super::super::super::gateways::LinkState;
@@ -27,6 +29,9 @@ pub(super) enum Which {
 const PHASES: [&str; 8] =
     ["head", "content", "later", "gateway", "send", "pause", "idle", "linger"];
 
+/// Moments that are told of at once: the newest of more.
+const MOST: u64 = 1 << 16;
+
 const TURN: [&str; 7] =
     ["number", "woken_ns", "waited_ns", "worked_ns", "ready", "served", "first"];
 
@@ -37,8 +42,11 @@ impl<N: Net> Server<N> {
     /// What is wanted of the recording. `None`: nothing is known of it, or no longer.
     pub(super) fn recording(&self, which: Which) -> Option<String> {
         let (turns, moments) = (self.recorder.turns(), self.recorder.moments());
+        let end = moments.count();
         let (first, end) = match which {
-            Which::All | Which::Peer(..) => (moments.first(), moments.count()),
+            // Not more than can be told in a turn that is not long.
+            Which::All => (moments.first().max(end.saturating_sub(MOST)), end),
+            Which::Peer(..) => (moments.first(), end),
             Which::Turn(number) => {
                 let end = turns.get(number + 1).unwrap_or(self.recorder.turn()).first;
                 (turns.get(number)?.first, end)
@@ -58,9 +66,13 @@ impl<N: Net> Server<N> {
         push_name(&mut out, ',', "moments");
         self.push_moments(&mut out, &rows);
         push_name(&mut out, ',', "peers");
+        let take_part: BTreeSet<PeerId> = match which {
+            Which::All => BTreeSet::new(),
+            Which::Turn(_) => rows.iter().map(|(_, moment)| moment.peer).collect(),
+            Which::Peer(..) => concerned.into_iter().collect(),
+        };
         let lives = self.peers.iter().filter(|&(id, peer)| {
-            let takes_part = || rows.iter().any(|(_, moment)| moment.peer == id);
-            !is_aside(peer) && (which == Which::All || concerned == Some(id) || takes_part())
+            !is_aside(peer) && (which == Which::All || take_part.contains(&id))
         });
         push_list(&mut out, lives, push_peer);
         push_name(&mut out, ',', "stalls");

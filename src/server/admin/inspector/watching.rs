@@ -70,7 +70,10 @@ impl<N: Net> Server<N> {
         let work = client.work.as_deref_mut()?;
         match &mut work.exchange.pending {
             Pending::Watch(_) if is_resting || !work.output.is_empty() => None,
-            Pending::Watch(_) if self.drained_by.is_some() => Some(Shown::Event(String::new())),
+            // Whoever has ended its direction has gone: nobody who watches has more to say.
+            Pending::Watch(_) if client.ready.read_closed || self.drained_by.is_some() => {
+                Some(Shown::Event(String::new()))
+            }
             Pending::Watch(cursor) => {
                 let from = **cursor;
                 let (event, reached) = self.event(from);
@@ -119,7 +122,7 @@ impl<N: Net> Server<N> {
     }
 
     /// How many watch.
-    pub(super) fn watchers(&self) -> usize {
+    pub(in super::super::super) fn watchers(&self) -> usize {
         let watches = |peer: &Peer| matches!(peer, Peer::Client(client) if is_watching(client));
         self.peers.iter().filter(|(_, peer)| watches(peer)).count()
     }
@@ -133,6 +136,7 @@ impl<N: Net> Server<N> {
 
 fn is_watching(client: &Client) -> bool {
     client.is_admin
+        && !client.ready.read_closed
         && client
             .work
             .as_ref()

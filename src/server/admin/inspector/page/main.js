@@ -2,7 +2,7 @@
 // The page as a whole: what comes from the server goes to its parts; keys and buttons go back.
 const rate = (() => {
   const past = [];
-  return (now, count) => {
+  const rates = (now, count) => {
     past.push({ at: performance.now(), ...count, work: count.work });
     while (past.length > 2 && past.at(-1).at - past[0].at > 2000) past.shift();
     const [first, last] = [past[0], past.at(-1)];
@@ -10,6 +10,8 @@ const rate = (() => {
     const of = (name) => seconds > 0 ? (last[name] - first[name]) / seconds : 0;
     return { requests: of("requests"), sent: of("sent"), turns: of("turns"), work: of("work") };
   };
+  rates.reset = () => { past.length = 0; };
+  return rates;
 })();
 
 function status(kind, text) {
@@ -21,10 +23,14 @@ function status(kind, text) {
 let work = 0;
 
 function hear(event) {
-  if (event.now < known.now) {
-    strip.reset();
-    stalled.clear();
-    fill($("stalled"));
+  if ("since" in event) {
+    if (known.since && known.since !== event.since) {
+      strip.reset();
+      stalled.clear();
+      fill($("stalled"));
+      rate.reset();
+    }
+    known.since = event.since;
   }
   Object.assign(known, { now: event.now, held: event.held });
   for (const name of ["routes", "doings", "loop_lag_ms", "version", "most"]) {
@@ -139,9 +145,9 @@ function stopSlow() {
   $("b-slow").setAttribute("aria-pressed", false);
 }
 
-async function toggleSlow() {
+function toggleSlow() {
   if (slow) return stopSlow();
-  if (!known.held) await command("hold?event");
+  if (!known.held) command("hold?event");
   $("b-slow").setAttribute("aria-pressed", true);
   slow = setInterval(() => {
     if (!busy && known.held && known.held.next) command("step?event");
@@ -239,8 +245,15 @@ function ended(moments) {
 $("stalls").querySelector(".scroll").hidden = true;
 if (recording) showKept();
 else {
-  const events = new EventSource("/inspect/events");
-  events.onmessage = (message) => hear(JSON.parse(message.data));
-  events.onerror = () => status("lost", events.readyState === EventSource.CLOSED
-    ? "As many watch already as may" : "The server is away");
+  const watch = () => {
+    const events = new EventSource("/inspect/events");
+    events.onmessage = (message) => hear(JSON.parse(message.data));
+    events.onerror = () => {
+      const is_refused = events.readyState === EventSource.CLOSED;
+      status("lost", is_refused ? "Refused, perhaps as many watch as may; trying again"
+        : "The server is away");
+      if (is_refused) setTimeout(watch, 3000);
+    };
+  };
+  watch();
 }

@@ -144,7 +144,8 @@ const strip = (() => {
     }
   }
 
-  function drawGap(from, to, base) {
+  function drawGap(began, over, base) {
+    const [from, to] = [Math.max(began, SIDE - 1), Math.min(over, width + 1)];
     pen.save();
     pen.beginPath();
     pen.rect(from, base - 22, Math.max(1, to - from), 22);
