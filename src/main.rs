@@ -73,6 +73,9 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
     let log = start_diagnostic_log(line, &config.diagnostic_log)?;
     inherited.announce();
     raise_descriptor_limit(&config);
+    if line.step && config.workers > 1 {
+        return Err("--step is for one loop: set server.workers to 1".into());
+    }
     let ended = match (&line.config, text) {
         (Some(file), Some(text)) if config.workers > 1 && !inherited.is_worker() => {
             let supervised = Supervised { line, file };
@@ -301,6 +304,19 @@ fn record(file: &Path, most: u64, line: &Serve) -> Result<(), Box<dyn Error>> {
     if config.workers > 1 || config.admin.is_some() {
         log::warn!("what is recorded is one process, and has no admin listener");
     }
+    if line.step {
+        return Err(
+            "--step is for a server that is looked at, and not for one that is recorded".into()
+        );
+    }
+    if let Some(root) = config.root_around(file) {
+        return Err(format!(
+            "{}: it would be served, for it lies in {}; put it elsewhere",
+            file.display(),
+            root.display()
+        )
+        .into());
+    }
     let site = config.site()?;
     warn_in_log(&site);
     let network = recording::network(config.sandbox != Sandbox::Off)?;
@@ -327,7 +343,8 @@ fn replay(file: &Path, until: Option<u64>, is_quiet: bool) -> Result<(), Box<dyn
         let _ = writeln!(io::stderr(), "{name}: oneloop {other} has made it: it may do otherwise");
     }
     let inside = PathBuf::from(format!("{name} (its configuration)"));
-    let config = Config::from_text(&inside, head.configuration)?;
+    // Whoever has made it does not decide where this process writes.
+    let config = Config::from_text(&inside, head.configuration)?.for_recording();
     if let Some(turn) = until {
         network.end_behind(turn);
     }

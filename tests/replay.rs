@@ -169,9 +169,46 @@ fn a_configuration_is_recorded_and_no_file_is_written_over() {
     assert!(story.contains(" waits\n"), "{story}");
     let before = fs::read(&recording).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
-    let again = command.args(["record", path(&recording), path(folder.path()), "-p", "0"]).output();
+    let root = folder.path().join("site");
+    let again = command.args(["record", path(&recording), path(&root), "-p", "0"]).output();
     let again = again.unwrap();
     let errors = String::from_utf8(again.stderr).unwrap();
     assert!(again.status.code() == Some(1) && errors.contains("File exists"), "{errors}");
     assert_eq!(fs::read(&recording).unwrap(), before);
+}
+
+#[test]
+fn a_recording_is_not_served_and_does_not_write() {
+    let folder = site();
+    let root = folder.path().join("site");
+    let inside = root.join("inside.rec");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
+    let words = ["record", path(&inside), path(&root), "-p", "0"];
+    let refused = command.args(words).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let error = String::from_utf8(refused.stderr).unwrap();
+    assert!(error.contains("it would be served") && !inside.exists(), "{error}");
+    // What a recording says of logs is nothing to whoever replays it.
+    let log = folder.path().join("access.log");
+    let text = format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[log]\naccess = {{ to = {log:?} }}\n\
+         [[site]]\nroot = \"site\"\n"
+    );
+    let configuration = folder.write("a.toml", text);
+    let recording = folder.path().join("a.rec");
+    let command = "exec \"$0\" record \"$1\" -c \"$2\" 2>&1";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", command, env!("CARGO_BIN_EXE_oneloop"), path(&recording)]);
+    let daemon = Daemon::spawn({
+        shell.arg(configuration);
+        shell
+    });
+    assert_eq!(daemon.connect().get("/").status, 200);
+    daemon.signal("USR1");
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait(), Some(0));
+    fs::remove_file(&log).unwrap();
+    let (code, _, error) = replay(&[path(&recording), "--quiet"]);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(!log.exists());
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::path::Path;
 use std::rc::Rc;
 
 use super::error::ConfigError;
@@ -56,6 +57,15 @@ impl Config {
             config.access_log.to = LogTarget::File(NOWHERE.into());
         }
         config
+    }
+
+    /// A directory that is served, if `file` lies in it.
+    #[must_use]
+    pub fn root_around(&self, file: &Path) -> Option<&Path> {
+        let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok()?;
+        let holds = |root: &&Path| root.canonicalize().is_ok_and(|root| folder.starts_with(root));
+        self.sites.iter().flat_map(roots).find(holds)
     }
 
     /// What answers. Opens the directories and reads the files of users.
@@ -179,4 +189,16 @@ fn error_pages(
 fn refused(error: &dyn Error, place: Option<&Place>) -> ConfigError {
     let place = place.map_or_else(String::new, |Place { file, line }| format!("{file}:{line}: "));
     ConfigError { place: None, what: format!("{place}{error}"), help: None }
+}
+
+/// The directories that a site serves.
+fn roots(site: &Site) -> Vec<&Path> {
+    let mut roots: Vec<&Path> = site.root.as_deref().into_iter().collect();
+    for route in &site.routes {
+        match &route.action {
+            Some(Action::Files(files)) => roots.push(&files.root),
+            Some(Action::Program(_) | Action::Redirect { .. } | Action::Respond { .. }) | None => {}
+        }
+    }
+    roots
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use super::Ended;
 use super::dump::{self, Dump};
@@ -23,7 +23,7 @@ use crate::server::replay::Tape;
 /// Where there is no epoll, or signals cannot be had.
 pub fn network(confines_programs: bool) -> io::Result<System> {
     let mut system = System::new()?;
-    system.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGQUIT])?;
+    system.watch_signals(&[SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2])?;
     if confines_programs {
         system.confine_programs();
     }
@@ -81,6 +81,11 @@ fn live<N: Tape>(
         while let Some(signal) = server.next_signal() {
             match signal {
                 SIGQUIT => dump::told(server),
+                SIGUSR1 | SIGUSR2 => {
+                    log::warn!(
+                        "while it is recorded, logs are not reopened and nothing is upgraded"
+                    );
+                }
                 _ if is_ending => return Ok(Ended::Cut),
                 _ => {
                     log::info!("ending: finishing what is under way; a second signal ends it now");

@@ -311,6 +311,11 @@ impl Listener {
         self.rests_until.is_some_and(|until| now < until)
     }
 
+    /// Ends a rest.
+    pub fn wake(&mut self) {
+        self.rests_until = None;
+    }
+
     /// Begins a rest. Returns whether it is the first of a shortage.
     pub fn rest(&mut self, now: Millis) -> bool {
         let is_first = self.rests_until.is_none_or(|until| now.since(until) >= RECOVERED);

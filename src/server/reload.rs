@@ -34,6 +34,7 @@ impl Server {
             self.log = log;
         }
         self.adopt(Terms::new(site.into(), options.limits.clone(), options.trust.clone()));
+        self.heed_listeners();
         Ok(())
     }
 
@@ -135,7 +136,8 @@ impl<N: Net> Server<N> {
 /// Binds what is `wanted`. The listener is there at once: it removes the path of a socket at its
 /// end.
 fn bind(wanted: Wanted<'_>) -> io::Result<(Bound, Listener)> {
-    let bound = wanted.address.bind()?;
+    let bound =
+        if wanted.is_admin { wanted.address.bind_tight()? } else { wanted.address.bind()? };
     let listener = Listener::new(bound.address()?).wanted(wanted);
     Ok((bound, listener))
 }

@@ -153,6 +153,17 @@ impl<N: Net> Server<N> {
         }
     }
 
+    /// There are other listeners than before: where others may come in by them, the loop is not
+    /// held any longer.
+    pub(super) fn heed_listeners(&mut self) {
+        if self.stepping.is_on()
+            && let Err(why) = self.may_hold()
+        {
+            log::warn!("step mode: {why}; it goes on");
+            self.go_on();
+        }
+    }
+
     /// The loop goes on by itself.
     pub(super) fn go_on(&mut self) {
         if self.stepping.is_on() {
@@ -212,6 +223,16 @@ impl<N: Net> Server<N> {
         let is_time = self.stepping.told.is_none_or(has_rested);
         if is_time {
             self.stepping.told = Some(Instant::now());
+            // Its rest would not end, for the clock stands still.
+            let doors = self.peers.listeners().into_iter();
+            let doors =
+                doors.filter(|(_, listener)| listener.is_admin() && listener.is_resting(now));
+            for id in doors.map(|(id, _)| id).collect::<Vec<_>>() {
+                if let Some(Peer::Listener(listener)) = self.peers.get_mut(id) {
+                    listener.wake();
+                }
+                self.serve(id, now, Occasion::Ready);
+            }
         }
         let watching = self.peers.iter().filter(|_| is_time).filter_map(|(id, peer)| match peer {
             Peer::Client(client) if client.is_admin => {
@@ -230,6 +251,10 @@ impl<N: Net> Server<N> {
         }
         let newcomers = self.newcomers.iter().copied().filter(|&id| self.peers.is_apart(id));
         for id in newcomers.collect::<Vec<_>>() {
+            // What one of them has asked for may have welcomed the others.
+            if !self.newcomers.contains(&id) {
+                continue;
+            }
             self.newcomers.retain(|&newcomer| newcomer != id);
             self.welcome_one(id, now);
         }
@@ -259,34 +284,50 @@ impl<N: Net> Server<N> {
             }
         }
         if self.stepping.turn.is_none() {
-            let is_there = |id: &&PeerId| !self.peers.is_apart(**id);
-            self.stepping.next = self.queue.iter().find(is_there).copied().map(Next::Ready);
+            // A kept connection to a program is told at the beginning of a turn.
+            let untold = || self.untold.front().copied();
+            let next = self.waiting().next().or_else(untold);
+            self.stepping.next = next.map(Next::Ready);
         }
     }
 
     fn next_of_turn(&mut self) -> Option<Next> {
         let turn = self.stepping.turn?;
-        if turn.left > 0 {
-            let is_there = |id: &&PeerId| !self.peers.is_apart(**id);
-            return self.queue.iter().find(is_there).copied().map(Next::Ready);
+        if turn.left > 0
+            && let Some(id) = self.waiting().next()
+        {
+            return Some(Next::Ready(id));
         }
         if let Some(id) = self.next_due(turn.now) {
             return Some(Next::Due(id));
         }
-        self.newcomers.first().copied().map(Next::Newcomer)
+        let is_held = |id: &&PeerId| !self.peers.is_apart(**id);
+        self.newcomers.iter().find(is_held).copied().map(Next::Newcomer)
     }
 
     fn let_through(&mut self, what: Before) {
-        if self.stepping.turn.is_none() && !self.queue.is_empty() {
-            let ready = std::mem::take(&mut self.stepping.ready);
-            let now = self.begin_turn(ready);
-            self.stepping.turn = Some(OpenTurn { now, left: self.queue.len() });
-            self.tell_kept(now);
-        }
+        self.open_turn();
         match what {
             Before::Turn => self.finish_turn(),
             Before::Event => self.let_one_through(),
         }
+    }
+
+    /// Begins a turn, if there is none and somebody has something to do in it.
+    fn open_turn(&mut self) {
+        let is_idle = self.waiting().next().is_none() && self.untold.is_empty();
+        if self.stepping.turn.is_some() || is_idle {
+            return;
+        }
+        let ready = std::mem::take(&mut self.stepping.ready);
+        let now = self.begin_turn(ready);
+        self.tell_kept(now);
+        self.stepping.turn = Some(OpenTurn { now, left: self.waiting().count() });
+    }
+
+    /// Those in the queue who are held back.
+    fn waiting(&self) -> impl Iterator<Item = PeerId> + '_ {
+        self.queue.iter().copied().filter(|&id| !self.peers.is_apart(id))
     }
 
     fn let_one_through(&mut self) {
@@ -295,8 +336,10 @@ impl<N: Net> Server<N> {
         };
         let now = turn.now;
         match next {
+            // One that was told at the beginning of the turn has nothing else to do in it.
+            Next::Ready(id) if !self.peers.is_queued(id) => {}
             Next::Ready(id) => {
-                turn.left -= 1;
+                turn.left = turn.left.saturating_sub(1);
                 self.queue.retain(|&other| other != id);
                 self.peers.set_queued(id, false);
                 self.serve(id, now, Occasion::Ready);
@@ -315,6 +358,7 @@ impl<N: Net> Server<N> {
         if let Some(Next::Due(id)) = self.stepping.next.take() {
             self.serve(id, turn.now, Occasion::Due);
         }
-        self.work(turn.now, turn.left);
+        let apart = self.queue.len() - self.waiting().count();
+        self.work(turn.now, turn.left + apart);
     }
 }

@@ -3,12 +3,14 @@
 
 use std::process::Command;
 
+use oneloop::site::handler::{Request, Response};
+use oneloop::site::router::Router;
 use serde_json::Value;
 
 use super::{PROGRAMS, World};
-use crate::support::client::{Client, Response};
+use crate::support::client::{self, Client};
 use crate::support::folder::Folder;
-use crate::support::running::{Daemon, wait_until};
+use crate::support::running::{Daemon, Running, wait_until};
 
 /// One who lets events through.
 struct Stepper(Client);
@@ -18,7 +20,7 @@ impl Stepper {
         Stepper(Client::connect(world.admin))
     }
 
-    fn post(&mut self, path: &str) -> Response {
+    fn post(&mut self, path: &str) -> client::Response {
         self.0.request("POST", path, &[], b"")
     }
 
@@ -185,4 +187,26 @@ fn a_server_can_begin_held() {
     assert_eq!(refused.status.code(), Some(1));
     let error = String::from_utf8(refused.stderr).unwrap();
     assert!(error.contains("--step needs an inspector"), "{error}");
+}
+
+#[test]
+fn a_kept_connection_to_a_program_is_told_in_step_mode_too() {
+    let origin = Running::start(|| {
+        Router::new().get("/api", |_: &Request<'_>| Response::text("far")).build().unwrap()
+    });
+    let route = format!(
+        "[[site.route]]\npath = \"/api\"\nproxy = {{ to = \"http://{}\" }}\n",
+        origin.address()
+    );
+    let world = World::steppable("", &route);
+    let mut client = world.connect();
+    assert_eq!(client.get("/api").text(), "far");
+    let mut stepper = Stepper::new(&world);
+    stepper.command("/inspect/hold");
+    client.send("GET /api HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("it is answered", || {
+        stepper.step();
+        is_answered(&client)
+    });
+    assert_eq!(client.response(false).text(), "far");
 }

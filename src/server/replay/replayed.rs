@@ -261,7 +261,12 @@ impl<R: Read> Tape for Replayed<R> {
 
     fn end(&mut self) {
         if self.ask::<()>(Asked::of(Call::End)).is_some() {
-            self.state.get_mut().outcome = Some(Outcome::Same);
+            let state = self.state.get_mut();
+            if state.has_more() {
+                state.differs("more is written behind the end".to_owned());
+            } else {
+                state.outcome = Some(Outcome::Same);
+            }
         }
     }
 }

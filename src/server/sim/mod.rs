@@ -241,6 +241,7 @@ fn check_memory(server: &Server<World>) {
 
 /// When nobody is there any more, nothing is left of anybody.
 fn check_rest(server: &mut Server<World>) {
+    server.go_on();
     for _ in 0..10_000 {
         if server.peers.iter().count() > 1 {
             server.turn().unwrap();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::access_log::AccessLogOptions;
+use super::super::listener::Address;
 use super::super::net::{Net, System};
 use super::super::stepping::{Before, Command};
 use super::super::timers::Millis;
@@ -100,4 +101,17 @@ fn while_it_is_held_the_clock_stands_still() {
     let after = net.nanos();
     assert!(after >= held && net.nanos() >= after, "it never goes back");
     while net.nanos() == after {}
+}
+
+#[test]
+fn a_server_is_not_held_any_longer_once_others_can_reach_it() {
+    let folder = Folder::new();
+    let mut server = local(Replay::new(ASKS, Says::Once), site(&folder));
+    server.hold().unwrap();
+    server.turn().unwrap();
+    server.heed_listeners();
+    assert!(server.net.is_held);
+    server.add_listener(Address::Tcp(([192, 0, 2, 2], 80).into()));
+    server.heed_listeners();
+    assert!(!server.net.is_held);
 }
