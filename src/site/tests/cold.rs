@@ -14,10 +14,11 @@ use crate::site::cold::tests::{ATTEMPTS, chill, on_disk, tells};
 /// Asks for a file that is not in memory, under one name and another, until the kernel has not been
 /// faster: the name, and what comes later.
 fn ask_for_cold(site: &Site, folder: &std::path::Path) -> (String, Later) {
+    // All are there before the first is asked for: from then on the site is told of changes.
+    let path = |number: usize| folder.join(number.to_string());
+    (0..ATTEMPTS).for_each(|number| fs::write(path(number), "cold").unwrap());
     for number in 0..ATTEMPTS {
-        let path = folder.join(number.to_string());
-        fs::write(&path, "cold").unwrap();
-        chill(&File::open(&path).unwrap());
+        chill(&File::open(path(number)).unwrap());
         let request = format!("GET /{number}");
         if let Answer::Later(later) = answer_at(site, at(0), &request, &[]) {
             return (request, later);
