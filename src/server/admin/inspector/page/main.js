@@ -32,7 +32,9 @@ function hear(event) {
     }
     known.since = event.since;
   }
-  Object.assign(known, { now: event.now, held: event.held });
+  known.now = event.now;
+  // What a command was answered is newer than what was on its way meanwhile.
+  if (performance.now() - answered > 150) known.held = event.held;
   for (const name of ["routes", "doings", "loop_lag_ms", "version", "most"]) {
     if (name in event) known[name] = event[name];
   }
@@ -57,7 +59,7 @@ function hear(event) {
   say($("f-work"), `${event.left_out ? "≥ " : ""}${(rates.work / 1e7).toFixed(1)} %`);
   say($("f-sent"), bytes(rates.sent));
   show(event);
-  showStep(event.held);
+  showStep(known.held);
 }
 
 function show({ house: cells, doing, nodes, steps, latest: exchanges, stalls, more }) {
@@ -107,7 +109,7 @@ function showStep(held) {
   expected = next && `${next.key}.${next.generation}`;
 }
 
-let refused = "";
+let [refused, answered] = ["", -Infinity];
 
 // One after the other: whoever says go while a step is under way means it.
 function command(path) {
@@ -121,11 +123,15 @@ async function run(path) {
   const whom = path.startsWith("step") ? expected : null;
   const known_before = whom && (await ask("peer", whom));
   const answer = await fetch(`/inspect/${path}`, { method: "POST" });
-  refused = answer.ok ? "" : (await answer.text()).trim();
+  const said = (await answer.text()).trim();
+  refused = answer.ok ? "" : said;
   if (!answer.ok) {
     stopSlow();
     return say($("held"), refused);
   }
+  answered = performance.now();
+  known.held = JSON.parse(said);
+  showStep(known.held);
   if (path === "go") fill($("passed"));
   if (whom) setTimeout(() => showPassed(whom, known_before), 60);
 }
