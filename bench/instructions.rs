@@ -38,6 +38,7 @@ use null::Served;
 use running::Daemon;
 
 /// A way to ask, and what was measured when this was last looked at. Lower it when less is needed.
+/// The flight recorder takes 287 of each, and as many again go into being able to record.
 struct Row {
     name: &'static str,
     path: &'static str,
@@ -48,21 +49,21 @@ struct Row {
 }
 
 const ROWS: [Row; 5] = [
-    Row { name: "plain", path: "/small.txt", fields: "", depth: 1, recorded: 3_951.0 },
-    Row { name: "pipelined", path: "/small.txt", fields: "", depth: 16, recorded: 3_066.0 },
-    Row { name: "browser", path: "/small.txt", fields: BROWSER, depth: 1, recorded: 8_442.0 },
+    Row { name: "plain", path: "/small.txt", fields: "", depth: 1, recorded: 4_565.0 },
+    Row { name: "pipelined", path: "/small.txt", fields: "", depth: 16, recorded: 3_333.0 },
+    Row { name: "browser", path: "/small.txt", fields: BROWSER, depth: 1, recorded: 9_044.0 },
     Row {
         name: "304",
         path: "/small.txt",
         fields: "If-None-Match: *\r\n",
         depth: 1,
-        recorded: 4_402.0,
+        recorded: 5_015.0,
     },
-    Row { name: "404", path: "/nothing.txt", fields: "", depth: 1, recorded: 4_311.0 },
+    Row { name: "404", path: "/nothing.txt", fields: "", depth: 1, recorded: 4_924.0 },
 ];
 
 /// The plain row by the whole program.
-const WHOLE: f64 = 4_885.0;
+const WHOLE: f64 = 5_404.0;
 
 /// What it may become before it counts as worse.
 const TOLERANCE: f64 = 1.05;
