@@ -66,11 +66,7 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
         (Some(file), Some(text)) => Config::from_text(file, text.clone())?,
         (_, _) => Config::quick(line)?,
     };
-    if let Some(sandbox) = line.sandbox {
-        config.sandbox = sandbox.into();
-    }
-    daemon::make_room_for_descriptors(config.limits.connections);
-    let log = start_diagnostic_log(line, &config.diagnostic_log)?;
+    let log = prepare(line, &mut config)?;
     inherited.announce();
     raise_descriptor_limit(&config);
     if line.step && config.workers > 1 {
@@ -86,6 +82,13 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
     };
     say_ended(ended);
     Ok(())
+}
+
+/// What comes before anything is opened: the flags are heard, and there is somewhere to complain.
+fn prepare(line: &Serve, config: &mut Config) -> Result<&'static DiagnosticLog, Box<dyn Error>> {
+    config.sandbox = line.sandbox.map_or(config.sandbox, Sandbox::from);
+    daemon::make_room_for_descriptors(config.limits.connections);
+    start_diagnostic_log(line, &config.diagnostic_log)
 }
 
 fn say_ended(ended: Ended) {
@@ -297,9 +300,7 @@ fn record(file: &Path, most: u64, line: &Serve) -> Result<(), Box<dyn Error>> {
         Some(file) => Config::read(file)?,
         None => Config::quick(line)?,
     };
-    config.sandbox = line.sandbox.map_or(config.sandbox, Sandbox::from);
-    daemon::make_room_for_descriptors(config.limits.connections);
-    let log = start_diagnostic_log(line, &config.diagnostic_log)?;
+    let log = prepare(line, &mut config)?;
     raise_descriptor_limit(&config);
     if config.workers > 1 || config.admin.is_some() {
         log::warn!("what is recorded is one process, and has no admin listener");

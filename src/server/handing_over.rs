@@ -206,8 +206,7 @@ impl Server {
     /// Listens as it is `wanted`: on the socket that was passed, or else on one of its own.
     pub(super) fn listen(&mut self, wanted: Wanted<'_>, passed: Option<Passed>) -> io::Result<()> {
         let (bound, owner) = match passed {
-            None if wanted.is_admin => (wanted.address.bind_tight()?, PathOwner::This),
-            None => (wanted.address.bind()?, PathOwner::This),
+            None => (wanted.bind()?, PathOwner::This),
             Some(Passed { socket, owner, .. }) => (bound(socket)?, owner),
         };
         let address = bound.address()?;

@@ -231,12 +231,7 @@ impl<N: Net> Server<N> {
             self.note_peer(id, took);
         }
         let (state, phase) = match self.peers.get_mut(id) {
-            Some(Peer::Client(client)) if client.is_admin => {
-                return self.recorder.skip_piece(now_ns);
-            }
-            Some(Peer::Listener(listener)) if listener.is_admin() => {
-                return self.recorder.skip_piece(now_ns);
-            }
+            Some(peer) if peer.is_apart() => return self.recorder.skip_piece(now_ns),
             Some(Peer::Client(client)) => (client.connection.state(), client.clock.phase as u16),
             Some(Peer::Listener(_) | Peer::Gateway(_)) | None => (State::default(), 0),
         };

@@ -231,6 +231,16 @@ pub struct Wanted<'a> {
     pub is_admin: bool,
 }
 
+impl Wanted<'_> {
+    /// Binds and listens there; to the path of an admin socket, not everybody may connect.
+    ///
+    /// # Errors
+    /// As for [`Address::bind`].
+    pub fn bind(&self) -> io::Result<Bound> {
+        if self.is_admin { self.address.bind_tight() } else { self.address.bind() }
+    }
+}
+
 /// Who removes the path of a Unix-domain socket when nobody listens on it any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathOwner {

@@ -297,12 +297,7 @@ impl<N: Net> Server<N> {
         };
         let waited = self.net.wait(&mut ready, timeout);
         let now = self.begin_turn(ready.len());
-        self.moment += 1;
-        self.look_at_clock();
-        for event in ready.drain(..) {
-            self.note(&event);
-        }
-        self.ready = ready;
+        self.hear(ready);
         waited?;
         self.tell_kept(now);
         // Whoever yields from here on stands behind everyone who is ready now.
@@ -365,6 +360,16 @@ impl<N: Net> Server<N> {
         if unix != self.stamp.seconds() {
             self.stamp = Stamp::new(unix);
         }
+    }
+
+    /// Takes note of all that a wait has told.
+    fn hear(&mut self, mut ready: Vec<Ready>) {
+        self.moment += 1;
+        self.look_at_clock();
+        for event in ready.drain(..) {
+            self.note(&event);
+        }
+        self.ready = ready;
     }
 
     /// Takes note of an event. Who is served when is decided once all events are in.

@@ -36,6 +36,18 @@ pub enum Peer {
     Gateway(Link),
 }
 
+impl Peer {
+    /// Whether it is the admin listener, or one of its clients.
+    #[must_use]
+    pub fn is_apart(&self) -> bool {
+        match self {
+            Peer::Listener(listener) => listener.is_admin(),
+            Peer::Client(client) => client.is_admin,
+            Peer::Gateway(_) => false,
+        }
+    }
+}
+
 // Nearly all slots hold idle clients: what they cost is what this costs.
 const _: () = assert!(size_of::<Client>() <= 256);
 const _: () = assert!(size_of::<Slot>() <= 200);
@@ -120,12 +132,7 @@ impl Peers {
     /// Whether it is the admin listener, or one of its clients.
     #[must_use]
     pub fn is_apart(&self, id: PeerId) -> bool {
-        let slot = self.slots.get(id.key as usize);
-        slot.is_some_and(|slot| match &slot.peer {
-            Peer::Listener(listener) => listener.is_admin(),
-            Peer::Client(client) => client.is_admin,
-            Peer::Gateway(_) => false,
-        } && slot.generation == id.generation)
+        self.get(id).is_some_and(Peer::is_apart)
     }
 
     /// Whether the peer stands in the loop's queue.

@@ -136,8 +136,7 @@ impl<N: Net> Server<N> {
 /// Binds what is `wanted`. The listener is there at once: it removes the path of a socket at its
 /// end.
 fn bind(wanted: Wanted<'_>) -> io::Result<(Bound, Listener)> {
-    let bound =
-        if wanted.is_admin { wanted.address.bind_tight()? } else { wanted.address.bind()? };
+    let bound = wanted.bind()?;
     let listener = Listener::new(bound.address()?).wanted(wanted);
     Ok((bound, listener))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::Server;
 use super::client::Phase;
-use super::net::Net;
+use super::net::{Net, Ready};
 use super::peers::{Peer, PeerId};
 use super::serving::Occasion;
 use super::timers::Millis;
@@ -183,13 +183,9 @@ impl<N: Net> Server<N> {
         let mut ready = std::mem::take(&mut self.ready);
         let waited =
             self.net.wait(&mut ready, Some(most.map_or(timeout, |most| most.min(timeout))));
-        self.moment += 1;
-        self.look_at_clock();
-        for event in ready.drain(..) {
-            self.stepping.ready += usize::from(!self.peers.is_apart(event.peer));
-            self.note(&event);
-        }
-        self.ready = ready;
+        let is_held = |event: &&Ready| !self.peers.is_apart(event.peer);
+        self.stepping.ready += ready.iter().filter(is_held).count();
+        self.hear(ready);
         waited?;
         self.serve_apart();
         self.look_after();

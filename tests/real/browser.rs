@@ -4,6 +4,7 @@
 use std::fs;
 
 use super::{DOCUMENTATION_SITE, Exchange, INDEX, Served, on_disk, run};
+use crate::support::browser::ALONE;
 use crate::support::folder::Folder;
 use crate::support::programs::is_there;
 
@@ -19,24 +20,10 @@ struct Seen {
 fn see(url: &str) -> Seen {
     let folder = Folder::new();
     let profile = format!("--user-data-dir={}", folder.path().join("profile").display());
-    let flags = [
-        "--kill-after=5s",
-        "60s",
-        "chromium",
-        "--headless=new",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--enable-logging=stderr",
-        "--virtual-time-budget=20000",
-        "--dump-dom",
-        &profile,
-        url,
-    ];
+    let begin = ["--kill-after=5s", "60s", "chromium"];
+    let ask =
+        ["--enable-logging=stderr", "--virtual-time-budget=20000", "--dump-dom", &profile, url];
+    let flags = [&begin[..], &ALONE, &ask].concat();
     let output = run(&folder, "timeout", &flags);
     assert!(output.status.success(), "{url}: {}", String::from_utf8_lossy(&output.stderr));
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();

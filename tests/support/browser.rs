@@ -16,7 +16,8 @@ use super::folder::Folder;
 /// How long a browser may take for anything: on a busy machine it begins slowly.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-const FLAGS: [&str; 11] = [
+/// Without a window, and without a word to anybody but the page's server.
+pub(crate) const ALONE: [&str; 8] = [
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -25,10 +26,10 @@ const FLAGS: [&str; 11] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    "--hide-scrollbars",
-    "--remote-debugging-pipe",
-    "about:blank",
 ];
+
+/// How it is told what to do, and what it begins with.
+const FLAGS: [&str; 3] = ["--hide-scrollbars", "--remote-debugging-pipe", "about:blank"];
 
 /// A browser with one page. It is ended when this is dropped.
 pub(crate) struct Browser {
@@ -59,6 +60,7 @@ impl Browser {
         let script = "exec chromium \"$@\" 3<&0 4>&1 0</dev/null 1>/dev/null 2>/dev/null";
         let mut process = Command::new("sh")
             .args(["-c", script, "sh", &folder])
+            .args(ALONE)
             .args(FLAGS)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

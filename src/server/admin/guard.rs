@@ -7,6 +7,8 @@ use std::net::IpAddr;
 use crate::http::head::Head;
 use crate::http::status::Status;
 
+const FOREIGN: &str = "another site's page may not ask for this";
+
 /// Why a request is not answered. `is_tcp`: it came over TCP; no page can reach a Unix-domain
 /// socket, so its clients may name any host.
 pub(super) fn refusal(head: &Head<'_>, is_tcp: bool) -> Option<(Status, &'static str)> {
@@ -20,13 +22,13 @@ pub(super) fn refusal(head: &Head<'_>, is_tcp: bool) -> Option<(Status, &'static
         && !said("Sec-Fetch-Site", b"same-origin")
         && !said("Sec-Fetch-Site", b"none");
     if is_foreign && !said("Sec-Fetch-Mode", b"navigate") {
-        return Some((Status::FORBIDDEN, "another site's page may not ask for this"));
+        return Some((Status::FORBIDDEN, FOREIGN));
     }
     let origin = head.fields.find("Origin")?;
     let is_own = origin.strip_prefix(b"http://").is_some_and(|origin| {
         !head.authority.is_empty() && origin.eq_ignore_ascii_case(head.authority.as_bytes())
     });
-    (!is_own).then_some((Status::FORBIDDEN, "another site's page may not ask for this"))
+    (!is_own).then_some((Status::FORBIDDEN, FOREIGN))
 }
 
 /// Whether a host is this machine, whoever resolves it: a loopback address, or a name that is never

@@ -11,8 +11,8 @@ pub(in crate::server) fn peer(id: PeerId) -> String {
     format!("peer {}.{}", id.key, id.generation)
 }
 
-/// Where a connection stands.
-pub(in crate::server) fn state(state: State) -> String {
+/// Where a connection stands, on either side: reading, and writing.
+pub(in crate::server) fn sides(state: State) -> [&'static str; 2] {
     let reading = match state.reading {
         Reads::Idle => "idle",
         Reads::Head => "head",
@@ -26,7 +26,12 @@ pub(in crate::server) fn state(state: State) -> String {
         Writes::Content => "content",
         Writes::Done => "done",
     };
-    format!("{reading}/{writing}")
+    [reading, writing]
+}
+
+/// Where a connection stands.
+pub(in crate::server) fn state(state: State) -> String {
+    sides(state).join("/")
 }
 
 /// The words of a note: what a client has sent is shown as text, and does no harm to a terminal.

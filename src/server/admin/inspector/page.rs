@@ -1,6 +1,8 @@
 //! The page: one document that needs nothing from outside. By itself it watches the server that it
 //! comes from; with a recording in it, it shows that and needs no server.
 
+use std::sync::OnceLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
@@ -23,9 +25,8 @@ pub(super) fn page(recording: &str) -> String {
     let script = SCRIPT.concat();
     let mut page = String::with_capacity(PAGE.len() + STYLE.len() + script.len() + recording.len());
     let mut rest = PAGE;
-    let policy = policy();
     for (mark, content) in [
-        ("@POLICY@", &*policy),
+        ("@POLICY@", policy()),
         ("@STYLE@", STYLE),
         ("@RECORDING@", recording),
         ("@SCRIPT@", &script),
@@ -41,13 +42,17 @@ pub(super) fn page(recording: &str) -> String {
 
 /// What the browser lets the page do: run this very script, use this very style, and ask the server
 /// that it comes from. The page says so itself, too, for when it is opened from a file.
-pub(super) fn policy() -> String {
-    format!(
-        "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; \
+pub(super) fn policy() -> &'static str {
+    static POLICY: OnceLock<String> = OnceLock::new();
+    let make = || {
+        format!(
+            "default-src 'none'; script-src '{}'; style-src '{}'; connect-src 'self'; \
          img-src data:; base-uri 'none'; form-action 'none'",
-        hash(&SCRIPT.concat()),
-        hash(STYLE)
-    )
+            hash(&SCRIPT.concat()),
+            hash(STYLE)
+        )
+    };
+    POLICY.get_or_init(make)
 }
 
 /// As a policy names what stands in an element (CSP Level 3 §2.3.1).

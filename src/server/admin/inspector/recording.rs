@@ -8,10 +8,10 @@ use super::super::super::client::Client;
 use super::super::super::gateways::LinkState;
 use super::super::super::net::Net;
 use super::super::super::peers::{Peer, PeerId};
-use super::super::super::recorder::{Act, Moment, Note, Stall, Turn};
+use super::super::super::recorder::{Act, Moment, Note, Stall, Turn, words};
 use super::super::report::{STATES, state_of};
 use super::json::{push, push_bytes, push_list, push_name, push_numbers, push_string, push_words};
-use crate::http::connection::{Reads, State, Writes};
+use crate::http::connection::State;
 use crate::site::rule::RouteNumber;
 
 /// What of the recording is wanted.
@@ -72,7 +72,7 @@ impl<N: Net> Server<N> {
             Which::Peer(..) => concerned.into_iter().collect(),
         };
         let lives = self.peers.iter().filter(|&(id, peer)| {
-            !is_aside(peer) && (which == Which::All || take_part.contains(&id))
+            !peer.is_apart() && (which == Which::All || take_part.contains(&id))
         });
         push_list(&mut out, lives, push_peer);
         push_name(&mut out, ',', "stalls");
@@ -86,7 +86,7 @@ impl<N: Net> Server<N> {
         let moments = self.recorder.moments();
         let named = generation.map(|generation| PeerId { key, generation });
         let is_meant = |id: PeerId| id.key == key && named.is_none_or(|named| named == id);
-        let lives = self.peers.iter().find(|&(id, peer)| is_meant(id) && !is_aside(peer));
+        let lives = self.peers.iter().find(|&(id, peer)| is_meant(id) && !peer.is_apart());
         let last = || moments.since(0).filter(|(_, moment)| is_meant(moment.peer)).last();
         lives.map(|(id, _)| id).or_else(|| last().map(|(_, moment)| moment.peer))
     }
@@ -170,45 +170,25 @@ impl<N: Net> Server<N> {
         }
         push(out, format_args!(",{at_ns},\"{}.{}\",", peer.key, peer.generation));
         push_string(out, act.name());
-        push(out, format_args!(",{amount},{detail},\"{}\",\"{}\",", name(before), name(after)));
-        let note = || self.recorder.notes().get(amount);
-        match act {
-            Act::Accepted => match note() {
-                Some(Note::From(Some(address))) => push(out, format_args!("\"{address}\"")),
-                Some(Note::From(None)) => out.push_str("\"unix:\""),
-                Some(Note::Line(_)) | None => out.push_str("null"),
-            },
-            Act::Head => match note() {
-                Some(Note::Line(line)) => push_bytes(out, line.bytes()),
-                Some(Note::From(_)) | None => out.push_str("null"),
-            },
-            Act::Read
-            | Act::Content
-            | Act::Waits
-            | Act::Dialed
-            | Act::Told
-            | Act::Heard
-            | Act::Answered
-            | Act::Wrote
-            | Act::SentFile
-            | Act::Fetches
-            | Act::Late
-            | Act::Finished
-            | Act::Served
-            | Act::Reset
-            | Act::Closed => out.push_str("null"),
+        push(out, format_args!(",{amount},{detail},"));
+        push_state(out, before);
+        out.push(',');
+        push_state(out, after);
+        out.push(',');
+        match self.recorder.note_of(moment) {
+            Some(Note::From(Some(address))) => push(out, format_args!("\"{address}\"")),
+            Some(Note::From(None)) => out.push_str("\"unix:\""),
+            Some(Note::Line(line)) => push_bytes(out, line.bytes()),
+            None => out.push_str("null"),
         }
         out.push(']');
     }
 }
 
-/// Whether somebody looks on, and is not looked at.
-fn is_aside(peer: &Peer) -> bool {
-    match peer {
-        Peer::Client(client) => client.is_admin,
-        Peer::Listener(listener) => listener.is_admin(),
-        Peer::Gateway(_) => false,
-    }
+/// A node of the state graph: `reading writing`.
+fn push_state(out: &mut String, state: State) {
+    let [reading, writing] = words::sides(state);
+    push(out, format_args!("\"{reading} {writing}\""));
 }
 
 fn push_peer(out: &mut String, (id, peer): (PeerId, &Peer)) {
@@ -247,7 +227,7 @@ fn push_client(out: &mut String, client: &Client) {
     push_name(out, ',', "doing");
     push_string(out, STATES[state_of(client)]);
     push_name(out, ',', "state");
-    push_string(out, name(client.connection.state()));
+    push_state(out, client.connection.state());
     push_name(out, ',', "requests");
     push(out, client.requests);
 }
@@ -258,21 +238,4 @@ pub(super) fn push_stall(out: &mut String, stall: &Stall) {
     push_name(out, ',', "what");
     push_string(out, what);
     out.push('}');
-}
-
-/// A node of the state graph: `reading writing`.
-fn name(State { reading, writing }: State) -> &'static str {
-    let all = match reading {
-        Reads::Idle => ["idle idle", "idle owed", "idle content", "idle done"],
-        Reads::Head => ["head idle", "head owed", "head content", "head done"],
-        Reads::Content => ["content idle", "content owed", "content content", "content done"],
-        Reads::Done => ["done idle", "done owed", "done content", "done done"],
-        Reads::Closed => ["closed idle", "closed owed", "closed content", "closed done"],
-    };
-    match writing {
-        Writes::Idle => all[0],
-        Writes::Owed => all[1],
-        Writes::Content => all[2],
-        Writes::Done => all[3],
-    }
 }
