@@ -121,7 +121,9 @@ struct Laboratory {
 }
 
 impl Laboratory {
-    /// Copies the crate into cargo's target folder. What earlier runs built there stays.
+    /// Copies the crate into cargo's target folder. What earlier runs built there stays, but for
+    /// what the compiler keeps from one mutant to the next: of a run that was killed it is half
+    /// written, and then a mutant of that run can come back.
     fn furnish(root: &Path) -> io::Result<Self> {
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let place = temporary.parent().unwrap_or(temporary).join("mutants");
@@ -134,6 +136,10 @@ impl Laboratory {
             copy(&root.join(part), &krate.join(part))?;
         }
         let target = place.join("target");
+        let kept = target.join("debug/incremental");
+        if kept.exists() {
+            fs::remove_dir_all(&kept)?;
+        }
         Ok(Laboratory { root: root.to_owned(), krate, target, timeout: Duration::from_mins(10) })
     }
 

@@ -5,6 +5,7 @@ mod handing_over;
 mod recorder;
 mod sockets;
 mod stepping;
+mod watching;
 
 use std::cell::Cell;
 use std::fs::{self, File};
@@ -53,6 +54,8 @@ struct Replay {
     creeps: bool,
     crept: Cell<u64>,
     sent: Vec<u8>,
+    /// It takes nothing.
+    is_deaf: bool,
     closed: bool,
     /// Its clock stands still.
     is_held: bool,
@@ -73,6 +76,7 @@ impl Replay {
             creeps: false,
             crept: Cell::new(0),
             sent: Vec::with_capacity(1 << 20),
+            is_deaf: false,
             closed: false,
             is_held: false,
             unix_time: 2_000_000_000,
@@ -149,6 +153,9 @@ impl Net for Replay {
     }
 
     fn write(&mut self, _: PeerId, parts: &[IoSlice<'_>], _: bool) -> io::Result<usize> {
+        if self.is_deaf {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
         let before = self.sent.len();
         for part in parts {
             self.sent.extend_from_slice(part);
