@@ -13,8 +13,6 @@
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 
-use super::crc::Crc;
-
 /// How a recording begins: what it is, and in which form.
 pub(super) const MAGIC: &[u8; 20] = b"oneloop recording 1\n";
 
@@ -83,9 +81,9 @@ impl<W: Write> Writer<W> {
         let mut head = [0; HEAD];
         head[..4].copy_from_slice(&length.to_le_bytes());
         head[4..8].copy_from_slice(&self.number.to_le_bytes());
-        let sum = Crc::of(&head[..8]);
+        let sum = crc32fast::hash(&head[..8]);
         head[8..].copy_from_slice(&sum.to_le_bytes());
-        let sum = Crc::of(&self.block);
+        let sum = crc32fast::hash(&self.block);
         self.block.splice(..0, head);
         self.block.extend_from_slice(&sum.to_le_bytes());
         self.sink.write_all(&self.block)?;
@@ -197,7 +195,7 @@ impl<R: Read> Reader<R> {
             return Ok(false);
         }
         let (numbers, sum) = head.split_at(8);
-        if sum != Crc::of(numbers).to_le_bytes() {
+        if sum != crc32fast::hash(numbers).to_le_bytes() {
             return damaged(at, "the head of a block is damaged");
         }
         let [length, number] =
@@ -214,7 +212,7 @@ impl<R: Read> Reader<R> {
         }
         let (content, sum) = self.block.split_at(length as usize);
         self.offset = at + HEAD as u64;
-        if sum != Crc::of(content).to_le_bytes() {
+        if sum != crc32fast::hash(content).to_le_bytes() {
             return damaged(self.offset, "a block is damaged");
         }
         self.block.truncate(length as usize);

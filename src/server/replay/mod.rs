@@ -8,13 +8,12 @@
 
 mod asked;
 mod blocks;
-mod crc;
 mod recorded;
 mod replayed;
 mod story;
 mod words;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::MetadataExt as _;
 
@@ -23,7 +22,7 @@ use super::net::Net;
 use super::recorder::{Moment, Turn};
 use super::spawner::Job;
 pub use blocks::{Damage, Unreadable};
-use crc::Crc;
+use crc32fast::Hasher;
 pub use recorded::Recorded;
 pub use replayed::{Outcome, Replayed};
 use words::Word;
@@ -89,10 +88,11 @@ impl<N: Tape> Server<N> {
     /// `None` where a replay is over, or this turn is not what it was.
     pub fn mark_turn(&mut self, first: u64) -> Option<u64> {
         let moments = self.recorder.moments();
-        let add = |sum: Crc, (_, moment): (u64, &Moment)| sum_of_moment(sum, moment);
-        let sum = moments.since(first).fold(sum_of_turn(self.recorder.turn()), add);
+        let mut sum = Hasher::new();
+        add_turn(&mut sum, self.recorder.turn());
+        moments.since(first).for_each(|(_, moment)| add_moment(&mut sum, moment));
         let next = moments.count();
-        self.net.turned(next - first, sum.sum()).then_some(next)
+        self.net.turned(next - first, sum.finalize()).then_some(next)
     }
 
     /// Says that the server has ended.
@@ -151,27 +151,25 @@ fn stamp(file: &File, offset: u64) -> u32 {
     let facts = file.metadata().map(|facts| (facts.len(), facts.mtime(), facts.mtime_nsec()));
     let (length, seconds, nanoseconds) = facts.unwrap_or_default();
     let numbers = [offset, length, seconds.cast_unsigned(), nanoseconds.cast_unsigned()];
-    numbers.iter().fold(Crc::default(), |sum, number| sum.and(&number.to_le_bytes())).sum()
+    crc32fast::hash(numbers.map(u64::to_le_bytes).as_flattened())
 }
 
-/// What a turn is known by, but for what has happened in it.
-fn sum_of_turn(turn: &Turn) -> Crc {
+/// Takes in all that is known of a turn, but for what has happened in it.
+fn add_turn(sum: &mut Hasher, turn: &Turn) {
     let Turn { woken_ns, waited_ns, worked_ns, first, ready, served } = *turn;
     let numbers = [woken_ns, waited_ns, worked_ns, first, ready.into(), served.into()];
-    numbers.iter().fold(Crc::default(), |sum, number| sum.and(&number.to_le_bytes()))
+    sum.update(numbers.map(u64::to_le_bytes).as_flattened());
 }
 
 /// Takes in all that is known of a moment.
-fn sum_of_moment(sum: Crc, moment: &Moment) -> Crc {
+fn add_moment(sum: &mut Hasher, moment: &Moment) {
     let Moment { at_ns, amount, peer, detail, act, before, after } = *moment;
     let [low, high] = detail.to_le_bytes();
     let states = [before, after].map(|state| [state.reading as u8, state.writing as u8]);
-    sum.and(&at_ns.to_le_bytes())
-        .and(&amount.to_le_bytes())
-        .and(&peer.key.to_le_bytes())
-        .and(&peer.generation.to_le_bytes())
-        .and(&[low, high, act as u8])
-        .and(states.as_flattened())
+    sum.update([at_ns, amount].map(u64::to_le_bytes).as_flattened());
+    sum.update([peer.key, peer.generation].map(u32::to_le_bytes).as_flattened());
+    sum.update(&[low, high, act as u8]);
+    sum.update(states.as_flattened());
 }
 
 /// What a process is known by: program, arguments and variables. Where programs are looked for is
@@ -181,8 +179,12 @@ fn sum_of(job: &Job) -> u32 {
     words.extend(job.arguments.iter().map(OsString::as_os_str));
     let variables = job.environment.iter().filter(|(name, _)| name != "PATH");
     words.extend(variables.flat_map(|(name, value)| [name.as_os_str(), value.as_os_str()]));
-    let add = |sum: Crc, word: &OsStr| sum.and(word.as_encoded_bytes()).and(&[0]);
-    words.into_iter().fold(Crc::default(), add).sum()
+    let mut sum = Hasher::new();
+    for word in words {
+        sum.update(word.as_encoded_bytes());
+        sum.update(&[0]);
+    }
+    sum.finalize()
 }
 
 #[cfg(test)]
@@ -194,6 +196,11 @@ mod tests {
 
     #[test]
     fn nothing_of_a_moment_or_a_turn_can_be_another_unnoticed() {
+        let sum = |add: &dyn Fn(&mut Hasher)| {
+            let mut sum = Hasher::new();
+            add(&mut sum);
+            sum.finalize()
+        };
         let state = State::default();
         let peer = PeerId { key: 1, generation: 2 };
         let (act, before, after) = (Act::Read, state, state);
@@ -210,7 +217,7 @@ mod tests {
             Moment { after: State { reading: Reads::Done, ..state }, ..moment },
             Moment { after: State { writing: Writes::Done, ..state }, ..moment },
         ];
-        let mut sums = others.map(|one| sum_of_moment(Crc::default(), &one).sum()).to_vec();
+        let mut sums = others.map(|one| sum(&|sum| add_moment(sum, &one))).to_vec();
         let turn = Turn { woken_ns: 1, waited_ns: 2, worked_ns: 3, first: 4, ready: 5, served: 6 };
         let others = [
             turn,
@@ -221,7 +228,7 @@ mod tests {
             Turn { ready: 9, ..turn },
             Turn { served: 9, ..turn },
         ];
-        sums.extend(others.map(|one| sum_of_turn(&one).sum()));
+        sums.extend(others.map(|one| sum(&|sum| add_turn(sum, &one))));
         let count = sums.len();
         sums.sort_unstable();
         sums.dedup();

@@ -11,9 +11,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crc32fast::Hasher;
+
 use super::asked::{Asked, Call};
 use super::blocks::Writer;
-use super::crc::Crc;
 use super::words::{Word, put_all, put_bytes, put_result};
 use super::{Clocks, Head, Tape, stamp, sum_of};
 use crate::server::listener::{Address, PathOwner};
@@ -23,8 +24,8 @@ use crate::server::spawner::{Ending, Job};
 use crate::server::timers::Millis;
 use crate::site::program::Endpoint;
 
-/// While the server has little to do, what is known is written so often, so that little is missing
-/// where the process is killed.
+/// While the server has little to do, what is known is written so often, and before it sleeps for
+/// longer, so that little is missing where the process is killed.
 const PACE: Duration = Duration::from_millis(100);
 
 /// A network, and a recording of what it says.
@@ -43,6 +44,8 @@ struct Scribe<W: Write> {
     most: u64,
     clocks: Clocks,
     sealed: Millis,
+    /// Something has come in that was not written yet.
+    has_news: bool,
     /// It has ended.
     is_over: bool,
 }
@@ -57,7 +60,7 @@ impl<N: Net, W: Write> Recorded<N, W> {
         head.put(&mut bytes);
         let writer = Writer::begin(sink, &bytes)?;
         let (clocks, sealed) = (Clocks::default(), inner.now());
-        let scribe = Scribe { writer, most, clocks, sealed, is_over: false };
+        let scribe = Scribe { writer, most, clocks, sealed, has_news: false, is_over: false };
         Ok(Recorded { inner, scribe: RefCell::new(scribe) })
     }
 
@@ -118,7 +121,7 @@ impl<W: Write> Scribe<W> {
     /// Writes what there is, if that was not done of late.
     fn seal_in_time(&mut self, now: Millis) {
         if !self.is_over && now.since(self.sealed) >= PACE {
-            self.sealed = now;
+            (self.sealed, self.has_news) = (now, false);
             self.seal();
         }
     }
@@ -204,13 +207,20 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
     }
 
     fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
+        let now = self.inner.now();
+        let scribe = self.scribe.get_mut();
+        let mut most = timeout;
         if timeout != Some(Duration::ZERO) {
-            let now = self.inner.now();
-            self.scribe.get_mut().seal_in_time(now);
+            scribe.seal_in_time(now);
+            if scribe.has_news {
+                // A wait in which nothing comes does no harm, and then it is time to write.
+                most = Some(timeout.map_or(PACE, |timeout| timeout.min(PACE)));
+            }
         }
         let before = ready.len();
-        let result = self.inner.wait(ready, timeout);
-        self.scribe.get_mut().note(asked_to_wait(timeout), |out| {
+        let result = self.inner.wait(ready, most);
+        scribe.has_news |= ready.len() > before;
+        scribe.note(asked_to_wait(timeout), |out| {
             put_result(result.as_ref(), out, |(), out| put_all(&ready[before..], out));
         });
         result
@@ -365,7 +375,7 @@ impl<W: Write> Scribe<W> {
 
 /// What a listener is known by.
 pub(super) fn asked_to_listen(address: &Address, listener: PeerId) -> Asked {
-    Asked::about(Call::Listen, listener).sum(Crc::of(address.to_string().as_bytes()))
+    Asked::about(Call::Listen, listener).sum(crc32fast::hash(address.to_string().as_bytes()))
 }
 
 /// What a wait is known by.
@@ -383,13 +393,14 @@ pub(super) fn asked_to_accept(listener: PeerId, client: PeerId) -> Asked {
 
 /// What a write is known by: all that was to be written.
 pub(super) fn asked_to_write(peer: PeerId, parts: &[IoSlice<'_>], more: bool) -> Asked {
-    let begin = Crc::default().and(&[u8::from(more)]);
-    let sum = parts.iter().fold(begin, |sum, part| sum.and(part)).sum();
+    let mut sum = Hasher::new();
+    sum.update(&[more.into()]);
+    parts.iter().for_each(|part| sum.update(part));
     let length: usize = parts.iter().map(|part| part.len()).sum();
-    Asked::about(Call::Write, peer).amount(length as u64).sum(sum)
+    Asked::about(Call::Write, peer).amount(length as u64).sum(sum.finalize())
 }
 
 /// What a connection is known by.
 pub(super) fn asked_to_connect(endpoint: &Endpoint, gateway: PeerId) -> Asked {
-    Asked::about(Call::Connect, gateway).sum(Crc::of(endpoint.to_string().as_bytes()))
+    Asked::about(Call::Connect, gateway).sum(crc32fast::hash(endpoint.to_string().as_bytes()))
 }
