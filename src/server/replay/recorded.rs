@@ -395,7 +395,9 @@ pub(super) fn asked_to_accept(listener: PeerId, client: PeerId) -> Asked {
 pub(super) fn asked_to_write(peer: PeerId, parts: &[IoSlice<'_>], more: bool) -> Asked {
     let mut sum = Hasher::new();
     sum.update(&[more.into()]);
-    parts.iter().for_each(|part| sum.update(part));
+    for part in parts {
+        sum.update(part);
+    }
     let length: usize = parts.iter().map(|part| part.len()).sum();
     Asked::about(Call::Write, peer).amount(length as u64).sum(sum.finalize())
 }
