@@ -106,7 +106,7 @@ fn run(
     log: &'static DiagnosticLog,
 ) -> Result<Ended, Box<dyn Error>> {
     let mut options = config.options();
-    let is_worker = inherited.is_worker();
+    let (is_worker, is_successor) = (inherited.is_worker(), inherited.is_successor());
     let site = config.site()?;
     if is_worker {
         (options.listen, options.admin) = inherited.of_worker();
@@ -135,7 +135,11 @@ fn run(
         if server.admin_address().is_none() {
             return Err("--step needs an inspector that lets it go on: set server.admin".into());
         }
-        server.hold().map_err(|why| format!("--step: {why}"))?;
+        server.allow_steps();
+        // Whoever has let the one before go on does not wait to let this one go on, too.
+        if !is_successor {
+            server.hold().map_err(|why| format!("--step: {why}"))?;
+        }
     }
     if let Some(url) = server.admin_address().as_ref().map(config::url) {
         match line.config {

@@ -87,6 +87,12 @@ impl Inherited {
         }
     }
 
+    /// Whether this process takes the place of another one.
+    #[must_use]
+    pub fn is_successor(&self) -> bool {
+        self.predecessor.is_some() && !self.is_worker()
+    }
+
     /// What is left of the sockets when the server listens: the predecessor's are of no use any
     /// more, and systemd's are a mistake.
     ///

@@ -298,9 +298,14 @@ pub fn run(
     life.begin(server)?;
     let mut dump = Dump::default();
     loop {
-        let due = life.notifier.due(server.now());
+        let due = life.notifier.due(server.now()).filter(|_| !server.is_held());
         dump.watch(server, |server| server.turn_within(due))?;
-        life.notifier.turned(server.now());
+        if server.is_held() {
+            // Its clock stands still, and it turns ten times a second.
+            life.notifier.is_alive();
+        } else {
+            life.notifier.turned(server.now());
+        }
         let mut is_stale = false;
         while let Some(signal) = server.next_signal() {
             match signal {

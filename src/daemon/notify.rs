@@ -103,6 +103,13 @@ impl Notifier {
             && watchdog.due <= now
         {
             watchdog.due = now + watchdog.interval;
+            self.is_alive();
+        }
+    }
+
+    /// Tells the watchdog, if there is one, whatever the time.
+    pub(super) fn is_alive(&self) {
+        if self.watchdog.is_some() {
             self.tell("WATCHDOG=1");
             if let Some(supervisor) = &self.supervisor {
                 // One that has not heard the last ones yet knows enough.
@@ -229,6 +236,37 @@ mod tests {
         release.send(()).unwrap();
         assert_eq!(hears(long).as_deref(), Some("WATCHDOG=1"));
         stopper.stop();
+        assert_eq!(server.join().unwrap(), Ended::Drained);
+    }
+
+    /// It has stopped for somebody who looks at it, and can go on at any time.
+    #[test]
+    fn a_loop_that_is_held_is_heard_of() {
+        let (socket, manager) = manager("held");
+        socket.set_nonblocking(false).unwrap();
+        let (tell, told) = mpsc::channel();
+        let server = std::thread::spawn(move || {
+            let here = || "127.0.0.1:0".parse().unwrap();
+            let options =
+                Options { listen: vec![here()], admin: Some(here()), ..Options::default() };
+            let mut server = Server::new(&options, Router::new().build().unwrap()).unwrap();
+            server.hold().unwrap();
+            tell.send(server.stopper()).unwrap();
+            let interval = Duration::from_millis(20);
+            let watchdog = Some(Watchdog { interval, due: Millis::default() });
+            let mut life = Life::new(Inherited::default(), None, Duration::ZERO).unwrap();
+            life.notifier = Notifier { manager: Some(manager), supervisor: None, watchdog };
+            let to = LogTarget::None;
+            let options = DiagnosticLogOptions { to, ..DiagnosticLogOptions::default() };
+            let log = DiagnosticLog::open(&options, &Environment::default()).unwrap();
+            run(&mut server, life, &log, |_| ()).unwrap()
+        });
+        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(heard(&socket).as_deref(), Some("READY=1"));
+        for _ in 0..5 {
+            assert_eq!(heard(&socket).as_deref(), Some("WATCHDOG=1"));
+        }
+        told.recv().unwrap().stop();
         assert_eq!(server.join().unwrap(), Ended::Drained);
     }
 

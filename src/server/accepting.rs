@@ -149,13 +149,18 @@ impl<N: Net> Server<N> {
     }
 
     /// Closes a few clients that are between requests, those first that have been for longest.
-    /// Returns whether there was one.
+    /// Returns whether there was one. While the loop is held nobody is late, so there a client of
+    /// the admin listener has its place only as long as nobody else wants it, or if it watches.
     pub(super) fn let_go_idle(&mut self, is_admin: bool) -> bool {
         // More than one where there are many, since finding the oldest costs a look at all.
         let count = LET_GO.min(1 + self.peers.clients() / 64);
+        let is_held = self.stepping.is_on();
         let idle_client = |(id, peer): (PeerId, &Peer)| match peer {
             Peer::Client(_) if self.peers.is_queued(id) => None,
             Peer::Client(client) if client.is_admin != is_admin => None,
+            Peer::Client(client) if is_held && is_admin => {
+                (!client.watches()).then(|| (client.idle_since().unwrap_or(self.now), id))
+            }
             Peer::Client(client) => client.idle_since().map(|since| (since, id)),
             Peer::Listener(_) | Peer::Gateway(_) => None,
         };

@@ -302,6 +302,7 @@ impl<N: Net> Server<N> {
         self.tell_kept(now);
         // Whoever yields from here on stands behind everyone who is ready now.
         self.work(now, self.queue.len());
+        self.obey();
         Ok(())
     }
 
@@ -345,7 +346,8 @@ impl<N: Net> Server<N> {
     }
 
     fn timeout(&self, now: Millis) -> Option<Duration> {
-        if !(self.queue.is_empty() && self.untold.is_empty() && self.newcomers.is_empty()) {
+        let is_idle = self.queue.is_empty() && self.untold.is_empty();
+        if !(is_idle && self.newcomers.is_empty() && self.stepping.is_unasked()) {
             return Some(Duration::ZERO);
         }
         let timers = self.timers.timeout(now);

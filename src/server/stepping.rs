@@ -67,6 +67,8 @@ pub(super) struct Stepping {
     ready: usize,
     /// Whether it may be held at all.
     is_allowed: bool,
+    /// Clients of the admin listener that ask something of the loop, each once.
+    asking: Vec<PeerId>,
     /// When somebody was there last who could let something through, in seconds since 1970.
     attended: u64,
     /// When those who watch were last told how it is.
@@ -87,6 +89,23 @@ impl Stepping {
         self.before.is_some()
     }
 
+    /// This client asks something of the loop, which is done when nobody is served.
+    pub(super) fn ask(&mut self, id: PeerId) {
+        if !self.asking.contains(&id) {
+            self.asking.push(id);
+        }
+    }
+
+    /// Those who ask something.
+    pub(super) fn take_asking(&mut self) -> Vec<PeerId> {
+        std::mem::take(&mut self.asking)
+    }
+
+    /// Whether nobody asks anything.
+    pub(super) fn is_unasked(&self) -> bool {
+        self.asking.is_empty()
+    }
+
     /// What it holds before, and who is next, if anybody is ready.
     pub(super) fn state(&self) -> Option<(Before, Option<Next>)> {
         self.before.map(|before| (before, self.next))
@@ -97,6 +116,12 @@ impl<N: Net> Server<N> {
     /// From now on, somebody at the admin listener may hold the loop.
     pub fn allow_steps(&mut self) {
         self.stepping.is_allowed = true;
+    }
+
+    /// Whether somebody holds the loop.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.stepping.is_on()
     }
 
     /// Holds the loop before its first event. Somebody at the admin listener is to let it go on.
@@ -170,7 +195,8 @@ impl<N: Net> Server<N> {
             self.net.hold(false);
             self.finish_turn();
             let is_allowed = self.stepping.is_allowed;
-            self.stepping = Stepping { is_allowed, ..Stepping::default() };
+            let asking = self.stepping.take_asking();
+            self.stepping = Stepping { is_allowed, asking, ..Stepping::default() };
         }
     }
 
@@ -178,7 +204,8 @@ impl<N: Net> Server<N> {
     /// else what somebody there lets through.
     pub(super) fn turn_held(&mut self, most: Option<Duration>) -> io::Result<()> {
         self.net.hold(true);
-        let is_busy = self.queue.iter().any(|&id| self.peers.is_apart(id));
+        let mut queued = self.queue.iter();
+        let is_busy = !self.stepping.is_unasked() || queued.any(|&id| self.peers.is_apart(id));
         let timeout = if is_busy { Duration::ZERO } else { GLANCE };
         let mut ready = std::mem::take(&mut self.ready);
         let waited =
@@ -188,7 +215,10 @@ impl<N: Net> Server<N> {
         self.hear(ready);
         waited?;
         self.serve_apart();
-        self.look_after();
+        self.obey();
+        if self.stepping.is_on() {
+            self.look_after();
+        }
         if self.stepping.is_on() {
             self.look_ahead();
         }
@@ -238,7 +268,7 @@ impl<N: Net> Server<N> {
         });
         apart.extend(watching.collect::<Vec<_>>());
         for id in apart {
-            if let Some(client) = self.peers.client_mut(id)
+            if let Some(client) = self.peers.client_mut(id).filter(|_| is_time)
                 && client.clock.phase == Phase::Pause
             {
                 client.clock.pause(now);
@@ -247,10 +277,6 @@ impl<N: Net> Server<N> {
         }
         let newcomers = self.newcomers.iter().copied().filter(|&id| self.peers.is_apart(id));
         for id in newcomers.collect::<Vec<_>>() {
-            // What one of them has asked for may have welcomed the others.
-            if !self.newcomers.contains(&id) {
-                continue;
-            }
             self.newcomers.retain(|&newcomer| newcomer != id);
             self.welcome_one(id, now);
         }
@@ -259,9 +285,9 @@ impl<N: Net> Server<N> {
     /// Lets the loop go on where nobody is there any more who could.
     fn look_after(&mut self) {
         let now = self.net.unix_time();
-        if self.watchers() > 0 {
+        if self.is_attended() {
             self.stepping.attended = now;
-        } else if now.saturating_sub(self.stepping.attended) > LEFT_ALONE {
+        } else if now.abs_diff(self.stepping.attended) > LEFT_ALONE {
             log::warn!(
                 "step mode: nobody has been at the inspector for a minute; the loop goes on"
             );
@@ -332,13 +358,15 @@ impl<N: Net> Server<N> {
         };
         let now = turn.now;
         match next {
-            // One that was told at the beginning of the turn has nothing else to do in it.
-            Next::Ready(id) if !self.peers.is_queued(id) => {}
+            // One that was told at the beginning of the turn has nothing else to do in it, nor has
+            // one that has gone.
             Next::Ready(id) => {
-                turn.left = turn.left.saturating_sub(1);
+                let before = self.queue.len();
                 self.queue.retain(|&other| other != id);
-                self.peers.set_queued(id, false);
-                self.serve(id, now, Occasion::Ready);
+                turn.left = turn.left.saturating_sub(before - self.queue.len());
+                if self.peers.set_queued(id, false) {
+                    self.serve(id, now, Occasion::Ready);
+                }
             }
             Next::Due(id) => self.serve(id, now, Occasion::Due),
             Next::Newcomer(id) => {

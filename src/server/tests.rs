@@ -1,6 +1,7 @@
 //! The loop over a network of one client, who says the same again and again and takes every answer:
 //! what a request costs in allocations, and that nobody is listened to without end.
 
+mod commanding;
 mod handing_over;
 mod recorder;
 mod sockets;

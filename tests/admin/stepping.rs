@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::{PROGRAMS, World};
 use crate::support::client::{self, Client};
 use crate::support::folder::Folder;
-use crate::support::running::{Daemon, Running, wait_until};
+use crate::support::running::{Daemon, Running, upgrade, wait_until};
 
 /// One who lets events through.
 struct Stepper(Client);
@@ -139,6 +139,42 @@ fn a_server_that_is_held_can_be_ended() {
     assert_eq!(client.response(false).status, 200);
     drop(client);
     assert_eq!(world.daemon.wait(), Some(0));
+}
+
+#[test]
+fn of_a_loop_that_was_told_to_go_on_nobody_is_warned() {
+    let world = World::steppable("", "");
+    let mut stepper = Stepper::new(&world);
+    stepper.command("/inspect/hold");
+    stepper.command("/inspect/go");
+    assert_eq!(world.connect().get("/file.txt").status, 200);
+    drop(stepper);
+    world.daemon.signal("TERM");
+    let mut lines = Vec::new();
+    wait_until("it says that it ends", || {
+        lines.extend(world.daemon.said());
+        lines.iter().any(|line| line.contains("ended"))
+    });
+    assert!(!lines.iter().any(|line| line.contains("step mode")), "{lines:?}");
+}
+
+#[test]
+fn the_successor_of_a_loop_that_was_let_go_on_goes_on() {
+    let folder = Folder::new();
+    folder.write("a.txt", "here");
+    let root = folder.path().to_str().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "exec \"$0\" \"$@\" 2>&1", env!("CARGO_BIN_EXE_oneloop")]);
+    command.args([root, "-p", "0", "--step"]);
+    let daemon = Daemon::spawn(command);
+    let said = daemon.says("Inspector on http://");
+    let admin = said.strip_suffix("/inspect").unwrap();
+    let gone = Client::connect(admin.parse().unwrap()).request("POST", "/inspect/go", &[], b"");
+    assert_eq!(gone.status, 200);
+    assert_eq!(daemon.connect().get("/a.txt").text(), "here");
+    let successor = upgrade(&daemon);
+    assert_eq!(daemon.connect().get("/a.txt").text(), "here");
+    successor.end();
 }
 
 #[test]

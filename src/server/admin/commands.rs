@@ -4,10 +4,13 @@
 use serde_json::{Value, json};
 
 use super::super::Server;
+use super::super::client::Client;
 use super::super::net::Net;
 use super::super::peers::{Peer, PeerId};
+use super::super::serving::Occasion;
 use super::super::stepping::{Before, Command, Next};
-use super::guard;
+use super::Report;
+use super::inspector::Shown;
 use crate::http::head::{Head, HeadSpace};
 use crate::http::method::Method;
 
@@ -26,6 +29,12 @@ fn command(path: &str, query: Option<&str>) -> Option<Command> {
     }
 }
 
+/// What a request asks of the loop, if it does.
+pub(super) fn wanted(head: &Head<'_>) -> Option<Command> {
+    let path = head.target.path().filter(|_| head.method == Method::Post)?;
+    command(path, head.target.query())
+}
+
 /// What became of a command.
 #[derive(Debug)]
 pub(in super::super) enum Obeyed {
@@ -37,21 +46,32 @@ pub(in super::super) enum Obeyed {
 }
 
 impl<N: Net> Server<N> {
-    /// Does what the request with the head in `bytes` asks of the loop, if it does.
-    pub(super) fn obey(&mut self, bytes: &[u8], is_tcp: bool) -> Obeyed {
+    /// Does what clients of the admin listener ask of the loop, and answers them: between two
+    /// turns, when nobody is served. What one asks for is done to others, so a bug that it brings
+    /// to light is one of the loop.
+    pub(in super::super) fn obey(&mut self) {
+        for id in self.stepping.take_asking() {
+            let Some((command, is_tcp)) = self.asked_by(id) else { continue };
+            let obeyed = match self.command(command) {
+                Ok(()) => Obeyed::Done,
+                Err(why) => Obeyed::Refused(why),
+            };
+            let report = Report { is_tcp, obeyed, ..self.report() };
+            self.shown = Some(Shown::Report(Box::new(report)));
+            let now = self.net.now();
+            self.serve(id, now, Occasion::Ready);
+            self.shown = None;
+        }
+    }
+
+    /// What a client that waits for it asks of the loop, and whether it came over TCP.
+    fn asked_by(&mut self, id: PeerId) -> Option<(Command, bool)> {
+        let limits = self.terms.limits.http();
+        let Client { work, address, .. } = self.peers.client_mut(id)?;
+        let spool = work.as_ref()?.exchange.spool.as_ref()?;
         let mut space = HeadSpace::new();
-        let Ok(head) = Head::parse(bytes, &mut space, &self.terms.limits.http()) else {
-            return Obeyed::Nothing;
-        };
-        if head.method != Method::Post || guard::refusal(&head, is_tcp).is_some() {
-            return Obeyed::Nothing;
-        }
-        let path = head.target.path().unwrap_or_default();
-        match command(path, head.target.query()).map(|command| self.command(command)) {
-            None => Obeyed::Nothing,
-            Some(Ok(())) => Obeyed::Done,
-            Some(Err(why)) => Obeyed::Refused(why),
-        }
+        let head = Head::parse(spool.head(), &mut space, &limits).ok()?;
+        Some((wanted(&head)?, address.is_some()))
     }
 
     /// How the loop is held, as JSON: `null`, or what it holds before, and who is next.

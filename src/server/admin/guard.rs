@@ -16,12 +16,14 @@ pub(super) fn refusal(head: &Head<'_>, is_tcp: bool) -> Option<(Status, &'static
         let why = "it answers to localhost and the addresses of this machine's loopback only";
         return Some((Status::MISDIRECTED_REQUEST, why));
     }
-    // Browsers say so where they do not say whose page it is; a link may lead here.
+    // Browsers say so where they do not say whose page it is; a link may lead to a page, but what
+    // is asked for within another one takes the places of those who watch.
     let said = |name, value: &[u8]| head.fields.find(name).is_some_and(|field| field == value);
     let is_foreign = head.fields.find("Sec-Fetch-Site").is_some()
         && !said("Sec-Fetch-Site", b"same-origin")
         && !said("Sec-Fetch-Site", b"none");
-    if is_foreign && !said("Sec-Fetch-Mode", b"navigate") {
+    let is_page = matches!(head.target.path(), Some("/" | "/inspect"));
+    if is_foreign && !(said("Sec-Fetch-Dest", b"document") && is_page) {
         return Some((Status::FORBIDDEN, FOREIGN));
     }
     let origin = head.fields.find("Origin")?;
@@ -80,13 +82,31 @@ mod tests {
         for (fields, refused) in [
             ("Sec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n", false),
             ("Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n", false),
-            ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", false),
+            ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: document\r\n", false),
+            ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: iframe\r\n", true),
+            ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", true),
             ("Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n", true),
             ("Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\n", true),
             ("Sec-Fetch-Site: cross-site\r\n", true),
         ] {
             let refusal = status(&format!("Host: localhost\r\n{fields}"), true);
             assert_eq!(refusal, refused.then_some(Status::FORBIDDEN), "{fields}");
+        }
+    }
+
+    #[test]
+    fn a_link_from_elsewhere_leads_to_a_page_and_nothing_else() {
+        for (path, refused) in
+            [("/", false), ("/inspect", false), ("/inspect/events", true), ("/metrics", true)]
+        {
+            let head = format!(
+                "GET {path} HTTP/1.1\r\nHost: localhost\r\n\
+                 Sec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: document\r\n\r\n"
+            );
+            let mut space = HeadSpace::new();
+            let limits = Limits { head_bytes: 1000, head_fields: 10 };
+            let head = Head::parse(head.as_bytes(), &mut space, &limits).unwrap();
+            assert_eq!(refusal(&head, true).is_some(), refused, "{path}");
         }
     }
 

@@ -359,7 +359,7 @@ impl Recorder {
     /// of the wait.
     pub fn end_turn(&mut self, now_ns: u64, is_long: bool) {
         self.turn.worked_ns = now_ns.saturating_sub(self.turn.woken_ns);
-        if self.turn.served > 0 || is_long {
+        if self.turn.served > 0 || self.moments.count() > self.turn.first || is_long {
             self.ended_ns = now_ns;
             self.turns.push(self.turn);
         }

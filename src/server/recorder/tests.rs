@@ -40,3 +40,17 @@ fn what_is_kept_of_stalls_has_an_end() {
     let first = recorder.stalls().first().map(|stall| (stall.turn, stall.what.clone()));
     assert_eq!((recorder.stalls().len(), first), (STALLS, Some((68, "68".to_owned()))));
 }
+
+#[test]
+fn a_turn_in_which_something_has_happened_is_kept_though_nobody_was_served() {
+    let mut recorder = Recorder::new(&Limits::default(), 0);
+    recorder.begin_turn(1, 0);
+    recorder.end_turn(2, false);
+    assert_eq!(recorder.turns().count(), 0, "it is part of the wait");
+    recorder.begin_turn(3, 0);
+    let peer = PeerId { key: 1, generation: 1 };
+    recorder.add(peer, Act::Told, State::default(), (10, 0));
+    recorder.end_turn(4, false);
+    let kept: Vec<_> = recorder.turns().since(0).map(|(_, turn)| turn.woken_ns).collect();
+    assert_eq!((kept, recorder.turn().first), (vec![3], 1));
+}

@@ -28,7 +28,7 @@ fn connect(server: &Server) -> TcpStream {
     connect_to(&server.local_addresses()[0])
 }
 
-fn connect_to(address: &Address) -> TcpStream {
+pub(super) fn connect_to(address: &Address) -> TcpStream {
     let Address::Tcp(address) = address else { panic!("not TCP") };
     let stream = TcpStream::connect(address).unwrap();
     stream.set_nonblocking(true).unwrap();
@@ -36,13 +36,13 @@ fn connect_to(address: &Address) -> TcpStream {
 }
 
 /// One turn that does not sleep.
-fn turn(server: &mut Server) {
+pub(super) fn turn(server: &mut Server) {
     (server.desk.wake())();
     server.turn().unwrap();
 }
 
 /// Turns until `condition` holds.
-fn turn_until(server: &mut Server, what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) fn turn_until(server: &mut Server, what: &str, mut condition: impl FnMut() -> bool) {
     for _ in 0..100_000 {
         if condition() {
             return;
@@ -53,7 +53,7 @@ fn turn_until(server: &mut Server, what: &str, mut condition: impl FnMut() -> bo
 }
 
 /// All that can be read now; whether the server has closed.
-fn read(stream: &mut TcpStream, into: &mut Vec<u8>) -> bool {
+pub(super) fn read(stream: &mut TcpStream, into: &mut Vec<u8>) -> bool {
     match stream.read_to_end(into) {
         Ok(_) => true,
         Err(error) if error.kind() == ErrorKind::WouldBlock => false,

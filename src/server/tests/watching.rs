@@ -1,5 +1,7 @@
 //! What whoever watches the loop costs it.
 
+use std::time::Instant;
+
 use serde_json::Value;
 
 use super::super::access_log::{AccessLog, AccessLogOptions};
@@ -11,13 +13,23 @@ use super::super::{Limits, Server};
 use super::{Replay, Says};
 use crate::site::router::Router;
 
+const WATCH: &str = "GET /inspect/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
 /// A server with a client that watches, and has been told that it may.
 fn watched() -> Server<Replay> {
-    let asks = "GET /inspect/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let net = Replay::new(asks, Says::Once);
+    let server = asked(WATCH, false);
+    assert_eq!(server.watchers(), 1);
+    server
+}
+
+/// A server whose one client has asked this of the admin listener, and takes no answer if it
+/// `is_deaf`.
+fn asked(words: &str, is_deaf: bool) -> Server<Replay> {
+    let net = Replay { is_deaf, ..Replay::new(words, Says::Once) };
     let log = AccessLog::open(&AccessLogOptions::default()).unwrap();
     let site = Router::new().build().unwrap();
     let mut server = Server::over(net, site, Limits::default(), log);
+    server.allow_steps();
     let address = Address::Tcp(([127, 0, 0, 1], 80).into());
     let wanted = Wanted { address: &address, is_admin: true };
     let listener = Listener::new(address.clone()).wanted(wanted);
@@ -25,7 +37,6 @@ fn watched() -> Server<Replay> {
     for _ in 0..3 {
         server.turn().unwrap();
     }
-    assert_eq!(server.watchers(), 1);
     server
 }
 
@@ -83,4 +94,57 @@ fn who_does_not_read_has_one_event_waiting_and_the_next_tells_the_rest() {
     server.net.is_deaf = false;
     let turns = turns(&ten_events(&mut server));
     assert!(turns.len() == 30 && turns.is_sorted_by(|one, next| one + 1 == *next), "{turns:?}");
+}
+
+/// Whether a held loop is still held when its client has said and taken nothing for a minute.
+fn is_held_after_a_minute(server: &mut Server<Replay>) -> bool {
+    server.net.unix_time += 61;
+    for _ in 0..3 {
+        server.turn().unwrap();
+    }
+    server.net.is_held
+}
+
+#[test]
+fn whoever_reads_can_hold_the_loop_and_who_does_not_cannot() {
+    for is_deaf in [false, true] {
+        let mut server = watched();
+        server.net.is_deaf = is_deaf;
+        server.hold().unwrap();
+        for _ in 0..3 {
+            server.turn().unwrap();
+        }
+        assert_eq!(is_held_after_a_minute(&mut server), !is_deaf);
+    }
+}
+
+#[test]
+fn a_command_behind_an_answer_that_is_not_out_is_not_obeyed() {
+    let metrics = "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let step = "POST /inspect/step HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    let mut server = asked(&format!("{metrics}{step}"), true);
+    assert!(waiting(&mut server) > 0);
+    server.hold().unwrap();
+    server.turn().unwrap();
+    assert!(!is_held_after_a_minute(&mut server), "somebody has asked for a step since");
+    // Once there is room, it is obeyed and answered.
+    server.net.is_deaf = false;
+    server.turn().unwrap();
+    server.turn().unwrap();
+    assert!(memchr::memmem::find(&server.net.sent, b"the loop is not held").is_some());
+}
+
+#[test]
+fn while_the_loop_is_held_events_are_as_far_apart_as_ever() {
+    let mut server = watched();
+    server.hold().unwrap();
+    server.turn().unwrap();
+    server.net.sent.clear();
+    let began = Instant::now();
+    for _ in 0..100 {
+        // It has something to say in each of them.
+        server.turn().unwrap();
+    }
+    let events = memchr::memmem::find_iter(&server.net.sent, b"data: ").count() as u128;
+    assert!(events <= 1 + began.elapsed().as_millis() / 100, "{events} events");
 }

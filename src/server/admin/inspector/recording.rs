@@ -30,7 +30,7 @@ const PHASES: [&str; 8] =
     ["head", "content", "later", "gateway", "send", "pause", "idle", "linger"];
 
 /// Moments that are told of at once: the newest of more.
-const MOST: u64 = 1 << 16;
+const MOST: usize = 1 << 16;
 
 const TURN: [&str; 7] =
     ["number", "woken_ns", "waited_ns", "worked_ns", "ready", "served", "first"];
@@ -45,7 +45,7 @@ impl<N: Net> Server<N> {
         let end = moments.count();
         let (first, end) = match which {
             // Not more than can be told in a turn that is not long.
-            Which::All => (moments.first().max(end.saturating_sub(MOST)), end),
+            Which::All => (moments.first().max(end.saturating_sub(MOST as u64)), end),
             Which::Peer(..) => (moments.first(), end),
             Which::Turn(number) => {
                 let end = turns.get(number + 1).unwrap_or(self.recorder.turn()).first;
@@ -58,7 +58,8 @@ impl<N: Net> Server<N> {
         };
         let is_wanted = |moment: &Moment| concerned.is_none_or(|id| id == moment.peer);
         let rows = moments.since(first).take_while(|&(number, _)| number < end);
-        let rows: Vec<(u64, &Moment)> = rows.filter(|(_, moment)| is_wanted(moment)).collect();
+        let mut rows: Vec<(u64, &Moment)> = rows.filter(|(_, moment)| is_wanted(moment)).collect();
+        rows.drain(..rows.len().saturating_sub(MOST));
         let mut out = String::with_capacity(4096 + 64 * rows.len());
         self.push_heading(&mut out);
         push_name(&mut out, ',', "turns");

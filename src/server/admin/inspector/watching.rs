@@ -10,7 +10,7 @@ use super::super::super::net::Net;
 use super::super::super::peers::{Peer, PeerId};
 use super::super::super::serving::{Occasion, Serving, Step};
 use super::super::super::timers::Millis;
-use super::super::commands::Obeyed;
+use super::super::commands;
 use super::super::{Report, answer, error, guard};
 use super::Wanted;
 use crate::http::head::{Head, HeadSpace};
@@ -84,14 +84,16 @@ impl<N: Net> Server<N> {
                 }
                 Some(Shown::Event(event))
             }
+            // What stands before it in the same connection is not out.
+            Pending::Report if !work.output.is_empty() => None,
             Pending::Report => {
                 let spool = work.exchange.spool.take()?;
-                let shown = self.look_up(spool.head(), is_tcp);
+                let shown = self.look_up(id, spool.head(), is_tcp);
                 // Nobody is let go while he is being answered.
                 if let Some(Client { work: Some(work), .. }) = self.peers.client_mut(id) {
                     work.exchange.spool = Some(spool);
                 }
-                Some(shown)
+                shown
             }
             Pending::Nothing
             | Pending::Content
@@ -101,30 +103,43 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// What a request with this head is shown, once it was done what it wants of the loop.
-    fn look_up(&mut self, bytes: &[u8], is_tcp: bool) -> Shown {
+    /// What a request with this head is shown. `None`: it asks something of the loop, which is
+    /// done [later](Self::obey).
+    fn look_up(&mut self, id: PeerId, bytes: &[u8], is_tcp: bool) -> Option<Shown> {
         let mut space = HeadSpace::new();
         let head = Head::parse(bytes, &mut space, &self.terms.limits.http())
             .expect("a head that was parsed can be parsed again");
         if let Some((status, why)) = guard::refusal(&head, is_tcp) {
-            return Shown::Reply(Box::new(error(status, b"", why)));
+            return Some(Shown::Reply(Box::new(error(status, b"", why))));
         }
-        let obeyed = self.obey(bytes, is_tcp);
+        if commands::wanted(&head).is_some() {
+            self.stepping.ask(id);
+            return None;
+        }
         let path = head.target.path().unwrap_or_default();
-        match Wanted::by(path, head.target.query()) {
-            Some(wanted) if matches!(obeyed, Obeyed::Nothing) => {
+        Some(match Wanted::by(path, head.target.query()) {
+            Some(wanted) => {
                 let reply = Box::new(self.inspect(wanted, &head));
                 let begins = wanted == Wanted::Events && reply.status == Status::OK;
                 if begins { Shown::Stream(reply) } else { Shown::Reply(reply) }
             }
-            Some(_) | None => Shown::Report(Box::new(Report { is_tcp, obeyed, ..self.report() })),
-        }
+            None => Shown::Report(Box::new(Report { is_tcp, ..self.report() })),
+        })
     }
 
     /// How many watch.
     pub(in super::super::super) fn watchers(&self) -> usize {
-        let watches = |peer: &Peer| matches!(peer, Peer::Client(client) if is_watching(client));
+        let watches = |peer: &Peer| matches!(peer, Peer::Client(client) if client.watches());
         self.peers.iter().filter(|(_, peer)| watches(peer)).count()
+    }
+
+    /// Whether somebody watches and has taken all that there was to be seen.
+    pub(in super::super::super) fn is_attended(&self) -> bool {
+        let has_taken_all =
+            |client: &Client| client.work.as_ref().is_some_and(|work| work.output.is_empty());
+        self.peers.iter().any(|(_, peer)| {
+            matches!(peer, Peer::Client(client) if client.watches() && has_taken_all(client))
+        })
     }
 
     /// Somebody has begun to watch, or a client of the admin listener has gone.
@@ -134,13 +149,16 @@ impl<N: Net> Server<N> {
     }
 }
 
-fn is_watching(client: &Client) -> bool {
-    client.is_admin
-        && !client.ready.read_closed
-        && client
-            .work
-            .as_ref()
-            .is_some_and(|work| matches!(work.exchange.pending, Pending::Watch(_)))
+impl Client {
+    /// Whether it is one that watches.
+    pub(in super::super::super) fn watches(&self) -> bool {
+        self.is_admin
+            && !self.ready.read_closed
+            && self
+                .work
+                .as_ref()
+                .is_some_and(|work| matches!(work.exchange.pending, Pending::Watch(_)))
+    }
 }
 
 impl<N: Net> Serving<'_, '_, N> {
