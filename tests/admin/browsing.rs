@@ -122,6 +122,32 @@ fn every_panel_shows_what_happens() {
 }
 
 #[test]
+fn a_reload_reaches_a_page_that_is_open() {
+    if !is_there("chromium") {
+        return;
+    }
+    let world = World::start("loop-lag = \"70ms\"", PROGRAMS);
+    assert_eq!(world.connect().get("/ping").status, 200);
+    let mut browser = open(&world, LIGHT);
+    let route = |browser: &mut Browser| {
+        browser.wait("document.querySelectorAll('#latest button').length === 1");
+        browser.ask("document.querySelector('#latest button').title").as_str().unwrap().to_owned()
+    };
+    let before = route(&mut browser);
+    assert_eq!(browser.text("limit"), "70 ms");
+    // As many routes as before, each a line further down.
+    let text = std::fs::read_to_string(world.folder.path().join("oneloop.toml")).unwrap();
+    world.folder.write("oneloop.toml", format!("# Moved.\n{}", text.replace("70ms", "80ms")));
+    world.daemon.signal("HUP");
+    world.daemon.says("reloaded");
+    browser.wait_for("limit", "80 ms");
+    let (place, line) = before.trim_end_matches(')').rsplit_once(':').unwrap();
+    let line: u32 = line.parse().unwrap();
+    assert_eq!(route(&mut browser), format!("{place}:{})", line + 1));
+    assert_silent(&browser);
+}
+
+#[test]
 fn step_mode_goes_through_a_script_event_by_event() {
     if !is_there("chromium") {
         return;

@@ -28,8 +28,8 @@ pub(in super::super::super) struct Cursor {
     moment: u64,
     /// That of the turn behind the last long one.
     stall: u64,
-    /// How many routes are known.
-    routes: usize,
+    /// The number of the site whose greeting it has had, counted from 1 on.
+    site: u64,
 }
 
 /// A name of this process that no other has, so that whoever watches sees that it is a new one.
@@ -46,12 +46,12 @@ impl<N: Net> Server<N> {
     pub(super) fn event(&self, from: Cursor) -> (String, Cursor) {
         let (turns, moments) = (self.recorder.turns(), self.recorder.moments());
         let stalls = self.recorder.stalls();
-        let routes = self.metrics.routes.len();
+        let site = self.metrics.sites;
         let mut out = String::with_capacity(16 << 10);
         out.push_str("data: ");
         push_name(&mut out, '{', "now");
         push(&mut out, self.net.nanos());
-        if from.routes != routes {
+        if from.site != site {
             self.push_greeting(&mut out);
         }
         push_turns(&mut out, &self.recorder, from.turn);
@@ -68,10 +68,10 @@ impl<N: Net> Server<N> {
         push(&mut out, self.holding());
         out.push_str("}\n\n");
         let stall = stalls.last().map_or(from.stall, |stall| stall.turn + 1);
-        (out, Cursor { turn: turns.count(), moment: moments.count(), stall, routes })
+        (out, Cursor { turn: turns.count(), moment: moments.count(), stall, site })
     }
 
-    /// What stays as it is for long.
+    /// What stays as it is until the configuration is read again.
     fn push_greeting(&self, out: &mut String) {
         push_name(out, ',', "version");
         push_string(out, env!("CARGO_PKG_VERSION"));

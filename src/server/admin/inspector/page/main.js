@@ -39,6 +39,7 @@ function hear(event) {
     if (name in event) known[name] = event[name];
   }
   if ("routes" in event) {
+    latest.reset();
     say($("version"), event.version);
     say($("limit"), `${event.loop_lag_ms} ms`);
   }

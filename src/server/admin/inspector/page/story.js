@@ -171,5 +171,6 @@ const latest = (() => {
     else fill($("told"), make("p", { class: "empty" }, "It is not recorded any more."));
   }
 
-  return { show };
+  // The routes lie elsewhere now: what is shown says where.
+  return { show, reset: () => { shown = null; } };
 })();
