@@ -148,6 +148,35 @@ fn a_reload_reaches_a_page_that_is_open() {
 }
 
 #[test]
+fn requests_that_came_in_one_write_are_told_one_by_one() {
+    if !is_there("chromium") {
+        return;
+    }
+    let world = World::start("", PROGRAMS);
+    let mut browser = open(&world, LIGHT);
+    let mut client = world.connect();
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(["/ping", "/nothing", "/old"].map(request).concat());
+    for status in [200, 404, 302] {
+        assert_eq!(client.response(false).status, status);
+    }
+    browser.wait("document.querySelectorAll('#latest button').length === 3");
+    for (at, parts) in [
+        (2, ["GET /ping ", "answered 200", "wrote", "with what follows"]),
+        (1, ["GET /nothing ", "answered 404", "wrote", "with what follows"]),
+        (0, ["GET /old ", "answered 302", "wrote", "keep alive"]),
+    ] {
+        browser.ask(&format!("document.querySelectorAll('#latest button')[{at}].click()"));
+        let story = browser.wait_for("told", parts[0]);
+        assert!(parts.iter().all(|part| story.contains(part)), "{parts:?}: {story}");
+    }
+    browser.ask("document.querySelector('#told .link').click()");
+    let life = browser.wait_for("life", "GET /ping HTTP/1.1");
+    assert!(life.contains("GET /nothing HTTP") && life.contains("GET /old HTTP"), "{life}");
+    assert_silent(&browser);
+}
+
+#[test]
 fn step_mode_goes_through_a_script_event_by_event() {
     if !is_there("chromium") {
         return;

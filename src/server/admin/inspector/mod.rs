@@ -5,7 +5,6 @@
 mod event;
 mod house;
 mod json;
-mod latest;
 mod page;
 mod recording;
 mod watching;

@@ -132,7 +132,8 @@ function words(moment) {
     case "waits": return "waits for a thread";
     case "late": return "its deadline has come";
     case "fetches": return of("a thread reads");
-    case "read": case "content": case "told": case "heard": case "wrote": case "sent file":
+    case "wrote": return `${of("wrote")}${moment.is_shared ? ", with what follows" : ""}`;
+    case "read": case "content": case "told": case "heard": case "sent file":
       return of(moment.act);
     default: return moment.act;
   }

@@ -35,16 +35,27 @@ function exchanges(moments) {
     current.push(moment);
   }
   if (current.some((one) => one.act === "head")) found.push(current);
-  return found.filter((one) => one.some((moment) => moment.act === "head"));
+  const all = found.filter((one) => one.some((moment) => moment.act === "head"));
+  // Of several that were answered with one write, each has it; its bytes count with the last.
+  all.toReversed().reduce((next, own) => {
+    const is_out = own.some((one) => WRITES.includes(one.act) || one.act === "closed");
+    const out = next.filter((one) => [...WRITES, "served"].includes(one.act));
+    if (!is_out) own.push(...out.map((one) => ({ ...one, is_shared: true })));
+    return own;
+  }, []);
+  return all;
 }
+
+const WRITES = ["wrote", "sent file"];
 
 function outline(exchange) {
   const of = (act) => exchange.filter((moment) => moment.act === act);
   const [head] = of("head");
-  const answer = of("answered").at(-1);
+  const [answer] = of("answered");
   const begin = exchange.find((moment) => moment.act === "read") || head;
   const end = endOf(exchange);
-  const sent = [...of("wrote"), ...of("sent file")].reduce((sum, one) => sum + one.amount, 0);
+  const out = exchange.filter((one) => WRITES.includes(one.act) && !one.is_shared);
+  const sent = out.reduce((sum, one) => sum + one.amount, 0);
   const took = Math.max(0, end - begin.at_ns);
   return { line: head.note === null ? "(no longer known)" : head.note, head: head.number,
     status: answer && answer.detail, route: answer && answer.amount, began: begin.at_ns, took, sent,
@@ -55,7 +66,7 @@ function outline(exchange) {
 // When it was over: with its last write. Where nobody watched, moments have the time of the turn,
 // and the end of the share is the best that is known.
 function endOf(exchange) {
-  const out = exchange.findLast((one) => one.act === "wrote" || one.act === "sent file");
+  const out = exchange.findLast((one) => WRITES.includes(one.act));
   const share = exchange.find((one) => one.act === "served" && (!out || one.number > out.number));
   const first = exchange.find((one) => one.act === "read") || exchange[0];
   if (out && out.at_ns > first.at_ns) return out.at_ns;
