@@ -177,6 +177,43 @@ fn requests_that_came_in_one_write_are_told_one_by_one() {
 }
 
 #[test]
+fn a_story_leads_to_the_source_of_its_rooms() {
+    if !is_there("chromium") {
+        return;
+    }
+    let world = World::start("", PROGRAMS);
+    assert_eq!(world.connect().get("/cgi/hello.sh").status, 200);
+    let mut browser = open(&world, LIGHT);
+    browser.wait("document.querySelectorAll('#latest button').length === 1");
+    browser.ask("document.querySelector('#latest button').click()");
+    browser.wait_for("told", "posix_spawn");
+    let links = browser.ask(
+        "[...document.querySelectorAll('#told a')].map((one) => [one.pathname, one.innerText])",
+    );
+    let links = links.as_array().unwrap();
+    assert!(links.len() >= 10, "{links:?}");
+    for link in links {
+        let (path, name) = (link[0].as_str().unwrap(), link[1].as_str().unwrap());
+        let answer = world.ask(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"));
+        let room = std::fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR")));
+        assert_eq!(answer.text(), room.unwrap(), "{path} is {name}");
+    }
+    for path in ["lib.rs", "server/admin/mod.rs", "../src/server/mod.rs", ""] {
+        assert_eq!(world.ask(&format!("/inspect/source/{path}")).status, 404, "{path}");
+    }
+    // What is seen beside it stays: the room has a page of its own.
+    assert_eq!(browser.ask("document.querySelector('#told a').target"), "_blank");
+    browser.ask(
+        "((one) => { one.target = '_self'; one.click(); })(document.querySelector('#told a'))",
+    );
+    browser.wait("location.pathname === '/inspect/source/server/mod.rs'");
+    browser.wait("document.body && document.body.innerText.startsWith('//! ')");
+    assert_silent(&browser);
+}
+
+#[test]
 fn step_mode_goes_through_a_script_event_by_event() {
     if !is_there("chromium") {
         return;
@@ -354,6 +391,8 @@ fn a_saved_page_needs_no_server() {
     browser.ask("document.querySelector('#latest button').click()");
     let story = browser.wait_for("told", "posix_spawn");
     assert!(story.contains("GET /cgi/hello.sh") && story.contains("oneloop.toml:"), "{story}");
+    assert_eq!(browser.ask("document.querySelectorAll('#told a').length"), 0);
+    assert!(story.contains("src/server/serving.rs"), "{story}");
     browser.ask("document.querySelectorAll('#latest button')[1].click()");
     browser.wait_for("told", "</script><script>");
     browser.ask("strip.select(0)");

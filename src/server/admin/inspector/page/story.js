@@ -1,24 +1,31 @@
 
 // A request as a story: each moment of one exchange, with the room of the source where it happens
-// and the call of the system that it takes. What takes no call happens in memory alone.
+// and the call of the system that it takes. What takes no call happens in memory alone. The server
+// has the source of these rooms in it (rooms.rs).
 const ROOMS = {
   accepted: ["accept", "accept4", "server/accepting.rs"],
   read: ["read", "recvfrom", "server/serving.rs"],
-  head: ["parse", null, "http/connection.rs, http/head.rs, http/framing.rs"],
-  content: ["content", null, "http/framing.rs, server/spool.rs"],
+  head: ["parse", null, "http/head.rs"],
+  content: ["content", null, "http/framing.rs"],
   waits: ["wait for a thread", null, "server/desk.rs"],
   dialed: ["call a program", null, "server/dialing.rs"],
   told: ["tell the program", "sendmsg", "server/conversation.rs"],
   heard: ["hear the program", "recvfrom", "server/conversation.rs"],
-  answered: ["answer", null, "site/representation.rs, http/response.rs"],
+  answered: ["answer", null, "site/representation.rs"],
   wrote: ["write", "sendmsg", "server/sending.rs"],
   "sent file": ["send the file", "sendfile", "server/sending.rs"],
-  fetches: ["fetch", "preadv2", "server/sending.rs, site/cold.rs"],
-  late: ["be late", null, "server/timers.rs"],
+  fetches: ["fetch", "preadv2", "server/sending.rs"],
+  late: ["be late", null, "server/serving.rs"],
   finished: ["finish", "shutdown", "server/serving.rs"],
   reset: ["reset", "close", "server/leaving.rs"],
   closed: ["close", "close", "server/leaving.rs"],
 };
+
+// A saved page may be where there is no server to ask for it.
+function roomLink(room) {
+  const name = make("code", null, `src/${room}`);
+  return recording ? name : make("a", { href: `/inspect/source/${room}`, target: "_blank" }, name);
+}
 
 // The moments of each exchange: from what was read for it to what was written, and the end of its
 // share of the turn.
@@ -86,7 +93,7 @@ function tell(exchange, part) {
     { class: kind || null }, make("span", { class: "when mono" }, when),
     make("span", { class: "what" }, name), make("span", { class: "more" }, more, " ",
       call ? make("code", { class: "call" }, call) : "", call && room ? " " : "",
-      room ? make("code", null, `src/${room.split(", ").join(" src/")}`) : "")));
+      room ? roomLink(room) : "")));
   const first = exchange.find((one) => one.act === "read") || exchange[0];
   const turn = strip.turn(first.turn);
   step("", "wait", turn ? `turn ${turn.number}: for ${time(turn.waited)}` : "for events",
@@ -107,7 +114,7 @@ function tell(exchange, part) {
     const when = `+${time(Math.max(0, moment.at_ns - began))}`;
     const [name, call, room] = ROOMS[moment.act] || [moment.act, null, null];
     if (moment.act === "answered") {
-      step(when, "route", route(moment.amount), null, "site/mod.rs, site/router.rs");
+      step(when, "route", route(moment.amount), null, "site/router.rs");
     }
     const dialed = [null, "connect", "posix_spawn"][moment.detail];
     step(when, name, words(moment), moment.act === "dialed" ? dialed : call, room);
@@ -117,7 +124,7 @@ function tell(exchange, part) {
     step(`+${time(took)}`, "keep alive", "the next request may come", null, "http/connection.rs");
   }
   if (status) step("", "log", "one line, written when the turn is over", null,
-    "server/access_log.rs", "waits");
+    "server/mod.rs", "waits");
   const peer = exchange[0].peer;
   fill($("told"),
     make("h3", null, make("span", { class: "mono" }, line)),
