@@ -1,5 +1,5 @@
 //! The inspector's page in a real browser: every panel with live traffic, step mode through a
-//! script, by keys alone, in each light and width, with thousands of connections, and from a file.
+//! script, in each light and width, with thousands of connections, and from a file.
 //!
 //! Pictures of it go to `target/inspector/`, for somebody to look at.
 
@@ -19,7 +19,7 @@ use super::{PROGRAMS, World};
 use crate::support::browser::{Browser, View};
 use crate::support::programs::{is_there, skipped};
 
-const LIGHT: View = View { width: 1280, is_dark: false, is_calm: false };
+pub(super) const LIGHT: View = View { width: 1280, is_dark: false, is_calm: false };
 
 /// Clients that ask for this and that, until it is dropped.
 struct Traffic {
@@ -57,7 +57,7 @@ impl Drop for Traffic {
 }
 
 /// The page of `world`, live.
-fn open(world: &World, view: View) -> Browser {
+pub(super) fn open(world: &World, view: View) -> Browser {
     let mut browser = Browser::start();
     browser.look(view);
     browser.open(&format!("http://{}/inspect", world.admin));
@@ -65,7 +65,7 @@ fn open(world: &World, view: View) -> Browser {
     browser
 }
 
-fn assert_silent(browser: &Browser) {
+pub(super) fn assert_silent(browser: &Browser) {
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }
 
@@ -261,69 +261,6 @@ fn step_mode_goes_through_a_script_event_by_event() {
     browser.press("m");
     browser.wait_for("status", "Held");
     assert_eq!(world.connect().get("/ping").status, 200, "in slow motion");
-    browser.press("g");
-    browser.wait_for("status", "Live");
-    assert_silent(&browser);
-}
-
-#[test]
-fn the_page_goes_by_keys_alone() {
-    if !is_there("chromium") {
-        return;
-    }
-    let world = World::steppable("", PROGRAMS);
-    let mut client = world.connect();
-    assert_eq!(client.get("/ping").status, 200);
-    let mut browser = open(&world, View { is_calm: true, ..LIGHT });
-    browser.wait("document.querySelectorAll('#latest button').length > 0");
-    // All that can be used is come to, and seen where it is.
-    let mut reached = Vec::new();
-    for _ in 0..40 {
-        browser.press("Tab");
-        let here = browser.ask(
-            "document.activeElement === document.body ? null :
-             [document.activeElement.id || document.activeElement.innerText,
-              getComputedStyle(document.activeElement).outlineStyle]",
-        );
-        if here.is_null() {
-            break; // Behind the last one the browser's own would come.
-        }
-        assert_eq!(here[1], "solid", "{here}");
-        reached.push(here[0].as_str().unwrap().to_owned());
-    }
-    for id in ["nearer", "farther", "follow", "strip", "b-hold", "b-slow", "pace", "cells"] {
-        assert!(reached.iter().any(|one| one == id), "{id} is not in {reached:?}");
-    }
-    browser.press("1");
-    browser.wait("document.activeElement.id === 'strip'");
-    browser.press("ArrowLeft");
-    browser.press("Home");
-    let turn = browser.wait_for("turn", "accepted from");
-    assert!(turn.starts_with("Turn 0 "), "{turn}");
-    assert_eq!(browser.ask("document.getElementById('follow').ariaPressed"), "false");
-    browser.press("+");
-    browser.wait_for("strip-said", "in view");
-    browser.press("End");
-    browser.wait("document.getElementById('follow').ariaPressed === 'true'");
-    browser.press("3");
-    browser.wait("document.activeElement.id === 'cells'");
-    browser.press("ArrowRight");
-    browser.wait_for("cell-said", "Slot 0: listens");
-    for _ in 0..8 {
-        if browser.text("cell-said").contains("idle") {
-            break;
-        }
-        browser.press("ArrowRight");
-    }
-    browser.press("Enter");
-    browser.wait_for("life", "GET /ping HTTP/1.1");
-    browser.press("4");
-    browser.press("Enter");
-    browser.wait_for("told", "sendmsg");
-    browser.press("2");
-    browser.wait("document.activeElement.id === 'b-hold'");
-    browser.press("Enter");
-    browser.wait_for("status", "Held");
     browser.press("g");
     browser.wait_for("status", "Live");
     assert_silent(&browser);

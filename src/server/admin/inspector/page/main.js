@@ -174,7 +174,31 @@ const KEYS = {
       { preventScroll: true, focusVisible: true });
   };
 });
+// Whoever speaks to the browser may say such keys without meaning them (WCAG 2.2, 2.1.4).
+const singly = $("singly");
+try {
+  singly.checked = localStorage.getItem("oneloop single keys") !== "off";
+} catch {
+  // There is no storage: it is not remembered.
+}
+function heedSingly() {
+  document.body.classList.toggle("quiet", !singly.checked);
+  for (const button of document.querySelectorAll("[data-key]")) {
+    if (singly.checked) button.setAttribute("aria-keyshortcuts", button.dataset.key);
+    else button.removeAttribute("aria-keyshortcuts");
+  }
+}
+heedSingly();
+singly.addEventListener("change", () => {
+  heedSingly();
+  try {
+    localStorage.setItem("oneloop single keys", singly.checked ? "on" : "off");
+  } catch {
+    // As above.
+  }
+});
 document.addEventListener("keydown", (event) => {
+  if (!singly.checked) return;
   const is_chosen = event.target.matches("select") && /^[0-9.]$/.test(event.key);
   if (event.ctrlKey || event.metaKey || event.altKey || is_chosen) return;
   if (event.repeat && busy) return;
