@@ -1,6 +1,6 @@
 //! The inspector's page for whoever uses keys alone, speaks to the browser, or has it read out.
 
-use super::browsing::{LIGHT, assert_silent, open};
+use super::browsing::{LIGHT, Traffic, assert_silent, open};
 use super::{PROGRAMS, World};
 use crate::support::browser::{Browser, View};
 use crate::support::programs::is_there;
@@ -112,5 +112,71 @@ fn single_keys_can_be_switched_off() {
     assert_eq!(browser.ask("document.activeElement.id"), "cells");
     browser.press("h");
     browser.wait_for("status", "Held");
+    assert_silent(&browser);
+}
+
+/// Counts events, and notes what has changed of what is read out: `names` and live regions, and
+/// `descriptions` apart.
+const LISTEN: &str = "{
+  const told = hear;
+  hear = (event) => { events++; told(event); };
+  window.events = 0;
+  window.began = performance.now();
+  window.names = [];
+  window.descriptions = [];
+  const refers = (one, attribute) => [...document.querySelectorAll(`[${attribute}]`)].some((by) =>
+    by.getAttribute(attribute).split(' ').includes(one.id));
+  const around = (one) => one ? [one, ...around(one.parentElement)] : [];
+  const LIVE = '[aria-live=polite], [aria-live=assertive], [role=status], [role=alert]';
+  new MutationObserver((changes) => changes.forEach(({ type, target, attributeName, oldValue }) => {
+    if (type === 'attributes') {
+      const is_new = target.getAttribute(attributeName) !== oldValue;
+      return is_new && names.push(`${attributeName} of ${target.id}`);
+    }
+    for (const one of around(target.nodeType === 1 ? target : target.parentElement)) {
+      if (one.matches(LIVE) || refers(one, 'aria-labelledby')) names.push(one.id);
+      if (refers(one, 'aria-describedby')) descriptions.push(one.id);
+    }
+  })).observe(document, { subtree: true, childList: true, characterData: true,
+    attributeOldValue: true, attributeFilter: ['aria-label', 'title', 'aria-description'] });
+}";
+
+#[test]
+fn what_is_read_out_does_not_change_with_every_event() {
+    if !is_there("chromium") {
+        return;
+    }
+    let world = World::steppable("", PROGRAMS);
+    let traffic = Traffic::start(&world);
+    let mut browser = open(&world, LIGHT);
+    browser.wait("Number(document.getElementById('f-requests').innerText) > 20");
+    for (canvas, name) in [("strip", "Turns of the loop"), ("cells", "Slots of the slab")] {
+        let label = browser.ask(&format!("document.getElementById('{canvas}').ariaLabel"));
+        assert_eq!(label, name);
+    }
+    browser.ask(LISTEN);
+    browser.wait("events >= 20");
+    assert_eq!(browser.ask("names"), serde_json::json!([]));
+    let described = browser.ask("[descriptions.length, performance.now() - began]");
+    let [count, time] = [0, 1].map(|at| described[at].as_f64().unwrap());
+    assert!(count <= 1.0 + time / 5000.0, "{count} changes within {time} ms");
+    // In slow motion, the loop is held anew with each step.
+    browser.ask("document.getElementById('pace').value = '200'");
+    browser.press("m");
+    browser.wait_for("status", "Held");
+    browser.wait("document.getElementById('held').innerText.startsWith('Held')");
+    browser.ask("window.names = []");
+    browser.ask(
+        "new Promise((done) => {
+           let steps = 0;
+           const see = () => { steps++; if (steps === 5) done(); };
+           const passed = document.getElementById('passed');
+           new MutationObserver(see).observe(passed, { childList: true });
+         })",
+    );
+    assert_eq!(browser.ask("names"), serde_json::json!([]));
+    browser.press("g");
+    browser.wait_for("status", "Live");
+    drop(traffic);
     assert_silent(&browser);
 }

@@ -22,13 +22,13 @@ use crate::support::programs::{is_there, skipped};
 pub(super) const LIGHT: View = View { width: 1280, is_dark: false, is_calm: false };
 
 /// Clients that ask for this and that, until it is dropped.
-struct Traffic {
+pub(super) struct Traffic {
     is_over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Traffic {
-    fn start(world: &World) -> Traffic {
+    pub(super) fn start(world: &World) -> Traffic {
         let is_over = Arc::new(AtomicBool::new(false));
         let paths = ["/file.txt", "/ping", "/nothing", "/cgi/hello.sh", "/old", "/ping"];
         let threads = (0..6).map(|at| {

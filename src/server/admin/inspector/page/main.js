@@ -65,15 +65,10 @@ function hear(event) {
 
 function show({ house: cells, doing, nodes, steps, latest: exchanges, stalls, more }) {
   house.show(cells);
-  showDoing(doing, cells);
+  showDoing(doing, cells, more);
   graph.show(nodes, steps);
   latest.show(exchanges);
   stalls.forEach(addStall);
-  const clients = doing.reduce((sum, many) => sum + many, 0);
-  $("cells").setAttribute("aria-label", `${clients} connections in ${cells.length} slots` +
-    `${more ? `, and ${more} slots more` : ""}. Arrow keys choose a slot, Enter opens it.`);
-  $("strip").setAttribute("aria-label", `The last ${strip.count()} turns. Arrow keys choose a ` +
-    "turn, Home the oldest; End follows what happens.");
 }
 
 const stalled = new Set();
@@ -150,12 +145,14 @@ function stopSlow() {
   clearInterval(slow);
   slow = null;
   $("b-slow").setAttribute("aria-pressed", false);
+  $("held").setAttribute("aria-live", "polite");
 }
 
 function toggleSlow() {
   if (slow) return stopSlow();
   if (!known.held) command("hold?event");
   $("b-slow").setAttribute("aria-pressed", true);
+  $("held").setAttribute("aria-live", "off"); // It changes faster than it can be read out.
   slow = setInterval(() => {
     if (!busy && known.held && known.held.next) command("step?event");
   }, Number($("pace").value));

@@ -227,7 +227,7 @@ const strip = (() => {
   new ResizeObserver(resize).observe(canvas);
   requestAnimationFrame(frame);
   return { add, tick, reset, select, zoom, follow, turn: (number) => turns.find((one) =>
-    one.number === number), count: () => turns.length, redraw: () => { is_dirty = true; },
+    one.number === number), redraw: () => { is_dirty = true; },
   last: () => turns.at(-1) };
 })();
 
