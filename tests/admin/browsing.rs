@@ -91,6 +91,12 @@ fn every_panel_shows_what_happens() {
     );
     let turn = browser.wait_for("turn", "a process is started");
     assert!(turn.contains("worked") && turn.contains("client"), "{turn}");
+    // That is no part of the share of whoever was served next.
+    let acts = browser.ask(
+        "[...document.querySelectorAll('#turn tr')]
+           .find((one) => one.innerText.includes('is started')).cells[1].innerText",
+    );
+    assert_eq!(acts, "a process is started");
     // The list goes on meanwhile.
     browser.wait(
         "((one) => one && (one.click(), true))([...document.querySelectorAll('#latest button')]
@@ -169,6 +175,10 @@ fn requests_that_came_in_one_write_are_told_one_by_one() {
         browser.ask(&format!("document.querySelectorAll('#latest button')[{at}].click()"));
         let story = browser.wait_for("told", parts[0]);
         assert!(parts.iter().all(|part| story.contains(part)), "{parts:?}: {story}");
+        // The page and the server find the same ends of an exchange.
+        let took = "document.querySelectorAll('#latest .took')[AT].innerText";
+        let took = browser.ask(&took.replace("AT", &at.to_string()));
+        assert!(story.contains(&format!("{}, ", took.as_str().unwrap())), "{took}: {story}");
     }
     browser.ask("document.querySelector('#told .link').click()");
     let life = browser.wait_for("life", "GET /ping HTTP/1.1");
@@ -338,6 +348,12 @@ fn a_saved_page_needs_no_server() {
     browser.wait_for("life", "listener");
     let is_offered = browser.ask("document.getElementById('take').checkVisibility()");
     assert_eq!(is_offered, false, "nothing is to be had without a server");
+    // The strip shows what there is, and the keys those that do something.
+    let steps = browser.ask("document.getElementById('step-keys').checkVisibility()");
+    assert_eq!(steps, false);
+    browser.ask("strip.zoom(0)");
+    let view = browser.text("strip-said");
+    assert!(view.ends_with(" ms in view"), "{view}");
     browser.picture("saved");
     assert_silent(&browser);
 }

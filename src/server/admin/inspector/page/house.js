@@ -156,9 +156,10 @@ function showLife(part, id) {
     peer && peer.requests !== undefined && `${peer.requests} requests`].filter(Boolean);
   const stories = exchanges(part.moments).slice(-30).reverse().map((one) => {
     const { line, status, took, sent, waited } = outline(one);
+    const is_gone = !status && one.some(({ act }) => act === "closed" || act === "reset");
     return make("tr", null,
       make("td", { class: "wrap" }, link(line, () => tell(one, part))),
-      make("td", { class: status >= 400 || !status ? "bad" : null }, status || "–"),
+      make("td", { class: status >= 400 || is_gone ? "bad" : null }, status || "–"),
       make("td", { class: "number" }, time(took)),
       make("td", { class: "number" }, waited > 0 ? time(waited) : "–"),
       make("td", { class: "number" }, bytes(sent)));

@@ -229,10 +229,10 @@ function showKept() {
   say($("limit"), `${all.loop_lag_ms} ms`);
   strip.add(all.turns.map((turn) => [turn.number, turn.woken_ns, turn.waited_ns, turn.worked_ns,
     turn.ready, turn.served]), 0);
+  strip.fit();
   const last = all.turns.at(-1);
   strip.tick(last ? last.woken_ns + last.worked_ns : all.now_ns, true);
-  $("step").hidden = true;
-  $("take").hidden = true;
+  for (const id of ["step", "step-keys", "take"]) $(id).hidden = true;
   document.querySelector("#figures").hidden = true;
   show({ ...stand(all), steps: [], stalls: all.stalls, more: 0, latest: ended(all.moments) });
 }

@@ -111,7 +111,7 @@ function tell(exchange, part) {
       step("", "the loop goes on", `for ${time(moment.at_ns - before.at_ns)}`, "epoll_wait",
         "server/mod.rs", "waits");
     }
-    const when = `+${time(Math.max(0, moment.at_ns - began))}`;
+    const when = is_coarse ? "" : `+${time(Math.max(0, moment.at_ns - began))}`;
     const [name, call, room] = ROOMS[moment.act] || [moment.act, null, null];
     if (moment.act === "answered") {
       step(when, "route", route(moment.amount), null, "site/router.rs");
