@@ -116,6 +116,8 @@ fn every_panel_shows_what_happens() {
     ] {
         assert!(story.contains(part), "{part} is not in {story}");
     }
+    let is_before = |one: &str, other: &str| story.find(one) < story.find(other);
+    assert!(is_before("src/http/head.rs", "router.rs") && is_before("router.rs", "posix_spawn"));
     browser.ask("document.querySelector('#told .link').click()");
     let life = browser.wait_for("life", "GET /ping HTTP/1.1");
     assert!(life.contains("127.0.0.1:") && life.contains("404"), "{life}");

@@ -100,6 +100,7 @@ function tell(exchange, part) {
     "epoll_wait", "server/mod.rs", "waits");
   const acts = exchange.filter((one) => one.act !== "served" && one.act !== "accepted");
   const is_coarse = acts.length > 2 && acts.every((one) => one.at_ns === acts[0].at_ns);
+  const answered = exchange.find((one) => one.act === "answered");
   let last = null;
   let is_over = false;
   for (const moment of exchange) {
@@ -113,11 +114,12 @@ function tell(exchange, part) {
     }
     const when = is_coarse ? "" : `+${time(Math.max(0, moment.at_ns - began))}`;
     const [name, call, room] = ROOMS[moment.act] || [moment.act, null, null];
-    if (moment.act === "answered") {
-      step(when, "route", route(moment.amount), null, "site/router.rs");
-    }
     const dialed = [null, "connect", "posix_spawn"][moment.detail];
     step(when, name, words(moment), moment.act === "dialed" ? dialed : call, room);
+    // Its route is chosen there, and known once it is answered.
+    if (moment.act === "head" && answered) {
+      step(when, "route", route(answered.amount), null, "site/router.rs");
+    }
     is_over = is_over || moment.after === "idle idle" && moment.act !== "accepted";
   }
   if (is_over && !exchange.some((moment) => moment.act === "closed")) {
