@@ -3,6 +3,7 @@
 
 #![allow(clippy::float_cmp, reason = "what is counted here are whole numbers")]
 
+mod accessible;
 mod browsing;
 mod exposition;
 mod inspector;

@@ -16,6 +16,8 @@ pub(super) struct Metrics {
     /// All that there ever were, by number. The first is of answers that no route has given: to
     /// what is no request, for instance.
     pub(super) routes: Vec<RouteCounts>,
+    /// Sites that have been taken up: another number behind each reload.
+    pub(super) sites: u64,
     /// Clients taken in.
     pub(super) accepted: u64,
     /// Bytes received from clients, and sent to them.
@@ -131,6 +133,7 @@ impl Metrics {
             RouteCounts { host: String::new(), pattern: "none".to_owned(), answers: [0; 5] };
         Metrics {
             routes: vec![nobody],
+            sites: 0,
             accepted: 0,
             received: 0,
             sent: 0,
@@ -147,6 +150,7 @@ impl Metrics {
 
     /// Gives the routes of `site` their numbers. Those that were there before keep theirs.
     pub(super) fn enlist(&mut self, site: &mut Site) {
+        self.sites += 1;
         let known = self.routes.iter().enumerate().skip(1);
         let mut numbers: HashMap<(String, String), usize> =
             known.map(|(at, route)| ((route.host.clone(), route.pattern.clone()), at)).collect();

@@ -1,5 +1,5 @@
 //! The inspector's page in a real browser: every panel with live traffic, step mode through a
-//! script, by keys alone, in each light and width, with thousands of connections, and from a file.
+//! script, in each light and width, with thousands of connections, and from a file.
 //!
 //! Pictures of it go to `target/inspector/`, for somebody to look at.
 
@@ -19,16 +19,16 @@ use super::{PROGRAMS, World};
 use crate::support::browser::{Browser, View};
 use crate::support::programs::{is_there, skipped};
 
-const LIGHT: View = View { width: 1280, is_dark: false, is_calm: false };
+pub(super) const LIGHT: View = View { width: 1280, is_dark: false, is_calm: false };
 
 /// Clients that ask for this and that, until it is dropped.
-struct Traffic {
+pub(super) struct Traffic {
     is_over: Arc<AtomicBool>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Traffic {
-    fn start(world: &World) -> Traffic {
+    pub(super) fn start(world: &World) -> Traffic {
         let is_over = Arc::new(AtomicBool::new(false));
         let paths = ["/file.txt", "/ping", "/nothing", "/cgi/hello.sh", "/old", "/ping"];
         let threads = (0..6).map(|at| {
@@ -57,7 +57,7 @@ impl Drop for Traffic {
 }
 
 /// The page of `world`, live.
-fn open(world: &World, view: View) -> Browser {
+pub(super) fn open(world: &World, view: View) -> Browser {
     let mut browser = Browser::start();
     browser.look(view);
     browser.open(&format!("http://{}/inspect", world.admin));
@@ -65,7 +65,7 @@ fn open(world: &World, view: View) -> Browser {
     browser
 }
 
-fn assert_silent(browser: &Browser) {
+pub(super) fn assert_silent(browser: &Browser) {
     assert!(browser.complaints.is_empty(), "{:#?}", browser.complaints);
 }
 
@@ -91,6 +91,12 @@ fn every_panel_shows_what_happens() {
     );
     let turn = browser.wait_for("turn", "a process is started");
     assert!(turn.contains("worked") && turn.contains("client"), "{turn}");
+    // That is no part of the share of whoever was served next.
+    let acts = browser.ask(
+        "[...document.querySelectorAll('#turn tr')]
+           .find((one) => one.innerText.includes('is started')).cells[1].innerText",
+    );
+    assert_eq!(acts, "a process is started");
     // The list goes on meanwhile.
     browser.wait(
         "((one) => one && (one.click(), true))([...document.querySelectorAll('#latest button')]
@@ -110,6 +116,8 @@ fn every_panel_shows_what_happens() {
     ] {
         assert!(story.contains(part), "{part} is not in {story}");
     }
+    let is_before = |one: &str, other: &str| story.find(one) < story.find(other);
+    assert!(is_before("src/http/head.rs", "router.rs") && is_before("router.rs", "posix_spawn"));
     browser.ask("document.querySelector('#told .link').click()");
     let life = browser.wait_for("life", "GET /ping HTTP/1.1");
     assert!(life.contains("127.0.0.1:") && life.contains("404"), "{life}");
@@ -118,6 +126,102 @@ fn every_panel_shows_what_happens() {
     browser.picture("panels-dark");
     drop(traffic);
     browser.wait("document.getElementById('f-connections').innerText === '0'");
+    assert_silent(&browser);
+}
+
+#[test]
+fn a_reload_reaches_a_page_that_is_open() {
+    if !is_there("chromium") {
+        return;
+    }
+    let world = World::start("loop-lag = \"70ms\"", PROGRAMS);
+    assert_eq!(world.connect().get("/ping").status, 200);
+    let mut browser = open(&world, LIGHT);
+    let route = |browser: &mut Browser| {
+        browser.wait("document.querySelectorAll('#latest button').length === 1");
+        browser.ask("document.querySelector('#latest button').title").as_str().unwrap().to_owned()
+    };
+    let before = route(&mut browser);
+    assert_eq!(browser.text("limit"), "70 ms");
+    // As many routes as before, each a line further down.
+    let text = std::fs::read_to_string(world.folder.path().join("oneloop.toml")).unwrap();
+    world.folder.write("oneloop.toml", format!("# Moved.\n{}", text.replace("70ms", "80ms")));
+    world.daemon.signal("HUP");
+    world.daemon.says("reloaded");
+    browser.wait_for("limit", "80 ms");
+    let (place, line) = before.trim_end_matches(')').rsplit_once(':').unwrap();
+    let line: u32 = line.parse().unwrap();
+    assert_eq!(route(&mut browser), format!("{place}:{})", line + 1));
+    assert_silent(&browser);
+}
+
+#[test]
+fn requests_that_came_in_one_write_are_told_one_by_one() {
+    if !is_there("chromium") {
+        return;
+    }
+    let world = World::start("", PROGRAMS);
+    let mut browser = open(&world, LIGHT);
+    let mut client = world.connect();
+    let request = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
+    client.send(["/ping", "/nothing", "/old"].map(request).concat());
+    for status in [200, 404, 302] {
+        assert_eq!(client.response(false).status, status);
+    }
+    browser.wait("document.querySelectorAll('#latest button').length === 3");
+    for (at, parts) in [
+        (2, ["GET /ping ", "answered 200", "wrote", "with what follows"]),
+        (1, ["GET /nothing ", "answered 404", "wrote", "with what follows"]),
+        (0, ["GET /old ", "answered 302", "wrote", "keep alive"]),
+    ] {
+        browser.ask(&format!("document.querySelectorAll('#latest button')[{at}].click()"));
+        let story = browser.wait_for("told", parts[0]);
+        assert!(parts.iter().all(|part| story.contains(part)), "{parts:?}: {story}");
+        // The page and the server find the same ends of an exchange.
+        let took = "document.querySelectorAll('#latest .took')[AT].innerText";
+        let took = browser.ask(&took.replace("AT", &at.to_string()));
+        assert!(story.contains(&format!("{}, ", took.as_str().unwrap())), "{took}: {story}");
+    }
+    browser.ask("document.querySelector('#told .link').click()");
+    let life = browser.wait_for("life", "GET /ping HTTP/1.1");
+    assert!(life.contains("GET /nothing HTTP") && life.contains("GET /old HTTP"), "{life}");
+    assert_silent(&browser);
+}
+
+#[test]
+fn a_story_leads_to_the_source_of_its_rooms() {
+    if !is_there("chromium") {
+        return;
+    }
+    let world = World::start("", PROGRAMS);
+    assert_eq!(world.connect().get("/cgi/hello.sh").status, 200);
+    let mut browser = open(&world, LIGHT);
+    browser.wait("document.querySelectorAll('#latest button').length === 1");
+    browser.ask("document.querySelector('#latest button').click()");
+    browser.wait_for("told", "posix_spawn");
+    let links = browser.ask(
+        "[...document.querySelectorAll('#told a')].map((one) => [one.pathname, one.innerText])",
+    );
+    let links = links.as_array().unwrap();
+    assert!(links.len() >= 10, "{links:?}");
+    for link in links {
+        let (path, name) = (link[0].as_str().unwrap(), link[1].as_str().unwrap());
+        let answer = world.ask(path);
+        assert_eq!(answer.status, 200, "{path}");
+        assert_eq!(answer.field("Content-Type"), Some("text/plain; charset=utf-8"));
+        let room = std::fs::read_to_string(format!("{}/{name}", env!("CARGO_MANIFEST_DIR")));
+        assert_eq!(answer.text(), room.unwrap(), "{path} is {name}");
+    }
+    for path in ["lib.rs", "server/admin/mod.rs", "../src/server/mod.rs", ""] {
+        assert_eq!(world.ask(&format!("/inspect/source/{path}")).status, 404, "{path}");
+    }
+    // What is seen beside it stays: the room has a page of its own.
+    assert_eq!(browser.ask("document.querySelector('#told a').target"), "_blank");
+    browser.ask(
+        "((one) => { one.target = '_self'; one.click(); })(document.querySelector('#told a'))",
+    );
+    browser.wait("location.pathname === '/inspect/source/server/mod.rs'");
+    browser.wait("document.body && document.body.innerText.startsWith('//! ')");
     assert_silent(&browser);
 }
 
@@ -169,69 +273,6 @@ fn step_mode_goes_through_a_script_event_by_event() {
     browser.press("m");
     browser.wait_for("status", "Held");
     assert_eq!(world.connect().get("/ping").status, 200, "in slow motion");
-    browser.press("g");
-    browser.wait_for("status", "Live");
-    assert_silent(&browser);
-}
-
-#[test]
-fn the_page_goes_by_keys_alone() {
-    if !is_there("chromium") {
-        return;
-    }
-    let world = World::steppable("", PROGRAMS);
-    let mut client = world.connect();
-    assert_eq!(client.get("/ping").status, 200);
-    let mut browser = open(&world, View { is_calm: true, ..LIGHT });
-    browser.wait("document.querySelectorAll('#latest button').length > 0");
-    // All that can be used is come to, and seen where it is.
-    let mut reached = Vec::new();
-    for _ in 0..40 {
-        browser.press("Tab");
-        let here = browser.ask(
-            "document.activeElement === document.body ? null :
-             [document.activeElement.id || document.activeElement.innerText,
-              getComputedStyle(document.activeElement).outlineStyle]",
-        );
-        if here.is_null() {
-            break; // Behind the last one the browser's own would come.
-        }
-        assert_eq!(here[1], "solid", "{here}");
-        reached.push(here[0].as_str().unwrap().to_owned());
-    }
-    for id in ["nearer", "farther", "follow", "strip", "b-hold", "b-slow", "pace", "cells"] {
-        assert!(reached.iter().any(|one| one == id), "{id} is not in {reached:?}");
-    }
-    browser.press("1");
-    browser.wait("document.activeElement.id === 'strip'");
-    browser.press("ArrowLeft");
-    browser.press("Home");
-    let turn = browser.wait_for("turn", "accepted from");
-    assert!(turn.starts_with("Turn 0 "), "{turn}");
-    assert_eq!(browser.ask("document.getElementById('follow').ariaPressed"), "false");
-    browser.press("+");
-    browser.wait_for("strip-said", "in view");
-    browser.press("End");
-    browser.wait("document.getElementById('follow').ariaPressed === 'true'");
-    browser.press("3");
-    browser.wait("document.activeElement.id === 'cells'");
-    browser.press("ArrowRight");
-    browser.wait_for("cell-said", "Slot 0: listens");
-    for _ in 0..8 {
-        if browser.text("cell-said").contains("idle") {
-            break;
-        }
-        browser.press("ArrowRight");
-    }
-    browser.press("Enter");
-    browser.wait_for("life", "GET /ping HTTP/1.1");
-    browser.press("4");
-    browser.press("Enter");
-    browser.wait_for("told", "sendmsg");
-    browser.press("2");
-    browser.wait("document.activeElement.id === 'b-hold'");
-    browser.press("Enter");
-    browser.wait_for("status", "Held");
     browser.press("g");
     browser.wait_for("status", "Live");
     assert_silent(&browser);
@@ -299,6 +340,8 @@ fn a_saved_page_needs_no_server() {
     browser.ask("document.querySelector('#latest button').click()");
     let story = browser.wait_for("told", "posix_spawn");
     assert!(story.contains("GET /cgi/hello.sh") && story.contains("oneloop.toml:"), "{story}");
+    assert_eq!(browser.ask("document.querySelectorAll('#told a').length"), 0);
+    assert!(story.contains("src/server/serving.rs"), "{story}");
     browser.ask("document.querySelectorAll('#latest button')[1].click()");
     browser.wait_for("told", "</script><script>");
     browser.ask("strip.select(0)");
@@ -307,6 +350,12 @@ fn a_saved_page_needs_no_server() {
     browser.wait_for("life", "listener");
     let is_offered = browser.ask("document.getElementById('take').checkVisibility()");
     assert_eq!(is_offered, false, "nothing is to be had without a server");
+    // The strip shows what there is, and the keys those that do something.
+    let steps = browser.ask("document.getElementById('step-keys').checkVisibility()");
+    assert_eq!(steps, false);
+    browser.ask("strip.zoom(0)");
+    let view = browser.text("strip-said");
+    assert!(view.ends_with(" ms in view"), "{view}");
     browser.picture("saved");
     assert_silent(&browser);
 }

@@ -206,6 +206,30 @@ fn a_recording_has_all_of_it_or_the_part_that_was_asked_for() {
 }
 
 #[test]
+fn each_of_several_requests_that_one_write_answers_is_told_of() {
+    let world = World::start("", PROGRAMS);
+    let mut client = world.connect();
+    client.get("/file.txt");
+    let lines = ["GET /ping HTTP/1.1", "GET /nothing HTTP/1.1", "GET /old HTTP/1.1"];
+    client.send(lines.map(|line| format!("{line}\r\nHost: a\r\n\r\n")).concat());
+    for status in [200, 404, 302] {
+        assert_eq!(client.response(false).status, status);
+    }
+    let mut watcher = Watcher::new(&world);
+    let event = watcher.wait("all are over", |event| event["latest"][3].is_array());
+    let latest = event["latest"].as_array().unwrap();
+    let known: Vec<(&Value, &Value)> = latest.iter().map(|one| (&one[2], &one[6])).collect();
+    for (at, (line, status)) in lines.iter().zip([200, 404, 302]).enumerate() {
+        assert_eq!(known[2 - at], (&Value::from(*line), &Value::from(status)), "{event}");
+    }
+    let trace: Value = serde_json::from_str(world.ask("/inspect/trace.json").text()).unwrap();
+    let requests = trace["traceEvents"].as_array().unwrap().iter();
+    let requests = requests.filter(|one| one["cat"] == "request");
+    let known: Vec<&Value> = requests.map(|one| &one["args"]["status"]).collect();
+    assert_eq!(known, [200, 200, 404, 302]);
+}
+
+#[test]
 fn a_hostile_line_stays_a_line() {
     let world = World::start("", "");
     let lines = [

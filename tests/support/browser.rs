@@ -174,6 +174,7 @@ impl Browser {
         };
         let code = match key {
             "Enter" => 13,
+            " " => 32,
             "Tab" => 9,
             "End" => 35,
             "Home" => 36,

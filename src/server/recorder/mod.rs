@@ -4,6 +4,7 @@
 //!
 //! What a moment means to the protocol is not known here, nor who reads of it.
 
+mod exchanges;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -17,6 +18,7 @@ use super::limits::Limits;
 use super::net::Net;
 use super::peers::{Peer, PeerId};
 use crate::http::connection::State;
+pub(super) use exchanges::{Exchange, Exchanges};
 pub use trace::Trace;
 
 /// Bytes of a request's line that are kept.

@@ -4,14 +4,13 @@
 //!
 //! The format is described in "Trace Event Format" (Google, 2013): times are in microseconds.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::mem;
 
 use serde_json::{Value, json};
 
-use super::{Act, Moment, Note, Turn, words};
-use crate::http::connection::Writes;
+use super::{Act, Exchange, Exchanges, Moment, Note, Turn, words};
 use crate::server::Server;
 use crate::server::net::Net;
 use crate::server::peers::PeerId;
@@ -31,11 +30,13 @@ const LOOP: u64 = 0;
 pub struct Trace {
     turns: Vec<(u64, Turn)>,
     moments: Vec<Moment>,
+    /// The number of the first of them.
+    first: u64,
     /// What belongs to the moment at the same place.
     notes: Vec<Option<Note>>,
     routes: Vec<String>,
-    /// Requests whose answer is not out yet, by who has asked.
-    open: BTreeMap<PeerId, Request>,
+    /// Those whose answer is not out yet.
+    exchanges: Exchanges,
     /// Whose track has its name.
     named: BTreeSet<PeerId>,
     turns_written: usize,
@@ -43,24 +44,14 @@ pub struct Trace {
     has_begun: bool,
 }
 
-/// A request while its answer is on its way.
-#[derive(Debug)]
-struct Request {
-    began_ns: u64,
-    line: String,
-    status: u16,
-    route: String,
-    bytes: u64,
-}
-
 impl<N: Net> Server<N> {
     /// What is remembered, to be written as a trace.
     #[must_use]
     pub fn trace(&self) -> Trace {
         let recorder = &self.recorder;
-        let from = recorder.moments.count().saturating_sub(MOST);
+        let first = recorder.moments.count().saturating_sub(MOST).max(recorder.moments.first());
         let moments: Vec<Moment> =
-            recorder.moments.since(from).map(|(_, moment)| *moment).collect();
+            recorder.moments.since(first).map(|(_, moment)| *moment).collect();
         let note = |moment: &Moment| recorder.note_of(moment).copied();
         Trace {
             turns: recorder
@@ -70,8 +61,9 @@ impl<N: Net> Server<N> {
                 .collect(),
             notes: moments.iter().map(note).collect(),
             moments,
+            first,
             routes: self.metrics.routes.iter().map(|route| route.pattern.clone()).collect(),
-            open: BTreeMap::new(),
+            exchanges: Exchanges::default(),
             named: BTreeSet::new(),
             turns_written: 0,
             moments_written: 0,
@@ -95,8 +87,12 @@ impl Produce for Trace {
                 push_turn(out, number, &turn);
             } else if let Some(moment) = self.moments.get(self.moments_written).copied() {
                 let note = self.notes[self.moments_written];
+                let number = self.first + self.moments_written as u64;
                 self.moments_written += 1;
                 self.push_moment(out, &moment, note);
+                for exchange in self.exchanges.follow(number, &moment) {
+                    self.push_exchange(out, &exchange);
+                }
             } else {
                 out.extend_from_slice(b"\n],\"displayTimeUnit\":\"ns\"}\n");
                 return Ok(Produced::End);
@@ -133,36 +129,19 @@ impl Trace {
                                 "tid": track, "ts": microseconds(moment.at_ns), "args": args });
             push(out, &event, ",\n");
         }
-        self.follow(out, moment, note);
     }
 
-    /// Follows the requests: one is written when its answer is out, or its client has gone.
-    fn follow(&mut self, out: &mut Vec<u8>, moment: &Moment, note: Option<Note>) {
-        if moment.act == Act::Head {
-            let line = note.map_or_else(String::new, |note| words::note(&note));
-            let (began_ns, route) = (moment.at_ns, String::new());
-            let request = Request { began_ns, line, status: 0, route, bytes: 0 };
-            self.open.insert(moment.peer, request);
-            return;
-        }
-        let Some(request) = self.open.get_mut(&moment.peer) else { return };
-        if moment.act == Act::Answered {
-            request.status = moment.detail;
-            let number = usize::try_from(moment.amount).unwrap_or(usize::MAX);
-            request.route = self.routes.get(number).cloned().unwrap_or_default();
-        } else if matches!(moment.act, Act::Wrote | Act::SentFile) {
-            request.bytes += moment.amount;
-        }
-        let is_out =
-            request.status != 0 && matches!(moment.after.writing, Writes::Idle | Writes::Done);
-        if (is_out || moment.act == Act::Closed)
-            && let Some(request) = self.open.remove(&moment.peer)
-        {
-            let Request { began_ns, line, status, route, bytes } = request;
-            let args = json!({ "status": status, "route": route, "bytes": bytes });
-            let time = (began_ns, moment.at_ns.saturating_sub(began_ns));
-            push(out, &span(u64::from(moment.peer.key) + 1, &line, "request", time, &args), ",\n");
-        }
+    fn push_exchange(&self, out: &mut Vec<u8>, exchange: &Exchange) {
+        let &Exchange { peer, head, began_ns, ended_ns, sent, answer, .. } = exchange;
+        let at = usize::try_from(head - self.first).unwrap_or(usize::MAX);
+        let note = self.notes.get(at).copied().flatten();
+        let line = note.map_or_else(String::new, |note| words::note(&note));
+        let (route, status) = answer.unwrap_or_default();
+        let route = usize::try_from(route).ok().and_then(|route| self.routes.get(route));
+        let route = route.filter(|_| answer.is_some()).map_or("", String::as_str);
+        let args = json!({ "status": status, "route": route, "bytes": sent });
+        let time = (began_ns, ended_ns - began_ns);
+        push(out, &span(u64::from(peer.key) + 1, &line, "request", time, &args), ",\n");
     }
 }
 

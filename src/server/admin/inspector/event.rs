@@ -1,16 +1,16 @@
 //! What somebody who watches is told ten times a second: what has happened since the last time, and
 //! where everybody stands. What was too much to be told is counted.
 
+use std::collections::VecDeque;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::super::super::Server;
 use super::super::super::net::Net;
-use super::super::super::recorder::{Moment, Note, Recorder, Ring};
+use super::super::super::recorder::{Exchange, Exchanges, Moment, Note, Recorder, Ring};
 use super::super::report::STATES;
 use super::house::{House, NODES, node};
 use super::json::{push, push_bytes, push_list, push_name, push_numbers, push_string, push_words};
-use super::latest::{Exchange, latest};
 use super::recording::push_stall;
 
 /// Turns that one event tells of: the newest.
@@ -19,8 +19,11 @@ const TURNS: u64 = 200;
 /// Moments that one event looks through for what has moved, from the newest back.
 const MOMENTS: u64 = 4_096;
 
+/// Exchanges that one event tells of: those that ended last.
+const LATEST: usize = 12;
+
 /// How far somebody who watches has been told.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 pub(in super::super::super) struct Cursor {
     /// The number of the next turn.
     turn: u64,
@@ -28,8 +31,27 @@ pub(in super::super::super) struct Cursor {
     moment: u64,
     /// That of the turn behind the last long one.
     stall: u64,
-    /// How many routes are known.
-    routes: usize,
+    /// The number of the site whose greeting it has had, counted from 1 on.
+    site: u64,
+    /// Those that are under way, and those that ended last, the newest first.
+    exchanges: Exchanges,
+    latest: VecDeque<Exchange>,
+}
+
+impl Cursor {
+    /// Goes on by the moments that have happened since.
+    fn follow(&mut self, moments: &Ring<Moment>) {
+        if self.moment < moments.count().saturating_sub(MOMENTS).max(moments.first()) {
+            // What was left out may have been the end of any.
+            self.exchanges = Exchanges::default();
+        }
+        for (number, moment) in newest(moments, self.moment) {
+            for exchange in self.exchanges.follow(number, moment) {
+                self.latest.push_front(exchange);
+            }
+            self.latest.truncate(LATEST);
+        }
+    }
 }
 
 /// A name of this process that no other has, so that whoever watches sees that it is a new one.
@@ -42,36 +64,40 @@ fn process() -> &'static str {
 }
 
 impl<N: Net> Server<N> {
-    /// The next event for whoever has come so far, and how far it comes.
-    pub(super) fn event(&self, from: Cursor) -> (String, Cursor) {
+    /// The next event for whoever has come so far.
+    pub(super) fn event(&self, cursor: &mut Cursor) -> String {
         let (turns, moments) = (self.recorder.turns(), self.recorder.moments());
         let stalls = self.recorder.stalls();
-        let routes = self.metrics.routes.len();
+        let site = self.metrics.sites;
         let mut out = String::with_capacity(16 << 10);
         out.push_str("data: ");
         push_name(&mut out, '{', "now");
         push(&mut out, self.net.nanos());
-        if from.routes != routes {
+        if cursor.site != site {
             self.push_greeting(&mut out);
         }
-        push_turns(&mut out, &self.recorder, from.turn);
+        push_turns(&mut out, &self.recorder, cursor.turn);
         push_name(&mut out, ',', "stalls");
-        push_list(&mut out, stalls.iter().filter(|one| one.turn >= from.stall), push_stall);
-        push_steps(&mut out, &self.recorder, from.moment);
-        self.push_house(&mut out, from.moment);
+        push_list(&mut out, stalls.iter().filter(|one| one.turn >= cursor.stall), push_stall);
+        push_steps(&mut out, &self.recorder, cursor.moment);
+        self.push_house(&mut out, cursor.moment);
         push_name(&mut out, ',', "latest");
-        push_list(&mut out, latest(&self.recorder), |out, exchange| {
+        cursor.follow(moments);
+        push_list(&mut out, &cursor.latest, |out, exchange| {
             push_exchange(out, &self.recorder, exchange);
         });
         self.push_counters(&mut out);
         push_name(&mut out, ',', "held");
         push(&mut out, self.holding());
         out.push_str("}\n\n");
-        let stall = stalls.last().map_or(from.stall, |stall| stall.turn + 1);
-        (out, Cursor { turn: turns.count(), moment: moments.count(), stall, routes })
+        if let Some(last) = stalls.last() {
+            cursor.stall = last.turn + 1;
+        }
+        (cursor.turn, cursor.moment, cursor.site) = (turns.count(), moments.count(), site);
+        out
     }
 
-    /// What stays as it is for long.
+    /// What stays as it is until the configuration is read again.
     fn push_greeting(&self, out: &mut String) {
         push_name(out, ',', "version");
         push_string(out, env!("CARGO_PKG_VERSION"));
@@ -162,8 +188,8 @@ fn push_steps(out: &mut String, recorder: &Recorder, from: u64) {
     push_list(out, taken, push_numbers);
 }
 
-fn push_exchange(out: &mut String, recorder: &Recorder, exchange: Exchange) {
-    let Exchange { peer, head, line, began_ns, ended_ns, sent, answer, .. } = exchange;
+fn push_exchange(out: &mut String, recorder: &Recorder, exchange: &Exchange) {
+    let &Exchange { peer, head, line, began_ns, ended_ns, sent, answer, .. } = exchange;
     push(out, format_args!("[\"{}.{}\",{head},", peer.key, peer.generation));
     match recorder.notes().get(line) {
         Some(Note::Line(line)) => push_bytes(out, line.bytes()),

@@ -5,9 +5,9 @@
 mod event;
 mod house;
 mod json;
-mod latest;
 mod page;
 mod recording;
+mod rooms;
 mod watching;
 
 pub(in super::super) use event::Cursor;
@@ -25,6 +25,9 @@ use crate::site::body::{Body, Produced};
 use crate::site::{Block, Reply};
 
 const JSON: &[u8] = b"Content-Type: application/json\r\nCache-Control: no-store\r\n\
+    X-Content-Type-Options: nosniff\r\n";
+
+const SOURCE: &[u8] = b"Content-Type: text/plain; charset=utf-8\r\nCache-Control: no-store\r\n\
     X-Content-Type-Options: nosniff\r\n";
 
 /// For Perfetto and chrome://tracing.
@@ -53,6 +56,8 @@ enum Wanted {
     Saved,
     /// The recording for other programs.
     Trace,
+    /// The source of a room, which is this.
+    Source(&'static str),
     /// A part of the recording that nobody can name.
     Unclear,
     /// Nothing that is here.
@@ -69,8 +74,11 @@ impl Wanted {
             "/recording.json" => Some(which(query).map_or(Wanted::Unclear, Wanted::Recording)),
             "/recording.html" => Some(Wanted::Saved),
             "/trace.json" => Some(Wanted::Trace),
-            _ if below.starts_with('/') => Some(Wanted::Nothing),
-            _ => None,
+            _ => {
+                let room = below.strip_prefix("/source/").and_then(rooms::source);
+                let other = below.starts_with('/').then_some(Wanted::Nothing);
+                room.map(Wanted::Source).or(other)
+            }
         }
     }
 }
@@ -124,13 +132,15 @@ impl<N: Net> Server<N> {
                 let (fields, body) = (Block::Static(TRACE), Body::Produced(Box::new(self.trace())));
                 Reply { status: Status::OK, fields, body, user: None }
             }
+            Wanted::Source(text) => content(Block::Static(SOURCE), text.to_owned()),
             Wanted::Unclear => {
                 let why = "a part of the recording is turn=N, peer=SLOT or peer=SLOT.GENERATION";
                 error(Status::BAD_REQUEST, b"", why)
             }
             Wanted::Nothing => {
-                let why = "there are /inspect, and events, recording.json, recording.html and \
-                           trace.json below it; POST takes hold, step (?turn or ?event) and go";
+                let why = "there are /inspect, and events, recording.json, recording.html, \
+                           trace.json and source/ROOM below it, where ROOM is as in a story; \
+                           POST takes hold, step (?turn or ?event) and go";
                 error(Status::NOT_FOUND, b"", why)
             }
         }

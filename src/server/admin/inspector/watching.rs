@@ -2,6 +2,7 @@
 //! when it has taken the one before and a little time has gone by, so a slow one gets fewer, and
 //! nothing piles up. While there is one, every moment has its very time.
 
+use std::mem;
 use std::time::Duration;
 
 use super::super::super::Server;
@@ -75,8 +76,8 @@ impl<N: Net> Server<N> {
                 Some(Shown::Event(String::new()))
             }
             Pending::Watch(cursor) => {
-                let from = **cursor;
-                let (event, reached) = self.event(from);
+                let mut reached = mem::take(&mut **cursor);
+                let event = self.event(&mut reached);
                 if let Some(Client { work: Some(work), .. }) = self.peers.client_mut(id)
                     && let Pending::Watch(cursor) = &mut work.exchange.pending
                 {

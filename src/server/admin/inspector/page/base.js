@@ -54,6 +54,15 @@ function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+// The same for what describes a picture: it stays for some seconds, so that it can be read out.
+const described = new Map();
+function describe(element, text) {
+  const now = performance.now();
+  if (now - (described.get(element) ?? -Infinity) < 5000) return;
+  described.set(element, now);
+  say(element, text);
+}
+
 // A time in nanoseconds, in three digits and its unit.
 function time(ns) {
   if (ns < 1000) return `${Math.round(ns)} ns`;
@@ -132,7 +141,8 @@ function words(moment) {
     case "waits": return "waits for a thread";
     case "late": return "its deadline has come";
     case "fetches": return of("a thread reads");
-    case "read": case "content": case "told": case "heard": case "wrote": case "sent file":
+    case "wrote": return `${of("wrote")}${moment.is_shared ? ", with what follows" : ""}`;
+    case "read": case "content": case "told": case "heard": case "sent file":
       return of(moment.act);
     default: return moment.act;
   }

@@ -119,20 +119,27 @@ const house = (() => {
   } };
 })();
 
-// What each of them does, and how many do.
-function showDoing(doing, cells) {
-  const count = (letter) => {
-    let many = 0;
-    for (const cell of cells) if (cell.toLowerCase() === letter) many++;
-    return many;
-  };
-  const items = Object.entries(WHO).map(([letter, [name, what]], at) => {
-    const many = at < doing.length ? doing[at] : count(letter);
-    return make("li", { class: many ? null : "none" }, make("i", { class: `c-${name}` }),
-      `${what} `, make("b", null, number(many)));
+// What each of them does, and how many do: first clients, in the order of the server's counts.
+const showDoing = (() => {
+  const items = Object.entries(WHO).map(([letter, [name, what]]) => {
+    const many = make("b", null);
+    const item = make("li", null, make("i", { class: `c-${name}` }), `${what} `, many);
+    return { letter, item, many };
   });
-  fill($("doing"), ...items);
-}
+  const others = make("li", { hidden: "" }, "in further slots ", make("b", null));
+  fill($("doing"), ...items.map(({ item }) => item), others);
+  return (doing, cells, more) => {
+    const counts = {};
+    for (const cell of cells.toLowerCase()) counts[cell] = (counts[cell] || 0) + 1;
+    items.forEach(({ letter, item, many }, at) => {
+      const count = at < doing.length ? doing[at] : counts[letter] || 0;
+      say(many, number(count));
+      item.classList.toggle("none", !count);
+    });
+    others.hidden = !more;
+    say(others.lastChild, number(more));
+  };
+})();
 
 // What a peer has lived through: the exchanges first, each to be told as a story.
 function showLife(part, id) {
@@ -149,9 +156,10 @@ function showLife(part, id) {
     peer && peer.requests !== undefined && `${peer.requests} requests`].filter(Boolean);
   const stories = exchanges(part.moments).slice(-30).reverse().map((one) => {
     const { line, status, took, sent, waited } = outline(one);
+    const is_gone = !status && one.some(({ act }) => act === "closed" || act === "reset");
     return make("tr", null,
       make("td", { class: "wrap" }, link(line, () => tell(one, part))),
-      make("td", { class: status >= 400 || !status ? "bad" : null }, status || "–"),
+      make("td", { class: status >= 400 || is_gone ? "bad" : null }, status || "–"),
       make("td", { class: "number" }, time(took)),
       make("td", { class: "number" }, waited > 0 ? time(waited) : "–"),
       make("td", { class: "number" }, bytes(sent)));
@@ -260,7 +268,7 @@ const graph = (() => {
     }
     const list = (row, names) =>
       names.map((name, at) => `${name} ${sums[row + at] || 0}`).join(", ");
-    say($("graph-said"), `Reading: ${list("r", READING)}. Writing: ${list("w", WRITING)}.`);
+    describe($("graph-said"), `Reading: ${list("r", READING)}. Writing: ${list("w", WRITING)}.`);
     const now = performance.now();
     for (const [before, after] of steps) {
       for (const key of [...way(`r${Math.floor(before / 4)}`, `r${Math.floor(after / 4)}`),

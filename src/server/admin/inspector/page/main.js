@@ -39,6 +39,7 @@ function hear(event) {
     if (name in event) known[name] = event[name];
   }
   if ("routes" in event) {
+    latest.reset();
     say($("version"), event.version);
     say($("limit"), `${event.loop_lag_ms} ms`);
   }
@@ -64,15 +65,10 @@ function hear(event) {
 
 function show({ house: cells, doing, nodes, steps, latest: exchanges, stalls, more }) {
   house.show(cells);
-  showDoing(doing, cells);
+  showDoing(doing, cells, more);
   graph.show(nodes, steps);
   latest.show(exchanges);
   stalls.forEach(addStall);
-  const clients = doing.reduce((sum, many) => sum + many, 0);
-  $("cells").setAttribute("aria-label", `${clients} connections in ${cells.length} slots` +
-    `${more ? `, and ${more} slots more` : ""}. Arrow keys choose a slot, Enter opens it.`);
-  $("strip").setAttribute("aria-label", `The last ${strip.count()} turns. Arrow keys choose a ` +
-    "turn, Home the oldest; End follows what happens.");
 }
 
 const stalled = new Set();
@@ -149,12 +145,14 @@ function stopSlow() {
   clearInterval(slow);
   slow = null;
   $("b-slow").setAttribute("aria-pressed", false);
+  $("held").setAttribute("aria-live", "polite");
 }
 
 function toggleSlow() {
   if (slow) return stopSlow();
   if (!known.held) command("hold?event");
   $("b-slow").setAttribute("aria-pressed", true);
+  $("held").setAttribute("aria-live", "off"); // It changes faster than it can be read out.
   slow = setInterval(() => {
     if (!busy && known.held && known.held.next) command("step?event");
   }, Number($("pace").value));
@@ -173,7 +171,31 @@ const KEYS = {
       { preventScroll: true, focusVisible: true });
   };
 });
+// Whoever speaks to the browser may say such keys without meaning them (WCAG 2.2, 2.1.4).
+const singly = $("singly");
+try {
+  singly.checked = localStorage.getItem("oneloop single keys") !== "off";
+} catch {
+  // There is no storage: it is not remembered.
+}
+function heedSingly() {
+  document.body.classList.toggle("quiet", !singly.checked);
+  for (const button of document.querySelectorAll("[data-key]")) {
+    if (singly.checked) button.setAttribute("aria-keyshortcuts", button.dataset.key);
+    else button.removeAttribute("aria-keyshortcuts");
+  }
+}
+heedSingly();
+singly.addEventListener("change", () => {
+  heedSingly();
+  try {
+    localStorage.setItem("oneloop single keys", singly.checked ? "on" : "off");
+  } catch {
+    // As above.
+  }
+});
 document.addEventListener("keydown", (event) => {
+  if (!singly.checked) return;
   const is_chosen = event.target.matches("select") && /^[0-9.]$/.test(event.key);
   if (event.ctrlKey || event.metaKey || event.altKey || is_chosen) return;
   if (event.repeat && busy) return;
@@ -207,10 +229,10 @@ function showKept() {
   say($("limit"), `${all.loop_lag_ms} ms`);
   strip.add(all.turns.map((turn) => [turn.number, turn.woken_ns, turn.waited_ns, turn.worked_ns,
     turn.ready, turn.served]), 0);
+  strip.fit();
   const last = all.turns.at(-1);
   strip.tick(last ? last.woken_ns + last.worked_ns : all.now_ns, true);
-  $("step").hidden = true;
-  $("take").hidden = true;
+  for (const id of ["step", "step-keys", "take"]) $(id).hidden = true;
   document.querySelector("#figures").hidden = true;
   show({ ...stand(all), steps: [], stalls: all.stalls, more: 0, latest: ended(all.moments) });
 }

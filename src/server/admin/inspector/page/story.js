@@ -1,24 +1,31 @@
 
 // A request as a story: each moment of one exchange, with the room of the source where it happens
-// and the call of the system that it takes. What takes no call happens in memory alone.
+// and the call of the system that it takes. What takes no call happens in memory alone. The server
+// has the source of these rooms in it (rooms.rs).
 const ROOMS = {
   accepted: ["accept", "accept4", "server/accepting.rs"],
   read: ["read", "recvfrom", "server/serving.rs"],
-  head: ["parse", null, "http/connection.rs, http/head.rs, http/framing.rs"],
-  content: ["content", null, "http/framing.rs, server/spool.rs"],
+  head: ["parse", null, "http/head.rs"],
+  content: ["content", null, "http/framing.rs"],
   waits: ["wait for a thread", null, "server/desk.rs"],
   dialed: ["call a program", null, "server/dialing.rs"],
   told: ["tell the program", "sendmsg", "server/conversation.rs"],
   heard: ["hear the program", "recvfrom", "server/conversation.rs"],
-  answered: ["answer", null, "site/representation.rs, http/response.rs"],
+  answered: ["answer", null, "site/representation.rs"],
   wrote: ["write", "sendmsg", "server/sending.rs"],
   "sent file": ["send the file", "sendfile", "server/sending.rs"],
-  fetches: ["fetch", "preadv2", "server/sending.rs, site/cold.rs"],
-  late: ["be late", null, "server/timers.rs"],
+  fetches: ["fetch", "preadv2", "server/sending.rs"],
+  late: ["be late", null, "server/serving.rs"],
   finished: ["finish", "shutdown", "server/serving.rs"],
   reset: ["reset", "close", "server/leaving.rs"],
   closed: ["close", "close", "server/leaving.rs"],
 };
+
+// A saved page may be where there is no server to ask for it.
+function roomLink(room) {
+  const name = make("code", null, `src/${room}`);
+  return recording ? name : make("a", { href: `/inspect/source/${room}`, target: "_blank" }, name);
+}
 
 // The moments of each exchange: from what was read for it to what was written, and the end of its
 // share of the turn.
@@ -35,16 +42,27 @@ function exchanges(moments) {
     current.push(moment);
   }
   if (current.some((one) => one.act === "head")) found.push(current);
-  return found.filter((one) => one.some((moment) => moment.act === "head"));
+  const all = found.filter((one) => one.some((moment) => moment.act === "head"));
+  // Of several that were answered with one write, each has it; its bytes count with the last.
+  all.toReversed().reduce((next, own) => {
+    const is_out = own.some((one) => WRITES.includes(one.act) || one.act === "closed");
+    const out = next.filter((one) => [...WRITES, "served"].includes(one.act));
+    if (!is_out) own.push(...out.map((one) => ({ ...one, is_shared: true })));
+    return own;
+  }, []);
+  return all;
 }
+
+const WRITES = ["wrote", "sent file"];
 
 function outline(exchange) {
   const of = (act) => exchange.filter((moment) => moment.act === act);
   const [head] = of("head");
-  const answer = of("answered").at(-1);
+  const [answer] = of("answered");
   const begin = exchange.find((moment) => moment.act === "read") || head;
   const end = endOf(exchange);
-  const sent = [...of("wrote"), ...of("sent file")].reduce((sum, one) => sum + one.amount, 0);
+  const out = exchange.filter((one) => WRITES.includes(one.act) && !one.is_shared);
+  const sent = out.reduce((sum, one) => sum + one.amount, 0);
   const took = Math.max(0, end - begin.at_ns);
   return { line: head.note === null ? "(no longer known)" : head.note, head: head.number,
     status: answer && answer.detail, route: answer && answer.amount, began: begin.at_ns, took, sent,
@@ -55,7 +73,7 @@ function outline(exchange) {
 // When it was over: with its last write. Where nobody watched, moments have the time of the turn,
 // and the end of the share is the best that is known.
 function endOf(exchange) {
-  const out = exchange.findLast((one) => one.act === "wrote" || one.act === "sent file");
+  const out = exchange.findLast((one) => WRITES.includes(one.act));
   const share = exchange.find((one) => one.act === "served" && (!out || one.number > out.number));
   const first = exchange.find((one) => one.act === "read") || exchange[0];
   if (out && out.at_ns > first.at_ns) return out.at_ns;
@@ -75,13 +93,14 @@ function tell(exchange, part) {
     { class: kind || null }, make("span", { class: "when mono" }, when),
     make("span", { class: "what" }, name), make("span", { class: "more" }, more, " ",
       call ? make("code", { class: "call" }, call) : "", call && room ? " " : "",
-      room ? make("code", null, `src/${room.split(", ").join(" src/")}`) : "")));
+      room ? roomLink(room) : "")));
   const first = exchange.find((one) => one.act === "read") || exchange[0];
   const turn = strip.turn(first.turn);
   step("", "wait", turn ? `turn ${turn.number}: for ${time(turn.waited)}` : "for events",
     "epoll_wait", "server/mod.rs", "waits");
   const acts = exchange.filter((one) => one.act !== "served" && one.act !== "accepted");
   const is_coarse = acts.length > 2 && acts.every((one) => one.at_ns === acts[0].at_ns);
+  const answered = exchange.find((one) => one.act === "answered");
   let last = null;
   let is_over = false;
   for (const moment of exchange) {
@@ -93,20 +112,21 @@ function tell(exchange, part) {
       step("", "the loop goes on", `for ${time(moment.at_ns - before.at_ns)}`, "epoll_wait",
         "server/mod.rs", "waits");
     }
-    const when = `+${time(Math.max(0, moment.at_ns - began))}`;
+    const when = is_coarse ? "" : `+${time(Math.max(0, moment.at_ns - began))}`;
     const [name, call, room] = ROOMS[moment.act] || [moment.act, null, null];
-    if (moment.act === "answered") {
-      step(when, "route", route(moment.amount), null, "site/mod.rs, site/router.rs");
-    }
     const dialed = [null, "connect", "posix_spawn"][moment.detail];
     step(when, name, words(moment), moment.act === "dialed" ? dialed : call, room);
+    // Its route is chosen there, and known once it is answered.
+    if (moment.act === "head" && answered) {
+      step(when, "route", route(answered.amount), null, "site/router.rs");
+    }
     is_over = is_over || moment.after === "idle idle" && moment.act !== "accepted";
   }
   if (is_over && !exchange.some((moment) => moment.act === "closed")) {
     step(`+${time(took)}`, "keep alive", "the next request may come", null, "http/connection.rs");
   }
   if (status) step("", "log", "one line, written when the turn is over", null,
-    "server/access_log.rs", "waits");
+    "server/mod.rs", "waits");
   const peer = exchange[0].peer;
   fill($("told"),
     make("h3", null, make("span", { class: "mono" }, line)),
@@ -171,5 +191,6 @@ const latest = (() => {
     else fill($("told"), make("p", { class: "empty" }, "It is not recorded any more."));
   }
 
-  return { show };
+  // The routes lie elsewhere now: what is shown says where.
+  return { show, reset: () => { shown = null; } };
 })();

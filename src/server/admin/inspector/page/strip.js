@@ -182,6 +182,14 @@ const strip = (() => {
     is_dirty = true;
   }
 
+  // Shows all turns, or as many of the last as the widest span has.
+  function fit() {
+    const last = turns.at(-1);
+    const all = last ? last.woken + last.worked - turns[0].woken : 0;
+    const enough = SPANS.findIndex((one) => one > all * 1.1);
+    span = enough < 0 ? SPANS.length - 1 : enough;
+  }
+
   // Goes to a turn: shows where it is, and what happened in it.
   function select(number) {
     const turn = turns.find((one) => one.number === number);
@@ -226,8 +234,8 @@ const strip = (() => {
   $("farther").addEventListener("click", () => zoom(1));
   new ResizeObserver(resize).observe(canvas);
   requestAnimationFrame(frame);
-  return { add, tick, reset, select, zoom, follow, turn: (number) => turns.find((one) =>
-    one.number === number), count: () => turns.length, redraw: () => { is_dirty = true; },
+  return { add, tick, reset, select, zoom, follow, fit, turn: (number) => turns.find((one) =>
+    one.number === number), redraw: () => { is_dirty = true; },
   last: () => turns.at(-1) };
 })();
 
@@ -239,16 +247,7 @@ async function showTurn(number) {
     return fill(box, make("p", { class: "empty" }, `Turn ${number} is not recorded any more.`));
   }
   const [turn] = part.turns;
-  const pieces = [];
-  let acts = [];
-  for (const moment of part.moments) {
-    if (moment.act !== "served") acts.push(moment);
-    else [pieces[pieces.length], acts] = [{ ...moment, acts }, []];
-  }
-  // What is done behind the last of them is nobody's share: programs are started there.
-  const shares = pieces.reduce((sum, piece) => sum + piece.amount, 0);
-  const amount = Math.max(0, turn.worked_ns - shares);
-  if (acts.length) pieces.push({ peer: acts[0].peer, amount, acts });
+  const pieces = piecesOf(turn, part.moments);
   const kind = (id) => (part.peers.find((peer) => peer.id === id) || { kind: "" }).kind;
   const line = (piece) => make("tr", null,
     make("td", null, `${kind(piece.peer)} `, peerLink(piece.peer)),
@@ -263,6 +262,27 @@ async function showTurn(number) {
     make("thead", null, make("tr", null, make("th", null, "Peer"), make("th", null, "What it did"),
       make("th", { class: "number" }, "Took"), make("th", null, "of the turn"))),
     make("tbody", null, ...pieces.map(line)))));
+}
+
+// The shares of a turn, and what was done between them: programs are called there.
+function piecesOf(turn, moments) {
+  const pieces = [];
+  let [acts, end] = [[], turn.woken_ns];
+  const apart = (those, until) => {
+    const amount = Math.max(0, until - end);
+    if (those.length) pieces.push({ peer: those[0].peer, amount, acts: those });
+  };
+  for (const moment of moments) {
+    if (moment.act !== "served") {
+      acts.push(moment);
+      continue;
+    }
+    apart(acts.filter((one) => one.act === "dialed"), moment.at_ns - moment.amount);
+    pieces.push({ ...moment, acts: acts.filter((one) => one.act !== "dialed") });
+    [acts, end] = [[], moment.at_ns];
+  }
+  apart(acts, turn.woken_ns + turn.worked_ns);
+  return pieces;
 }
 
 function bar(share) {
