@@ -1,6 +1,6 @@
 //! The recording in the trace event format of Chrome, which Perfetto (<https://ui.perfetto.dev>)
 //! and chrome://tracing open. The loop is one track, with its turns and what was done in them for
-//! whom; each client is another one, with its requests.
+//! whom; each slot is another one, with the requests of the clients who live there.
 //!
 //! The format is described in "Trace Event Format" (Google, 2013): times are in microseconds.
 
@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use super::{Act, Exchange, Exchanges, Moment, Note, Turn, words};
 use crate::server::Server;
 use crate::server::net::Net;
-use crate::server::peers::PeerId;
 use crate::site::body::{Produce, Produced};
 
 /// Events that are written at once: some 10 KiB.
@@ -37,8 +36,8 @@ pub struct Trace {
     routes: Vec<String>,
     /// Those whose answer is not out yet.
     exchanges: Exchanges,
-    /// Whose track has its name.
-    named: BTreeSet<PeerId>,
+    /// Tracks that have their name.
+    named: BTreeSet<u64>,
     turns_written: usize,
     moments_written: usize,
     has_begun: bool,
@@ -79,7 +78,8 @@ impl Produce for Trace {
             out.extend_from_slice(
                 format!("{{\"otherData\":{head},\n\"traceEvents\":[\n").as_bytes(),
             );
-            push(out, &name(LOOP, "the loop"), "");
+            push(out, &name("process_name", LOOP, "oneloop"), "");
+            push(out, &name("thread_name", LOOP, "the loop"), ",\n");
         }
         for _ in 0..PIECE {
             if let Some((number, turn)) = self.turns.get(self.turns_written).copied() {
@@ -119,11 +119,13 @@ impl Trace {
             push(out, &event, ",\n");
         } else {
             let track = u64::from(moment.peer.key) + 1;
-            if self.named.insert(moment.peer) {
-                push(out, &name(track, &who), ",\n");
+            // One slot is one track, whoever lives there one after the other.
+            if self.named.insert(track) {
+                let slot = format!("slot {}", moment.peer.key);
+                push(out, &name("thread_name", track, &slot), ",\n");
             }
             let what = words::what(moment, note);
-            let args = json!({ "before": words::state(moment.before),
+            let args = json!({ "peer": who, "before": words::state(moment.before),
                                "after": words::state(moment.after) });
             let event = json!({ "name": what, "cat": "moment", "ph": "i", "s": "t", "pid": 1,
                                 "tid": track, "ts": microseconds(moment.at_ns), "args": args });
@@ -139,7 +141,8 @@ impl Trace {
         let (route, status) = answer.unwrap_or_default();
         let route = usize::try_from(route).ok().and_then(|route| self.routes.get(route));
         let route = route.filter(|_| answer.is_some()).map_or("", String::as_str);
-        let args = json!({ "status": status, "route": route, "bytes": sent });
+        let who = words::peer(peer);
+        let args = json!({ "peer": who, "status": status, "route": route, "bytes": sent });
         let time = (began_ns, ended_ns - began_ns);
         push(out, &span(u64::from(peer.key) + 1, &line, "request", time, &args), ",\n");
     }
@@ -164,9 +167,9 @@ fn span(track: u64, name: &str, kind: &str, (began, lasted): (u64, u64), args: &
             "ts": microseconds(began), "dur": microseconds(lasted), "args": args })
 }
 
-/// The name of a track.
-fn name(track: u64, name: &str) -> Value {
-    json!({ "name": "thread_name", "ph": "M", "pid": 1, "tid": track, "args": { "name": name } })
+/// The name of a track, or of all of them.
+fn name(of: &str, track: u64, name: &str) -> Value {
+    json!({ "name": of, "ph": "M", "pid": 1, "tid": track, "args": { "name": name } })
 }
 
 #[allow(clippy::cast_precision_loss, reason = "nanoseconds of a hundred days fit")]
