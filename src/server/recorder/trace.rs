@@ -163,8 +163,9 @@ fn push(out: &mut Vec<u8>, event: &Value, before: &str) {
 
 /// What has lasted from a time on, so many nanoseconds.
 fn span(track: u64, name: &str, kind: &str, (began, lasted): (u64, u64), args: &Value) -> Value {
+    let (begins, ends) = (microseconds(began), microseconds(began + lasted));
     json!({ "name": name, "cat": kind, "ph": "X", "pid": 1, "tid": track,
-            "ts": microseconds(began), "dur": microseconds(lasted), "args": args })
+            "ts": begins, "dur": ends - begins, "args": args })
 }
 
 /// The name of a track, or of all of them.
@@ -172,7 +173,10 @@ fn name(of: &str, track: u64, name: &str) -> Value {
     json!({ "name": of, "ph": "M", "pid": 1, "tid": track, "args": { "name": name } })
 }
 
-#[allow(clippy::cast_precision_loss, reason = "nanoseconds of a hundred days fit")]
+/// In whole 1024ths: sums of those are exact, so that where one span ends and the next begins is
+/// the same time for whoever adds up.
+#[allow(clippy::cast_precision_loss, reason = "1024ths of a microsecond of a hundred days fit")]
 fn microseconds(nanoseconds: u64) -> f64 {
-    nanoseconds as f64 / 1000.0
+    let (whole, rest) = (nanoseconds / 1000, nanoseconds % 1000);
+    (whole * 1024 + (rest * 1024 + 500) / 1000) as f64 / 1024.0
 }

@@ -121,3 +121,33 @@ fn a_trace_is_json_of_known_events() {
         assert!(event["ph"] == "M" || event["ts"].is_f64(), "{event}");
     }
 }
+
+/// What two spans of a track are to each other is found out by sums of floating point numbers.
+#[test]
+fn the_spans_of_a_trace_follow_or_enclose_one_another() {
+    let net = Replay::new("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Says::Once);
+    let net = Replay { creeps: true, ..net };
+    let mut server = server(net, Router::new(), &AccessLogOptions::default());
+    for turn in 0..200 {
+        server.net.crept.set(server.net.crept.get() + 997 * turn);
+        server.turn().unwrap();
+    }
+    let trace: Value = serde_json::from_slice(&server.trace().into_bytes()).unwrap();
+    let events = trace["traceEvents"].as_array().unwrap();
+    let on_loop = events.iter().filter(|event| event["ph"] == "X" && event["tid"] == 0);
+    let number = |event: &Value, name: &str| event[name].as_f64().unwrap();
+    let mut spans: Vec<(f64, f64)> = on_loop
+        .map(|event| (number(event, "ts"), number(event, "ts") + number(event, "dur")))
+        .collect();
+    // The one that encloses comes first.
+    spans.sort_by(|one, other| one.0.total_cmp(&other.0).then(other.1.total_cmp(&one.1)));
+    assert!(spans.len() > 500);
+    let mut open: Vec<f64> = Vec::new();
+    for (began, ended) in spans {
+        while open.last().is_some_and(|&end| end <= began) {
+            open.pop();
+        }
+        assert!(open.last().is_none_or(|&end| ended <= end), "{began} to {ended} in {open:?}");
+        open.push(ended);
+    }
+}
