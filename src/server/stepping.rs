@@ -71,7 +71,7 @@ pub(super) struct Stepping {
     asking: Vec<PeerId>,
     /// When somebody was there last who could let something through, in seconds since 1970.
     attended: u64,
-    /// When those who watch were last told how it is.
+    /// When those who watch were last told how it is. `None`: something was done since.
     told: Option<Instant>,
 }
 
@@ -140,6 +140,7 @@ impl<N: Net> Server<N> {
     pub(super) fn command(&mut self, command: Command) -> Result<(), String> {
         let is_on = self.stepping.is_on();
         self.stepping.attended = self.net.unix_time();
+        self.stepping.told = None;
         match command {
             Command::Go => self.go_on(),
             Command::Step(_) if !is_on => return Err("the loop is not held".to_owned()),
@@ -204,8 +205,8 @@ impl<N: Net> Server<N> {
     /// else what somebody there lets through.
     pub(super) fn turn_held(&mut self, most: Option<Duration>) -> io::Result<()> {
         self.net.hold(true);
-        let mut queued = self.queue.iter();
-        let is_busy = !self.stepping.is_unasked() || queued.any(|&id| self.peers.is_apart(id));
+        let has_news = self.stepping.told.is_none() || !self.stepping.is_unasked();
+        let is_busy = has_news || self.queue.iter().any(|&id| self.peers.is_apart(id));
         let timeout = if is_busy { Duration::ZERO } else { GLANCE };
         let mut ready = std::mem::take(&mut self.ready);
         let waited =

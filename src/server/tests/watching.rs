@@ -8,6 +8,7 @@ use super::super::access_log::{AccessLog, AccessLogOptions};
 use super::super::client::Client;
 use super::super::listener::{Address, Listener, Wanted};
 use super::super::peers::Peer;
+use super::super::stepping::{Before, Command};
 use super::super::timers::Millis;
 use super::super::{Limits, Server};
 use super::{Replay, Says};
@@ -147,4 +148,9 @@ fn while_the_loop_is_held_events_are_as_far_apart_as_ever() {
     }
     let events = memchr::memmem::find_iter(&server.net.sent, b"data: ").count() as u128;
     assert!(events <= 1 + began.elapsed().as_millis() / 100, "{events} events");
+    // What somebody has done is told at once.
+    server.net.sent.clear();
+    server.command(Command::Step(Before::Event)).unwrap();
+    server.turn().unwrap();
+    assert!(memchr::memmem::find(&server.net.sent, b"data: ").is_some());
 }
