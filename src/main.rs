@@ -136,7 +136,7 @@ fn run(
             return Err("--step needs an inspector that lets it go on: set server.admin".into());
         }
         server.allow_steps();
-        // Whoever has let the one before go on does not wait to let this one go on, too.
+        // Whoever had looked at the one before is not there yet, and clients are.
         if !is_successor {
             server.hold().map_err(|why| format!("--step: {why}"))?;
         }

@@ -20,6 +20,8 @@ const ACCEPTS: usize = 64;
 /// Clients of the admin listener at once, beside `limits.connections`.
 const ADMINS: usize = 8;
 
+const ADMINS_REACHED: &str = "as many clients as may be are at the admin listener";
+
 /// Idle clients let go at once where there is no room for a new one.
 const LET_GO: usize = 32;
 
@@ -35,7 +37,13 @@ impl<N: Net> Server<N> {
                 }
                 self.metrics.hit(Limit::Connections);
                 if !self.let_go_idle(is_admin) {
-                    return self.rest(listener, now, "limits.connections is reached");
+                    if is_admin && self.has_new_admin() {
+                        // Once they were heard, they may be idle.
+                        return Fate::Yield;
+                    }
+                    let why =
+                        if is_admin { ADMINS_REACHED } else { "limits.connections is reached" };
+                    return self.rest(listener, now, why);
                 }
             }
             // Whoever is alone is served, however much memory there is.
@@ -72,6 +80,11 @@ impl<N: Net> Server<N> {
         } else {
             self.peers.clients() >= self.terms.limits.connections
         }
+    }
+
+    /// Whether somebody has come to the admin listener who was not heard yet.
+    fn has_new_admin(&self) -> bool {
+        self.newcomers.iter().any(|&id| self.peers.is_apart(id))
     }
 
     pub(super) fn is_admin_listener(&mut self, id: PeerId) -> bool {
@@ -150,26 +163,29 @@ impl<N: Net> Server<N> {
 
     /// Closes a few clients that are between requests, those first that have been for longest.
     /// Returns whether there was one. While the loop is held nobody is late, so there a client of
-    /// the admin listener has its place only as long as nobody else wants it, or if it watches.
+    /// the admin listener that is not idle has its place only as long as nobody else wants it, but
+    /// for one that watches.
     pub(super) fn let_go_idle(&mut self, is_admin: bool) -> bool {
         // More than one where there are many, since finding the oldest costs a look at all.
         let count = LET_GO.min(1 + self.peers.clients() / 64);
-        let is_held = self.stepping.is_on();
+        let is_held = is_admin && self.stepping.is_on() && !self.has_new_admin();
         let idle_client = |(id, peer): (PeerId, &Peer)| match peer {
             Peer::Client(_) if self.peers.is_queued(id) => None,
             Peer::Client(client) if client.is_admin != is_admin => None,
-            Peer::Client(client) if is_held && is_admin => {
-                (!client.watches()).then(|| (client.idle_since().unwrap_or(self.now), id))
-            }
-            Peer::Client(client) => client.idle_since().map(|since| (since, id)),
+            Peer::Client(client) => match client.idle_since() {
+                Some(since) => Some((false, since, id)),
+                None if !is_held || client.watches() => None,
+                None => Some((true, self.now, id)),
+            },
             Peer::Listener(_) | Peer::Gateway(_) => None,
         };
-        let mut idle: Vec<(Millis, PeerId)> = self.peers.iter().filter_map(idle_client).collect();
+        let mut idle: Vec<(bool, Millis, PeerId)> =
+            self.peers.iter().filter_map(idle_client).collect();
         if idle.len() > count {
             idle.select_nth_unstable(count);
             idle.truncate(count);
         }
-        for &(_, id) in &idle {
+        for &(_, _, id) in &idle {
             self.close(id);
         }
         !idle.is_empty()

@@ -24,8 +24,11 @@ impl<N: Net> Server<N> {
         match self.peers.remove(id) {
             Some(Peer::Client(mut client)) => {
                 self.count_loss(&client);
-                if client.is_admin && self.recorder.is_fine() {
-                    self.heed_watchers();
+                if client.is_admin {
+                    self.stepping.take_answer(id);
+                    if self.recorder.is_fine() {
+                        self.heed_watchers();
+                    }
                 }
                 if client.is_counted
                     && let Some(address) = client.address

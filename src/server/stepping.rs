@@ -15,6 +15,7 @@ use super::net::{Net, Ready};
 use super::peers::{Peer, PeerId};
 use super::serving::Occasion;
 use super::timers::Millis;
+use crate::site::Reply;
 
 /// The longest that a held loop sleeps: those who watch it are told how it is.
 const GLANCE: Duration = Duration::from_millis(100);
@@ -67,8 +68,10 @@ pub(super) struct Stepping {
     ready: usize,
     /// Whether it may be held at all.
     is_allowed: bool,
-    /// Clients of the admin listener that ask something of the loop, each once.
-    asking: Vec<PeerId>,
+    /// What clients of the admin listener ask of the loop, each one thing.
+    asked: Vec<(PeerId, Command)>,
+    /// What they are to be answered once it was done.
+    answers: Vec<(PeerId, Reply)>,
     /// When somebody was there last who could let something through, in seconds since 1970.
     attended: u64,
     /// When those who watch were last told how it is. `None`: something was done since.
@@ -90,20 +93,31 @@ impl Stepping {
     }
 
     /// This client asks something of the loop, which is done when nobody is served.
-    pub(super) fn ask(&mut self, id: PeerId) {
-        if !self.asking.contains(&id) {
-            self.asking.push(id);
+    pub(super) fn ask(&mut self, id: PeerId, command: Command) {
+        if !self.asked.iter().any(|&(other, _)| other == id) {
+            self.asked.push((id, command));
         }
     }
 
-    /// Those who ask something.
-    pub(super) fn take_asking(&mut self) -> Vec<PeerId> {
-        std::mem::take(&mut self.asking)
+    /// What is asked of the loop.
+    pub(super) fn take_asked(&mut self) -> Vec<(PeerId, Command)> {
+        std::mem::take(&mut self.asked)
     }
 
     /// Whether nobody asks anything.
     pub(super) fn is_unasked(&self) -> bool {
-        self.asking.is_empty()
+        self.asked.is_empty()
+    }
+
+    /// What this client has asked for was done.
+    pub(super) fn answer(&mut self, id: PeerId, answer: Reply) {
+        self.answers.push((id, answer));
+    }
+
+    /// What this client is to be answered, if anything was done for it.
+    pub(super) fn take_answer(&mut self, id: PeerId) -> Option<Reply> {
+        let at = self.answers.iter().position(|&(other, _)| other == id)?;
+        Some(self.answers.swap_remove(at).1)
     }
 
     /// What it holds before, and who is next, if anybody is ready.
@@ -195,9 +209,8 @@ impl<N: Net> Server<N> {
         if self.stepping.is_on() {
             self.net.hold(false);
             self.finish_turn();
-            let is_allowed = self.stepping.is_allowed;
-            let asking = self.stepping.take_asking();
-            self.stepping = Stepping { is_allowed, asking, ..Stepping::default() };
+            let Stepping { is_allowed, asked, answers, .. } = std::mem::take(&mut self.stepping);
+            self.stepping = Stepping { is_allowed, asked, answers, ..Stepping::default() };
         }
     }
 

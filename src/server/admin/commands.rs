@@ -4,15 +4,13 @@
 use serde_json::{Value, json};
 
 use super::super::Server;
-use super::super::client::Client;
 use super::super::net::Net;
 use super::super::peers::{Peer, PeerId};
-use super::super::serving::Occasion;
 use super::super::stepping::{Before, Command, Next};
-use super::Report;
-use super::inspector::Shown;
-use crate::http::head::{Head, HeadSpace};
+use super::{JSON, TEXT, reply};
+use crate::http::head::Head;
 use crate::http::method::Method;
+use crate::http::status::Status;
 
 /// What a request asks of the loop, if it is one of these paths and its query can be understood.
 fn command(path: &str, query: Option<&str>) -> Option<Command> {
@@ -35,43 +33,21 @@ pub(super) fn wanted(head: &Head<'_>) -> Option<Command> {
     command(path, head.target.query())
 }
 
-/// What became of a command.
-#[derive(Debug)]
-pub(in super::super) enum Obeyed {
-    /// There was none.
-    Nothing,
-    Done,
-    /// It cannot be done: why.
-    Refused(String),
-}
-
 impl<N: Net> Server<N> {
-    /// Does what clients of the admin listener ask of the loop, and answers them: between two
-    /// turns, when nobody is served. What one asks for is done to others, so a bug that it brings
-    /// to light is one of the loop.
+    /// Does what clients of the admin listener ask of the loop: between two turns, when nobody is
+    /// served. What one asks for is done to others, so a bug that it brings to light is one of the
+    /// loop. The answers wait until it is the turn of those who have asked.
     pub(in super::super) fn obey(&mut self) {
-        for id in self.stepping.take_asking() {
-            let Some((command, is_tcp)) = self.asked_by(id) else { continue };
-            let obeyed = match self.command(command) {
-                Ok(()) => Obeyed::Done,
-                Err(why) => Obeyed::Refused(why),
+        for (id, command) in self.stepping.take_asked() {
+            let answer = match self.command(command) {
+                Ok(()) => reply(Status::OK, JSON, format!("{}\n", self.holding())),
+                Err(why) => reply(Status::CONFLICT, TEXT, format!("{why}\n")),
             };
-            let report = Report { is_tcp, obeyed, ..self.report() };
-            self.shown = Some(Shown::Report(Box::new(report)));
-            let now = self.net.now();
-            self.serve(id, now, Occasion::Ready);
-            self.shown = None;
+            if self.peers.get(id).is_some() {
+                self.stepping.answer(id, answer);
+                self.enqueue(id);
+            }
         }
-    }
-
-    /// What a client that waits for it asks of the loop, and whether it came over TCP.
-    fn asked_by(&mut self, id: PeerId) -> Option<(Command, bool)> {
-        let limits = self.terms.limits.http();
-        let Client { work, address, .. } = self.peers.client_mut(id)?;
-        let spool = work.as_ref()?.exchange.spool.as_ref()?;
-        let mut space = HeadSpace::new();
-        let head = Head::parse(spool.head(), &mut space, &limits).ok()?;
-        Some((wanted(&head)?, address.is_some()))
     }
 
     /// How the loop is held, as JSON: `null`, or what it holds before, and who is next.

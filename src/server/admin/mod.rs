@@ -12,7 +12,6 @@ mod status;
 #[cfg(test)]
 mod tests;
 
-use commands::Obeyed;
 pub(super) use inspector::{Cursor, Shown};
 use report::Report;
 
@@ -35,16 +34,8 @@ const JSON: &[u8] =
 
 const PAGE: &[u8] = frame::page_fields!("Cache-Control: no-store\r\nVary: Accept\r\n");
 
-/// The answer to a request with this head, from what is `report`ed.
+/// The answer to a request with this head that may be answered, from what is `report`ed.
 pub(super) fn answer(report: &Report, head: &Head<'_>) -> Reply {
-    if let Some((status, why)) = guard::refusal(head, report.is_tcp) {
-        return error(status, b"", why);
-    }
-    match &report.obeyed {
-        Obeyed::Nothing => {}
-        Obeyed::Done => return reply(Status::OK, JSON, format!("{}\n", report.holding)),
-        Obeyed::Refused(why) => return reply(Status::CONFLICT, TEXT, format!("{why}\n")),
-    }
     let path = head.target.path().unwrap_or_default();
     let (status, fields, content) = match path {
         "/" if prefers_json(&head.fields) => (Status::OK, JSON, status::json(report)),

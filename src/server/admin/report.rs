@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::super::Server;
 use super::super::client::{Client, Pending, Phase};
 use super::super::diagnostic_log::DiagnosticLog;
@@ -14,7 +12,6 @@ use super::super::memory;
 use super::super::metrics::Metrics;
 use super::super::net::Net;
 use super::super::peers::Peer;
-use super::commands::Obeyed;
 
 /// How the server is doing.
 #[derive(Debug)]
@@ -23,12 +20,6 @@ pub(in super::super) struct Report {
     /// When it was started, in seconds since 1970-01-01T00:00:00Z.
     pub(super) started_at: u64,
     pub(super) is_draining: bool,
-    /// The one who asks has come over TCP.
-    pub(super) is_tcp: bool,
-    /// What became of what he wanted of the loop.
-    pub(super) obeyed: Obeyed,
-    /// How the loop is held.
-    pub(super) holding: Value,
     /// Clients by what they do.
     pub(super) connections: Vec<(&'static str, usize)>,
     pub(super) most_connections: usize,
@@ -79,9 +70,6 @@ impl<N: Net> Server<N> {
             uptime,
             started_at: self.stamp.seconds().saturating_sub(uptime.as_secs()),
             is_draining: self.drained_by.is_some(),
-            is_tcp: true,
-            obeyed: Obeyed::Nothing,
-            holding: self.holding(),
             connections: connections.to_vec(),
             most_connections: self.terms.limits.connections,
             admins: self.peers.admins(),

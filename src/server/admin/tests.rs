@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::super::gateways::{End, Pool};
 use super::super::metrics::{Limit, Metrics, RouteCounts};
-use super::commands::Obeyed;
 use super::{Report, page, prometheus, status};
 
 /// Everything that could do harm in one of the forms.
@@ -28,9 +27,6 @@ fn report() -> Report {
         uptime: Duration::from_secs(3_700),
         started_at: 971_211_336,
         is_draining: false,
-        is_tcp: true,
-        obeyed: Obeyed::Nothing,
-        holding: serde_json::Value::Null,
         connections: vec![("head", 1), ("idle", 1_200)],
         most_connections: 10_000,
         admins: 1,

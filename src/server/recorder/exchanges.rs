@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::super::client::Phase;
 use super::super::peers::PeerId;
 use super::{Act, Moment};
-use crate::http::connection::Writes;
+use crate::http::connection::{Reads, Writes};
 
 /// One exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,8 +89,15 @@ impl Exchanges {
     /// what was written for, unless more may follow.
     fn end_share(&mut self, moment: &Moment) -> Vec<Exchange> {
         let Some(own) = self.by_peer.get_mut(&moment.peer) else { return Vec::new() };
-        let is_out = matches!(moment.after.writing, Writes::Idle | Writes::Done)
-            && moment.detail & 0xff != Phase::Send as u16;
+        if moment.after.reading == Reads::Idle {
+            // What was read was no request.
+            own.read_ns = None;
+        }
+        if moment.detail & 0xff == Phase::Send as u16 {
+            // Of what is still here nobody knows whose it is.
+            return Vec::new();
+        }
+        let is_out = matches!(moment.after.writing, Writes::Idle | Writes::Done);
         let all = own.exchanges.len();
         let many = if is_out { all } else { own.written.min(all.saturating_sub(1)) };
         let ended = own.exchanges.drain(..many).collect();
@@ -140,7 +147,7 @@ fn over(mut exchanges: Vec<Exchange>, moment: &Moment) -> Vec<Exchange> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::connection::{Reads, State};
+    use crate::http::connection::State;
 
     const WHO: PeerId = PeerId { key: 3, generation: 1 };
 
@@ -204,6 +211,38 @@ mod tests {
         ]);
         let first = exchange((1, 0), (10, 50), 100, Some((1, 200)));
         assert_eq!(found, [first, exchange((3, 1), (40, 100), 34, Some((2, 200)))]);
+    }
+
+    #[test]
+    fn what_is_read_and_is_no_request_begins_none() {
+        let found = fold(&[
+            (Act::Read, 2, 0, Writes::Idle),
+            (Act::Served, 7, Phase::Idle as u16, Writes::Idle),
+            (Act::Read, 99, 0, Writes::Idle),
+            (Act::Head, 0, 0, Writes::Owed),
+            (Act::Answered, 1, 200, Writes::Content),
+            (Act::Wrote, 100, 0, Writes::Idle),
+            (Act::Served, 7, Phase::Idle as u16, Writes::Idle),
+        ]);
+        assert_eq!(found, [exchange((3, 0), (30, 60), 100, Some((1, 200)))]);
+    }
+
+    #[test]
+    fn where_the_socket_is_full_none_is_over() {
+        let found = fold(&[
+            (Act::Read, 99, 0, Writes::Idle),
+            (Act::Head, 0, 0, Writes::Owed),
+            (Act::Answered, 1, 200, Writes::Content),
+            (Act::Head, 1, 0, Writes::Owed),
+            (Act::Answered, 1, 200, Writes::Content),
+            (Act::Wrote, 10, 0, Writes::Idle),
+            (Act::Served, 7, Phase::Send as u16, Writes::Idle),
+            (Act::Wrote, 190, 0, Writes::Idle),
+            (Act::Served, 7, Phase::Idle as u16, Writes::Idle),
+        ]);
+        let ended: Vec<u64> = found.iter().map(|one| one.ended_ns).collect();
+        assert_eq!(ended, [80, 80], "the one that was cut in two is not known");
+        assert_eq!(found.iter().map(|one| one.sent).sum::<u64>(), 200);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use super::super::listener::Address;
 use super::super::recorder::Moment;
 use super::super::stepping::{Before, Command};
-use super::super::{Options, Server};
+use super::super::{Limits, Options, Server};
 use super::sockets::{connect_to, read, turn, turn_until};
 use crate::site::Site;
 use crate::site::handler::{Request, Response};
@@ -50,12 +50,14 @@ fn ask(admin: &mut TcpStream, commands: &[&str]) {
 /// Turns until `stream` has been answered so often with 200.
 fn turn_until_answered(server: &mut Server, stream: &mut TcpStream, count: usize) {
     let mut got = Vec::new();
-    while memchr::memmem::find_iter(&got, b"HTTP/1.1 200 OK").count() < count {
-        let before = got.len();
+    loop {
         let waiting = stream.try_clone().unwrap();
         turn_until(server, "it is answered", || waiting.peek(&mut [0]).is_ok());
-        assert!(!read(stream, &mut got), "it is closed after {:?}", got.escape_ascii());
-        assert!(got.len() > before);
+        let is_over = read(stream, &mut got);
+        if memchr::memmem::find_iter(&got, b"HTTP/1.1 200 OK").count() >= count {
+            return;
+        }
+        assert!(!is_over, "it is closed after {}", got.escape_ascii());
     }
 }
 
@@ -174,6 +176,70 @@ fn a_listener_that_goes_while_somebody_waits_at_it_is_in_nobodys_way() {
         }
     }
     panic!("the next is one that has gone");
+}
+
+#[test]
+fn who_is_idle_goes_first_and_who_was_not_heard_stays() {
+    let mut server = server();
+    server.hold().unwrap();
+    // One in the midst of its request, and as many that were answered as there is room for.
+    let mut half = admin(&server);
+    half.write_all(b"GET /healthz HTTP/1.1\r\nHost: loc").unwrap();
+    for _ in 0..3 {
+        turn(&mut server);
+    }
+    let mut idle: Vec<_> = (0..7).map(|_| admin(&server)).collect();
+    for one in &mut idle {
+        one.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        turn_until_answered(&mut server, one, 1);
+    }
+    // All who come at once are answered, and so is the one that had begun before.
+    let mut late: Vec<_> = (0..16).map(|_| admin(&server)).collect();
+    for one in &mut late {
+        one.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    }
+    for one in &mut late {
+        turn_until_answered(&mut server, one, 1);
+    }
+    half.write_all(b"alhost\r\n\r\n").unwrap();
+    turn_until_answered(&mut server, &mut half, 1);
+}
+
+/// What waits behind an answer that is not out was taken in under limits that may be others by now.
+#[test]
+fn a_reload_to_smaller_limits_harms_nobody_who_waits_at_the_admin_listener() {
+    let here = |limits: Limits| {
+        let (listen, admin) = (vec![anywhere()], Some(anywhere()));
+        Options { listen, admin, limits, ..Options::default() }
+    };
+    let mut server = Server::new(&here(Limits::default()), site()).unwrap();
+    let mut asking = admin(&server);
+    asking.set_nonblocking(false).unwrap();
+    let long = "x".repeat(3000);
+    let request =
+        |path: &str| format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nX-Long: {long}\r\n\r\n");
+    // So much is asked for that the socket is full before the last is answered.
+    let many = 400;
+    for _ in 0..many {
+        asking.write_all(request("/inspect/source/server/mod.rs").as_bytes()).unwrap();
+        turn(&mut server);
+    }
+    for _ in 0..100 {
+        turn(&mut server);
+    }
+    let smaller = Limits { head_bytes: 1024, ..Limits::default() };
+    server.reload(&here(smaller), site()).unwrap();
+    asking.set_nonblocking(true).unwrap();
+    let mut got = Vec::new();
+    for _ in 0..10_000 {
+        turn(&mut server);
+        if read(&mut asking, &mut got) {
+            break;
+        }
+    }
+    assert_eq!(server.metrics.panics, 0);
+    let ended_with_431 = memchr::memmem::find(&got, b"HTTP/1.1 431 ").is_some();
+    assert!(ended_with_431, "a head that comes in now is too large");
 }
 
 #[test]

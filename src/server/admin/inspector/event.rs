@@ -19,6 +19,10 @@ const TURNS: u64 = 200;
 /// Moments that one event looks through for what has moved, from the newest back.
 const MOMENTS: u64 = 4_096;
 
+/// Moments that one event follows exchanges through: what a loop that has nothing else to do makes
+/// in a tenth of a second.
+const FOLDED: u64 = 1 << 16;
+
 /// Exchanges that one event tells of: those that ended last.
 const LATEST: usize = 12;
 
@@ -41,11 +45,12 @@ pub(in super::super::super) struct Cursor {
 impl Cursor {
     /// Goes on by the moments that have happened since.
     fn follow(&mut self, moments: &Ring<Moment>) {
-        if self.moment < moments.count().saturating_sub(MOMENTS).max(moments.first()) {
+        let from = self.moment.max(moments.count().saturating_sub(FOLDED)).max(moments.first());
+        if from > self.moment {
             // What was left out may have been the end of any.
             self.exchanges = Exchanges::default();
         }
-        for (number, moment) in newest(moments, self.moment) {
+        for (number, moment) in moments.since(from) {
             for exchange in self.exchanges.follow(number, moment) {
                 self.latest.push_front(exchange);
             }
@@ -197,4 +202,31 @@ fn push_exchange(out: &mut String, recorder: &Recorder, exchange: &Exchange) {
     }
     let (route, status) = answer.unwrap_or_default();
     push(out, format_args!(",{began_ns},{},{route},{status},{sent}]", ended_ns - began_ns));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::connection::{State, Writes};
+    use crate::server::limits::Limits;
+    use crate::server::peers::PeerId;
+    use crate::server::recorder::Act;
+
+    #[test]
+    fn a_slow_request_is_told_of_though_much_happens_meanwhile() {
+        let mut recorder = Recorder::new(&Limits::default(), 0);
+        let (slow, other) = (PeerId { key: 1, generation: 1 }, PeerId { key: 2, generation: 1 });
+        let owed = State { writing: Writes::Owed, ..State::default() };
+        recorder.add(slow, Act::Head, owed, (0, 0));
+        let mut cursor = Cursor::default();
+        cursor.follow(recorder.moments());
+        for _ in 0..2 * MOMENTS - 10 {
+            recorder.add(other, Act::Read, State::default(), (1, 0));
+        }
+        recorder.add(slow, Act::Answered, owed, (1, 200));
+        recorder.add(slow, Act::Closed, owed, (0, 0));
+        assert!(recorder.moments().first() <= 1, "it is not forgotten");
+        cursor.follow(recorder.moments());
+        assert_eq!(cursor.latest.front().and_then(|one| one.answer), Some((1, 200)));
+    }
 }

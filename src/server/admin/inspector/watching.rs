@@ -14,6 +14,7 @@ use super::super::super::timers::Millis;
 use super::super::commands;
 use super::super::{Report, answer, error, guard};
 use super::Wanted;
+use crate::http;
 use crate::http::head::{Head, HeadSpace};
 use crate::http::method::Method;
 use crate::http::status::Status;
@@ -88,8 +89,13 @@ impl<N: Net> Server<N> {
             // What stands before it in the same connection is not out.
             Pending::Report if !work.output.is_empty() => None,
             Pending::Report => {
+                if let Some(answer) = self.stepping.take_answer(id) {
+                    return Some(Shown::Reply(Box::new(answer)));
+                }
                 let spool = work.exchange.spool.take()?;
-                let shown = self.look_up(id, spool.head(), is_tcp);
+                // What has come in under other limits is not refused by those of now.
+                let limits = work.terms.as_ref().unwrap_or(&self.terms).limits.http();
+                let shown = self.look_up(id, spool.head(), &limits, is_tcp);
                 // Nobody is let go while he is being answered.
                 if let Some(Client { work: Some(work), .. }) = self.peers.client_mut(id) {
                     work.exchange.spool = Some(spool);
@@ -104,17 +110,23 @@ impl<N: Net> Server<N> {
         }
     }
 
-    /// What a request with this head is shown. `None`: it asks something of the loop, which is
-    /// done [later](Self::obey).
-    fn look_up(&mut self, id: PeerId, bytes: &[u8], is_tcp: bool) -> Option<Shown> {
+    /// What a request with this head is shown, which was taken in under these limits. `None`: it
+    /// asks something of the loop, which is done [later](Self::obey).
+    fn look_up(
+        &mut self,
+        id: PeerId,
+        bytes: &[u8],
+        limits: &http::Limits,
+        is_tcp: bool,
+    ) -> Option<Shown> {
         let mut space = HeadSpace::new();
-        let head = Head::parse(bytes, &mut space, &self.terms.limits.http())
+        let head = Head::parse(bytes, &mut space, limits)
             .expect("a head that was parsed can be parsed again");
         if let Some((status, why)) = guard::refusal(&head, is_tcp) {
             return Some(Shown::Reply(Box::new(error(status, b"", why))));
         }
-        if commands::wanted(&head).is_some() {
-            self.stepping.ask(id);
+        if let Some(command) = commands::wanted(&head) {
+            self.stepping.ask(id, command);
             return None;
         }
         let path = head.target.path().unwrap_or_default();
@@ -124,7 +136,7 @@ impl<N: Net> Server<N> {
                 let begins = wanted == Wanted::Events && reply.status == Status::OK;
                 if begins { Shown::Stream(reply) } else { Shown::Reply(reply) }
             }
-            None => Shown::Report(Box::new(Report { is_tcp, ..self.report() })),
+            None => Shown::Report(Box::new(self.report())),
         })
     }
 
