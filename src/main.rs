@@ -22,7 +22,7 @@ use oneloop::daemon::{self, Ended, Life};
 use oneloop::server::confinement::Sandbox;
 use oneloop::server::diagnostic_log::{DiagnosticLog, DiagnosticLogOptions, Environment};
 use oneloop::server::net::Net;
-use oneloop::server::replay::{Head, Recorded, Replayed, Unreadable};
+use oneloop::server::replay::{Head, Recorded, Replayed, Unreadable, WHOLE_TURN};
 use oneloop::server::{Address, Server, limited};
 use oneloop::site::rule::Place;
 use oneloop::site::{Site, SiteError};
@@ -353,7 +353,12 @@ fn replay(file: &Path, until: Option<u64>, is_quiet: bool) -> Result<(), Box<dyn
     if let Some(turn) = until {
         network.end_behind(turn);
     }
-    let mut server = Server::with_network(network, &config.options(), config.site()?)?;
+    let mut options = config.options();
+    if !is_quiet {
+        let moments = &mut options.limits.recorder_moments;
+        *moments = WHOLE_TURN.max(*moments);
+    }
+    let mut server = Server::with_network(network, &options, config.site()?)?;
     let ended = recording::run(&mut server, |server, first| {
         if !is_quiet {
             // Whoever reads no more may still want to know how it comes out.

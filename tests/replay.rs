@@ -142,6 +142,7 @@ fn a_recording_has_an_end_and_the_server_goes_on() {
 fn a_configuration_is_recorded_and_no_file_is_written_over() {
     let folder = site();
     let config = "[server]\nlisten = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\nworkers = 2\n\
+                  [limits]\nrecorder = { moments = 1 }\n\
                   [log]\naccess = { to = \"none\" }\n[[site]]\nroot = \"site\"\n\
                   [[site.route]]\npath = \"/large\"\n\
                   auth = { basic = \"htpasswd\", realm = \"r\" }\n";
@@ -167,6 +168,8 @@ fn a_configuration_is_recorded_and_no_file_is_written_over() {
     let (code, story, errors) = replay(&[path(&recording)]);
     assert_eq!((code, &*errors), (Some(0), ""), "the recording has the configuration\n{story}");
     assert!(story.contains(" waits\n"), "{story}");
+    // The ring of the server that was recorded had room for one moment.
+    assert!(story.contains(" accepted from ") && !story.contains("not told"), "{story}");
     let before = fs::read(&recording).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
     let root = folder.path().join("site");

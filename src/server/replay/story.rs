@@ -19,6 +19,10 @@ pub(super) fn tell(number: u64, first: u64, recorder: &Recorder, out: &mut Strin
         "{number:>7} {at} turn: waited {waited:?}, {ready} ready, {served} served, \
          worked {worked:?}"
     );
+    let untold = recorder.moments().first().saturating_sub(first);
+    if untold > 0 {
+        let _ = writeln!(out, "{number:>7} {untold} moments are not told: there are too many");
+    }
     for (_, moment) in recorder.moments().since(first) {
         let (at, who) = (Seconds(moment.at_ns), peer(moment.peer));
         let [before, after] = [moment.before, moment.after].map(state);
@@ -33,5 +37,33 @@ struct Seconds(u64);
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:>5}.{:09}", self.0 / 1_000_000_000, self.0 % 1_000_000_000)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::connection::State;
+    use crate::server::limits::Limits;
+    use crate::server::peers::PeerId;
+    use crate::server::recorder::Act;
+
+    #[test]
+    fn what_is_not_told_is_said_to_be_missing() {
+        let limits = Limits { recorder_moments: 3, ..Limits::default() };
+        let mut recorder = Recorder::new(&limits, 0);
+        let told = |recorder: &Recorder, first| {
+            let mut text = String::new();
+            tell(7, first, recorder, &mut text);
+            text
+        };
+        for amount in 0..4 {
+            let id = PeerId { key: 1, generation: 2 };
+            recorder.add(id, Act::Read, State::default(), (amount, 0));
+        }
+        assert_eq!(told(&recorder, 1).lines().count(), 4, "a turn and three moments");
+        let text = told(&recorder, 0);
+        assert_eq!(text.lines().count(), 5);
+        assert_eq!(text.lines().nth(1), Some("      7 1 moments are not told: there are too many"));
     }
 }
