@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
@@ -91,6 +91,28 @@ fn a_recording_comes_out_the_same_each_time() {
     assert_eq!(end, "3 turns: it came out as recorded up to here");
     let (code, quiet, _) = replay(&[path(&recording), "--quiet"]);
     assert_eq!((code, quiet.trim_end()), (Some(0), last));
+}
+
+#[test]
+fn of_a_server_that_is_killed_there_is_all_that_came_in() {
+    let folder = site();
+    let (recording, root) = (folder.path().join("a.rec"), folder.path().join("site"));
+    let daemon = Daemon::start(&["record", path(&recording), path(&root), "-p", "0"]);
+    let mut client = daemon.connect();
+    for name in ["/", "/large", "/last"] {
+        client.get(name);
+    }
+    // It is written while the server has nothing to do.
+    let since = Instant::now();
+    while !replay(&[path(&recording)]).1.contains("answered 404\n") {
+        assert!(since.elapsed() < Duration::from_secs(20), "what came in is not written");
+    }
+    daemon.signal("KILL");
+    assert_eq!(daemon.wait(), None);
+    let (code, story, errors) = replay(&[path(&recording)]);
+    assert_eq!((code, &*errors), (Some(0), ""));
+    assert!(story.contains("head: GET /last HTTP/1.1\n"), "{story}");
+    assert!(story.trim_end().ends_with("the server was killed, or there was no room"), "{story}");
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub fn run<N: Tape>(
     server: &mut Server<N>,
     mut seen: impl FnMut(&Server<N>, u64),
 ) -> io::Result<Ended> {
-    server.begin_tape();
+    server.begin_tape()?;
     let ended = live(server, &mut seen);
     server.end_tape();
     ended

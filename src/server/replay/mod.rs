@@ -10,11 +10,13 @@ mod asked;
 mod blocks;
 mod recorded;
 mod replayed;
+mod scribe;
 mod story;
 mod words;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::Server;
@@ -72,6 +74,12 @@ impl Head {
 
 /// A network that writes down what it says, or that says what was written down.
 pub trait Tape: Net {
+    /// The server is about to take its first turn.
+    ///
+    /// # Errors
+    /// Where it cannot be recorded.
+    fn begin(&mut self) -> io::Result<()>;
+
     /// A turn is over in which so much has happened, with this checksum. Returns whether there is
     /// another one.
     fn turned(&mut self, moments: u64, sum: u32) -> bool;
@@ -82,9 +90,13 @@ pub trait Tape: Net {
 
 impl<N: Tape> Server<N> {
     /// Begins to remember when each thing happens, to the nanosecond, and to sum up all of it.
-    pub fn begin_tape(&mut self) {
+    ///
+    /// # Errors
+    /// Where the server cannot be recorded.
+    pub fn begin_tape(&mut self) -> io::Result<()> {
         self.recorder.be_fine(true);
         self.recorder.sum_up();
+        self.net.begin()
     }
 
     /// Says that a turn is over, and what has happened since moment `first`, which was the next one

@@ -254,6 +254,10 @@ fn over() -> io::Error {
 }
 
 impl<R: Read> Tape for Replayed<R> {
+    fn begin(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn turned(&mut self, moments: u64, sum: u32) -> bool {
         let asked = Asked::of(Call::Turned).amount(moments).sum(sum);
         self.ask::<()>(asked).is_some()
