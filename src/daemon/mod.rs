@@ -24,6 +24,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
 use crate::server::Server;
 use crate::server::diagnostic_log::DiagnosticLog;
+use crate::server::net::Net;
 use dump::Dump;
 use inherit::Inherited;
 use notify::Notifier;
@@ -334,7 +335,7 @@ pub fn run(
 }
 
 /// Opens the files of the logs anew, for they may have been renamed.
-fn reopen_logs(server: &mut Server, log: &DiagnosticLog) {
+fn reopen_logs<N: Net>(server: &mut Server<N>, log: &DiagnosticLog) {
     let reopened = [("access log", server.reopen_logs()), ("error log", log.reopen())];
     for (name, reopened) in reopened {
         if let Err(error) = reopened {

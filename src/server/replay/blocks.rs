@@ -160,8 +160,8 @@ pub(super) struct Reader<R> {
     pub(super) block: Vec<u8>,
     pub(super) offset: u64,
     number: u32,
-    /// How much of the file was read.
-    read: u64,
+    /// How much of the file was read, in whole blocks.
+    pub(super) read: u64,
     /// The file ends in the middle of a block.
     pub(super) is_cut: bool,
 }

@@ -121,11 +121,12 @@ impl Server<Replayed> {
         self.net.turn()
     }
 
-    /// What has happened in the last turn, from moment `first` on, in lines of text.
+    /// What has happened in the last turn, from moment `first` on, in lines of text. Where the
+    /// replay has come to an end within the turn, what was done behind that is not told.
     #[must_use]
     pub fn story(&self, first: u64) -> String {
         let mut text = String::new();
-        story::tell(self.turn_number(), first, &self.recorder, &mut text);
+        story::tell(self.turn_number(), first, self.net.told_ns(), &self.recorder, &mut text);
         text
     }
 

@@ -150,6 +150,11 @@ impl<R: Read> Replayed<R> {
         self.state.borrow().outcome.clone()
     }
 
+    /// The last time that the recording has told of the clock of the loop, in nanoseconds.
+    pub(super) fn told_ns(&self) -> u64 {
+        self.state.borrow().clocks.nanos.min(LATEST_NS)
+    }
+
     fn ask<T: Word>(&self, asked: Asked) -> Option<T> {
         self.state.borrow_mut().ask(asked)
     }
@@ -235,7 +240,10 @@ impl<R: Read> State<R> {
 
     fn differs(&mut self, what: String) {
         if self.outcome.is_none() {
-            let offset = self.reader.offset + self.at as u64;
+            // Where there is no block any more, it is behind the last one.
+            let is_in_block = !self.reader.block.is_empty();
+            let within = self.reader.offset + self.at as u64;
+            let offset = if is_in_block { within } else { self.reader.read };
             self.outcome = Some(Outcome::Differs { turn: self.turn, offset, what });
         }
     }
@@ -266,9 +274,10 @@ impl<R: Read> Tape for Replayed<R> {
     fn end(&mut self) {
         if self.ask::<()>(Asked::of(Call::End)).is_some() {
             let state = self.state.get_mut();
-            if state.has_more() {
+            if state.has_more() || state.reader.is_cut {
+                state.outcome = None;
                 state.differs("more is written behind the end".to_owned());
-            } else {
+            } else if state.outcome == Some(Outcome::SameUntilCut) {
                 state.outcome = Some(Outcome::Same);
             }
         }
@@ -282,8 +291,13 @@ impl<R: Read> Net for Replayed<R> {
 
     fn nanos(&self) -> u64 {
         let mut state = self.state.borrow_mut();
-        let difference = state.ask(Asked::of(Call::Nanos)).unwrap_or(0);
-        state.clocks.time(difference, |clocks| &mut clocks.nanos).min(LATEST_NS)
+        match state.ask(Asked::of(Call::Nanos)) {
+            Some(difference) => {
+                state.clocks.time(difference, |clocks| &mut clocks.nanos).min(LATEST_NS)
+            }
+            // What is done from now on is later than all that was recorded.
+            None => state.clocks.nanos.min(LATEST_NS) + 1,
+        }
     }
 
     fn hold(&mut self, is_held: bool) {
