@@ -88,6 +88,7 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
 fn prepare(line: &Serve, config: &mut Config) -> Result<&'static DiagnosticLog, Box<dyn Error>> {
     config.sandbox = line.sandbox.map_or(config.sandbox, Sandbox::from);
     daemon::make_room_for_descriptors(config.limits.connections);
+    daemon::outlive_file_limit()?;
     let level = match (line.quiet, line.verbose) {
         (true, _) => LevelFilter::Warn,
         (_, true) => LevelFilter::Debug,
