@@ -168,7 +168,7 @@ fn a_file_of_the_site_that_has_changed_is_a_difference() {
     assert!(last.next().unwrap().ends_with("and it does not come to its end"), "{story}");
     assert!(last.any(|line| line.contains(" head: GET ")), "{story}");
     assert!(!story.trim_end().ends_with(" reset"), "and what the server did then is not\n{story}");
-    assert!(errors.trim_end().ends_with("; have files of the site changed since"), "{errors}");
+    assert!(errors.trim_end().ends_with(" changed since, or who may read them"), "{errors}");
 }
 
 #[test]

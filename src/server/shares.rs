@@ -132,7 +132,8 @@ impl Shares {
         self.crowds.resize(CROWDS, Share::default());
         let mut hasher = DefaultHasher::new();
         (self.secret, site).hash(&mut hasher);
-        let at = usize::try_from(hasher.finish() % CROWDS as u64).expect("it is less than `CROWDS`");
+        let at =
+            usize::try_from(hasher.finish() % CROWDS as u64).expect("it is less than `CROWDS`");
         &mut self.crowds[at]
     }
 

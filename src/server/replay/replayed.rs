@@ -252,7 +252,8 @@ impl<R: Read> State<R> {
 /// What is told where the server does something else than it did then.
 fn difference(asked: Asked, then: Asked) -> String {
     let may_be_of_file = [asked, then].iter().all(|one| one.call.may_be_of_file());
-    let files = if may_be_of_file { "; have files of the site changed since" } else { "" };
+    let files = "; have files of the site changed since, or who may read them";
+    let files = if may_be_of_file { files } else { "" };
     format!("the server {asked}; in the recording it {then}{files}")
 }
 
