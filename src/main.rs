@@ -15,14 +15,14 @@ use oneloop::config::command_line::{Command, CommandLine, Serve};
 use oneloop::config::{self, Config, generate, question};
 use oneloop::daemon::inherit::Inherited;
 use oneloop::daemon::privileges;
-use oneloop::daemon::recording;
+use oneloop::daemon::recording::{self, Company};
 use oneloop::daemon::sandbox::{Asked, Confinement};
 use oneloop::daemon::supervisor::{Configuration, Plan, Supervisor};
 use oneloop::daemon::{self, Ended, Life};
 use oneloop::server::confinement::Sandbox;
 use oneloop::server::diagnostic_log::{DiagnosticLog, DiagnosticLogOptions, Environment};
 use oneloop::server::net::Net;
-use oneloop::server::replay::{Head, Recorded, Replayed, Unreadable};
+use oneloop::server::replay::{Head, Recorded, Replayed, WHOLE_TURN};
 use oneloop::server::{Address, Server, limited};
 use oneloop::site::rule::Place;
 use oneloop::site::{Site, SiteError};
@@ -88,7 +88,13 @@ fn serve(line: &Serve) -> Result<(), Box<dyn Error>> {
 fn prepare(line: &Serve, config: &mut Config) -> Result<&'static DiagnosticLog, Box<dyn Error>> {
     config.sandbox = line.sandbox.map_or(config.sandbox, Sandbox::from);
     daemon::make_room_for_descriptors(config.limits.connections);
-    start_diagnostic_log(line, &config.diagnostic_log)
+    daemon::outlive_file_limit()?;
+    let level = match (line.quiet, line.verbose) {
+        (true, _) => LevelFilter::Warn,
+        (_, true) => LevelFilter::Debug,
+        _ => config.diagnostic_log.level,
+    };
+    start_diagnostic_log(&DiagnosticLogOptions { level, ..config.diagnostic_log.clone() })
 }
 
 fn say_ended(ended: Ended) {
@@ -324,25 +330,37 @@ fn record(file: &Path, most: u64, line: &Serve) -> Result<(), Box<dyn Error>> {
     }
     let site = config.site()?;
     warn_in_log(&site);
+    let company = Company::new(config.pid_file.as_deref())?;
     let network = recording::network(config.sandbox != Sandbox::Off)?;
-    let sink = recording::create(file).map_err(|error| format!("{}: {error}", file.display()))?;
-    let head = Head::new(config.for_recording().to_string());
-    let network = Recorded::begin(network, sink, most, &head)?;
+    let named = |error: io::Error| format!("{}: {error}", file.display());
+    let sink = recording::create(file).map_err(named)?;
+    let begin = || -> Result<_, Box<dyn Error>> {
+        let head = Head::new(config.for_recording().to_string());
+        let network = Recorded::begin(network, sink, most, &head).map_err(named)?;
+        let server = Server::with_network(network, &config.options(), site)?;
+        let mut asked = asked(line, &config, &server);
+        asked.files.push(file.to_owned());
+        recording::confine(asked, log)?;
+        announce(line, &server.local_addresses())?;
+        Ok(server)
+    };
     // Where there is no server, there is nothing to be seen in it.
-    let mut server = Server::with_network(network, &config.options(), site)
-        .inspect_err(|_| drop(fs::remove_file(file)))?;
-    recording::confine(asked(line, &config, &server), log)?;
-    announce(line, &server.local_addresses())?;
+    let mut server = begin().inspect_err(|_| drop(fs::remove_file(file)))?;
     log::info!("what comes in is recorded in {}", file.display());
-    say_ended(recording::run(&mut server, |_, _| ())?);
+    say_ended(recording::run(&mut server, company, log, |_, _| ())?);
     Ok(())
 }
 
 /// Runs the server of a recording once more, and says how that came out.
 fn replay(file: &Path, until: Option<u64>, is_quiet: bool) -> Result<(), Box<dyn Error>> {
     let name = file.display();
-    let open = || Replayed::open(File::open(file).map_err(Unreadable::Failed)?);
-    let (head, mut network) = open().map_err(|error| format!("{name}: {error}"))?;
+    let source = File::open(file).and_then(|source| Ok((source.metadata()?.is_file(), source)));
+    let (is_file, source) = source.map_err(|error| format!("{name}: {error}"))?;
+    if !is_file {
+        return Err(format!("{name}: it is read twice, and so has to be a file: save it").into());
+    }
+    let opened = Replayed::open(source).map_err(|error| format!("{name}: {error}"))?;
+    let (head, mut network) = opened;
     if !head.is_of_this_program() {
         let other = &head.made_by;
         let _ = writeln!(io::stderr(), "{name}: oneloop {other} has made it: it may do otherwise");
@@ -353,8 +371,15 @@ fn replay(file: &Path, until: Option<u64>, is_quiet: bool) -> Result<(), Box<dyn
     if let Some(turn) = until {
         network.end_behind(turn);
     }
-    let mut server = Server::with_network(network, &config.options(), config.site()?)?;
-    let ended = recording::run(&mut server, |server, first| {
+    let mut options = config.options();
+    if !is_quiet {
+        let moments = &mut options.limits.recorder_moments;
+        *moments = WHOLE_TURN.max(*moments);
+    }
+    let mut server = Server::with_network(network, &options, config.site()?)?;
+    let level = LevelFilter::Error;
+    let log = start_diagnostic_log(&DiagnosticLogOptions { level, ..Default::default() })?;
+    let ended = recording::run(&mut server, Company::default(), log, |server, first| {
         if !is_quiet {
             // Whoever reads no more may still want to know how it comes out.
             let _ = say(&server.story(first));
@@ -369,25 +394,17 @@ fn replay(file: &Path, until: Option<u64>, is_quiet: bool) -> Result<(), Box<dyn
     }
 }
 
-/// Messages go where the configuration says: those that `RUST_LOG` asks for, or else those of the
-/// level that the flags ask for, or the configuration.
+/// Messages go where the options say: those that `RUST_LOG` asks for, or else those of their level.
 fn start_diagnostic_log(
-    line: &Serve,
-    configured: &DiagnosticLogOptions,
+    options: &DiagnosticLogOptions,
 ) -> Result<&'static DiagnosticLog, Box<dyn Error>> {
-    let level = match (line.quiet, line.verbose) {
-        (true, _) => LevelFilter::Warn,
-        (_, true) => LevelFilter::Debug,
-        _ => configured.level,
-    };
     let said = |name| env::var(name).ok().filter(|value| !value.is_empty());
     let environment = Environment {
         rust_log: said("RUST_LOG"),
         journal_stream: said("JOURNAL_STREAM"),
         no_color: said("NO_COLOR").is_some(),
     };
-    let options = DiagnosticLogOptions { level, ..configured.clone() };
-    let log = DiagnosticLog::open(&options, &environment)
+    let log = DiagnosticLog::open(options, &environment)
         .map_err(|error| format!("cannot open the error log: {error}"))?;
     Ok(log.install())
 }

@@ -1,6 +1,8 @@
 //! A server that is recorded, and the same once more on the recording: real sockets, clients that
 //! go astray, a program, a signal.
 
+mod beside;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use std::time::Duration;
 use socket2::SockRef;
 
 use crate::support::folder::Folder;
-use crate::support::running::Daemon;
+use crate::support::running::{Daemon, wait_until};
 
 /// A site with a file, a larger one and a script.
 fn site() -> Folder {
@@ -89,8 +91,33 @@ fn a_recording_comes_out_the_same_each_time() {
     let (beginning, end) = short.trim_end().rsplit_once('\n').unwrap();
     assert!(story.starts_with(beginning) && beginning.contains("\n      3 "), "{short}");
     assert_eq!(end, "3 turns: it came out as recorded up to here");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
+    command.args(["replay", path(&recording), "-q"]).env("RUST_LOG", "warn");
+    let said = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert!(said.contains("/cgi-bin/echo says: oops"), "{said}");
     let (code, quiet, _) = replay(&[path(&recording), "--quiet"]);
     assert_eq!((code, quiet.trim_end()), (Some(0), last));
+}
+
+#[test]
+fn of_a_server_that_is_killed_there_is_all_that_came_in() {
+    let folder = site();
+    let (recording, root) = (folder.path().join("a.rec"), folder.path().join("site"));
+    let daemon = Daemon::start(&["record", path(&recording), path(&root), "-p", "0"]);
+    let mut client = daemon.connect();
+    for name in ["/", "/large", "/last"] {
+        client.get(name);
+    }
+    // It is written while the server has nothing to do.
+    wait_until("what came in is written", || {
+        replay(&[path(&recording)]).1.contains("answered 404\n")
+    });
+    daemon.signal("KILL");
+    assert_eq!(daemon.wait(), None);
+    let (code, story, errors) = replay(&[path(&recording)]);
+    assert_eq!((code, &*errors), (Some(0), ""));
+    assert!(story.contains("head: GET /last HTTP/1.1\n"), "{story}");
+    assert!(story.trim_end().ends_with("the server was killed, or there was no room"), "{story}");
 }
 
 #[test]
@@ -111,6 +138,16 @@ fn a_changed_byte_and_a_missing_end_are_noticed() {
     let (code, story, _) = replay(&[path(&cut), "-q"]);
     assert_eq!(code, Some(0));
     assert!(story.contains("as far as the recording goes, which has no end"), "{story}");
+    for (more, what) in
+        [(5, "more is written behind the end"), (30, "the head of a block is damaged")]
+    {
+        let longer = [&bytes[..], &vec![7; more]].concat();
+        let (code, _, errors) = replay(&[path(&folder.write("e.rec", longer)), "-q"]);
+        assert_eq!(code, Some(1));
+        let (said, offset) = errors.trim_end().rsplit_once("offset ").unwrap();
+        assert!(errors.contains(what), "{said}");
+        assert!(offset.starts_with(&bytes.len().to_string()), "{errors}");
+    }
     let text = folder.write("d.rec", "this is no recording, but a text of some length");
     let (code, _, errors) = replay(&[path(&text)]);
     assert_eq!(code, Some(1));
@@ -122,10 +159,16 @@ fn a_file_of_the_site_that_has_changed_is_a_difference() {
     let folder = site();
     let recording = record(&folder, "a.rec", &[]);
     folder.write("site/index.html", "<title>it was</title>");
-    let (code, _, errors) = replay(&[path(&recording)]);
+    let (code, story, errors) = replay(&[path(&recording)]);
     assert_eq!(code, Some(1));
-    assert!(errors.contains("a.rec: turn "), "{errors}");
-    assert!(errors.trim_end().ends_with("; have files of the site changed since"), "{errors}");
+    let (_, turn) = errors.split_once("a.rec: turn ").unwrap();
+    let (turn, _) = turn.split_once(" differs").unwrap();
+    // What led to it is told.
+    let mut last = story.lines().filter(|line| line.starts_with(&format!("{turn:>7} ")));
+    assert!(last.next().unwrap().ends_with("and it does not come to its end"), "{story}");
+    assert!(last.any(|line| line.contains(" head: GET ")), "{story}");
+    assert!(!story.trim_end().ends_with(" reset"), "and what the server did then is not\n{story}");
+    assert!(errors.trim_end().ends_with(" changed since, or who may read them"), "{errors}");
 }
 
 #[test]
@@ -142,6 +185,7 @@ fn a_recording_has_an_end_and_the_server_goes_on() {
 fn a_configuration_is_recorded_and_no_file_is_written_over() {
     let folder = site();
     let config = "[server]\nlisten = [\"127.0.0.1:0\"]\nadmin = \"127.0.0.1:0\"\nworkers = 2\n\
+                  [limits]\nrecorder = { moments = 1 }\n\
                   [log]\naccess = { to = \"none\" }\n[[site]]\nroot = \"site\"\n\
                   [[site.route]]\npath = \"/large\"\n\
                   auth = { basic = \"htpasswd\", realm = \"r\" }\n";
@@ -167,6 +211,8 @@ fn a_configuration_is_recorded_and_no_file_is_written_over() {
     let (code, story, errors) = replay(&[path(&recording)]);
     assert_eq!((code, &*errors), (Some(0), ""), "the recording has the configuration\n{story}");
     assert!(story.contains(" waits\n"), "{story}");
+    // The ring of the server that was recorded had room for one moment.
+    assert!(story.contains(" accepted from ") && !story.contains("not told"), "{story}");
     let before = fs::read(&recording).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_oneloop"));
     let root = folder.path().join("site");
@@ -204,7 +250,6 @@ fn a_recording_is_not_served_and_does_not_write() {
         shell
     });
     assert_eq!(daemon.connect().get("/").status, 200);
-    daemon.signal("USR1");
     daemon.signal("TERM");
     assert_eq!(daemon.wait(), Some(0));
     fs::remove_file(&log).unwrap();

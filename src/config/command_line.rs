@@ -136,6 +136,7 @@ pub enum Command {
     },
     /// Serve, and write what the loop is told into a file
     #[command(override_usage = "oneloop record RECORDING [OPTIONS] [DIR]")]
+    #[command(mut_arg("inspect", |inspect| inspect.hide(true)))]
     Record {
         /// The recording; there must be no such file yet
         #[arg(value_name = "RECORDING")]
@@ -435,6 +436,9 @@ mod tests {
         assert_eq!(recorded(&["-c", "a", "dir"]).err(), Some(ErrorKind::ArgumentConflict));
         assert_eq!(recorded(&["--most", "much"]).err(), Some(ErrorKind::ValueValidation));
         assert_eq!(parse(&["record"]).err(), Some(ErrorKind::MissingRequiredArgument));
+        let mut command = CommandLine::command();
+        let help = command.find_subcommand_mut("record").unwrap().render_help().to_string();
+        assert!(help.contains("--most") && !help.contains("--inspect"), "there is no inspector");
         assert!(parse(&["replay", "file", "--until", "7", "-q"]).is_ok());
         assert_eq!(parse(&["replay"]).err(), Some(ErrorKind::MissingRequiredArgument));
     }

@@ -109,14 +109,21 @@ accepts no more and ends with its clients; if it cannot serve, nothing changes.
 # RECORDINGS
 : oneloop record
 Serve as without it, and write what the loop is told into a file: who was ready, in which order,
-what was read, how much was written, errors and times. It is one process; it does not read its
-configuration again and is not upgraded, and there is no admin listener. The file holds all that
-clients have sent, passwords too, and can be read by its owner alone. It ends with --most, which is
-1GiB unless it is said, or a full disk; the server goes on.
+what was read, how much was written, errors and times. It is one process with one configuration and
+no admin listener: SIGHUP and SIGUSR2 change nothing, SIGUSR1 reopens the logs. systemd is told when
+it serves and when it ends; sockets that systemd passes and its watchdog are refused. The file holds
+all that clients have sent, passwords too, and can be read by its owner alone, who is server.user
+where that is set. It ends with --most, which is 1GiB unless it is said, or a full disk; the server
+goes on. What came in is in the file after a tenth of a second, also if the loop hangs or the
+process is killed.
 : oneloop replay
 Run the same server once more on what was recorded, with no network and no programs. Each transition
-is printed, and compared with what was recorded. Files of the site are read where they are: one that
-has changed since is a difference, and the turn is named.
+is printed, and compared with what was recorded. Where something differs, the turn is told up to
+there. The log goes to the standard error: errors, or what RUST_LOG asks for. Files of the site are
+read where they are: they must be the same, not a copy (their inodes are part of an ETag), and
+readable for who replays. What else the server asks the system for by itself is not in a recording
+either: whether it had descriptors left to open files (EMFILE), and whether a disk took the content
+of requests. Where that went wrong then or does now, it is a difference.
 # ENVIRONMENT
 : ONELOOP_*
 Each option has a variable of its own name in capitals: --no-listing is ONELOOP_NO_LISTING, the
@@ -127,9 +134,10 @@ for parts of the program, like oneloop::server=debug. It is heard before --quiet
 log.error.
 # EXIT STATUS
 : 0
-The server was told to end, the file is in order, or a recording came out as it was recorded.
+The server was told to end, the file is in order, or a recording came out as it was recorded, as far
+as it goes: it need not have an end.
 : 1
-It could not start or go on; the message says why.
+It could not start or go on, or a recording came out otherwise; the message says why.
 : 2
 The command line makes no sense.
 # EXAMPLES

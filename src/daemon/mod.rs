@@ -17,13 +17,15 @@ mod worker;
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXFSZ};
 
 use crate::server::Server;
 use crate::server::diagnostic_log::DiagnosticLog;
+use crate::server::net::Net;
 use dump::Dump;
 use inherit::Inherited;
 use notify::Notifier;
@@ -62,6 +64,16 @@ pub fn make_room_for_descriptors(count: usize) {
     let last = i32::try_from(most.min(count as u64)).unwrap_or(i32::MAX);
     // What cannot be had now may still be had later.
     let _ = rustix::io::fcntl_dupfd_cloexec(io::stderr(), last);
+}
+
+/// From now on a file that has grown as large as it may (`ulimit -f`) fails the next write to it
+/// with EFBIG, and SIGXFSZ ends nothing. It is caught and not ignored, so that programs that are
+/// started have it as it was.
+///
+/// # Errors
+/// Those of sigaction(2).
+pub fn outlive_file_limit() -> io::Result<()> {
+    signal_hook::flag::register(SIGXFSZ, Arc::default()).map(drop)
 }
 
 /// From now on SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are for [`run`] to act on.
@@ -334,7 +346,7 @@ pub fn run(
 }
 
 /// Opens the files of the logs anew, for they may have been renamed.
-fn reopen_logs(server: &mut Server, log: &DiagnosticLog) {
+fn reopen_logs<N: Net>(server: &mut Server<N>, log: &DiagnosticLog) {
     let reopened = [("access log", server.reopen_logs()), ("error log", log.reopen())];
     for (name, reopened) in reopened {
         if let Err(error) = reopened {

@@ -173,6 +173,7 @@ impl<N: Net> Server<N> {
         let mut metrics = Metrics::new();
         metrics.enlist(&mut terms.site);
         terms.site.set_secret(net.chance());
+        let shares = Shares::new(net.chance());
         let terms = Rc::new(terms);
         let limits = &terms.limits;
         let stamp = Stamp::new(net.unix_time());
@@ -202,7 +203,7 @@ impl<N: Net> Server<N> {
             recorder: Recorder::new(limits, net.nanos()),
             stepping: Stepping::default(),
             memory: Memory::default(),
-            shares: Shares::default(),
+            shares,
             moment: 0,
             now: net.now(),
             started: net.now(),

@@ -38,14 +38,6 @@ impl Server {
         Ok(())
     }
 
-    /// Opens the files of the logs anew, for they may have been renamed.
-    ///
-    /// # Errors
-    /// Where one cannot be opened; then it goes on where it was.
-    pub fn reopen_logs(&mut self) -> io::Result<()> {
-        self.log.reopen()
-    }
-
     /// Listens at these addresses and no others: if one cannot be had, at those where it did.
     pub(super) fn listen_at(&mut self, wanted: &[Wanted<'_>]) -> Result<(), StartError> {
         let there = self.peers.listeners();
@@ -85,6 +77,14 @@ impl Server {
 }
 
 impl<N: Net> Server<N> {
+    /// Opens the files of the logs anew, for they may have been renamed.
+    ///
+    /// # Errors
+    /// Where one cannot be opened; then it goes on where it was.
+    pub fn reopen_logs(&mut self) -> io::Result<()> {
+        self.log.reopen()
+    }
+
     /// Goes by these terms from the next request on.
     pub(super) fn adopt(&mut self, mut terms: Terms) {
         self.metrics.enlist(&mut terms.site);

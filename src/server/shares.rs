@@ -9,7 +9,7 @@
 //! nobody has to pay for.
 
 use std::collections::HashMap;
-use std::hash::BuildHasher as _;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
@@ -42,6 +42,8 @@ pub(super) struct Shares {
     crowds: Vec<Share>,
     clients: usize,
     swept: Millis,
+    /// Decides who has a share in common with whom. It is known to nobody outside.
+    secret: u64,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -52,6 +54,11 @@ struct Share {
 }
 
 impl Shares {
+    /// Those of nobody yet. `secret` is a number that nobody can guess.
+    pub(super) fn new(secret: u64) -> Shares {
+        Shares { secret, ..Shares::default() }
+    }
+
     /// Takes in a client, if its address does not have the `most` that one may have.
     pub(super) fn enter(&mut self, address: IpAddr, most: usize) -> bool {
         let share = self.by_address.entry(network(address)).or_default();
@@ -123,8 +130,10 @@ impl Shares {
             }
         };
         self.crowds.resize(CROWDS, Share::default());
-        let hash = self.by_address.hasher().hash_one(site);
-        let at = usize::try_from(hash % CROWDS as u64).expect("it is less than `CROWDS`");
+        let mut hasher = DefaultHasher::new();
+        (self.secret, site).hash(&mut hasher);
+        let at =
+            usize::try_from(hasher.finish() % CROWDS as u64).expect("it is less than `CROWDS`");
         &mut self.crowds[at]
     }
 
@@ -204,6 +213,24 @@ mod tests {
         let had = (60_001..70_001).filter(|&now| take(now).is_ok()).count();
         assert_eq!(had, 100);
         assert_eq!(shares.take(at("192.0.2.2"), RATE, Millis(0)), Ok(()), "another address");
+    }
+
+    #[test]
+    fn who_has_a_share_in_common_with_whom_is_the_same_by_the_same_secret() {
+        // In which share each of some sites is.
+        let crowds = |secret| {
+            let mut shares = Shares::new(secret);
+            let site = |number: u128| IpAddr::from(Ipv6Addr::from(number << 80));
+            let place = |number| {
+                shares.crowd(site(number)).clients += 1;
+                let taken = shares.crowds.iter().position(|share| share.clients > 0);
+                shares.crowds.fill(Share::default());
+                taken
+            };
+            (0..50).map(place).collect::<Vec<_>>()
+        };
+        assert_eq!(crowds(1), crowds(1));
+        assert_ne!(crowds(1), crowds(2));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::listener::Address;
 use super::net::{Net, Ready, Wake};
 use super::outlet::LogTarget;
 use super::peers::PeerId;
+use super::recorder::Act;
 use super::timers::Millis;
 use super::{Limits, Server};
 use crate::site::files::Files;
@@ -61,6 +62,8 @@ struct Replay {
     /// Its clock stands still.
     is_held: bool,
     unix_time: u64,
+    /// Of the next word that another thread leaves, it says that there is none.
+    misses_a_word: bool,
 }
 
 impl Replay {
@@ -81,6 +84,7 @@ impl Replay {
             closed: false,
             is_held: false,
             unix_time: 2_000_000_000,
+            misses_a_word: false,
         }
     }
 }
@@ -119,6 +123,10 @@ impl Net for Replay {
 
     fn waker(&self) -> Wake {
         Arc::new(|| {})
+    }
+
+    fn has_word(&mut self, mut look: impl FnMut() -> bool) -> bool {
+        look() && !std::mem::take(&mut self.misses_a_word)
     }
 
     fn has_visitor(&mut self, _: PeerId) -> bool {
@@ -360,4 +368,21 @@ fn one_that_never_stops_talking_is_let_go_all_the_same() {
     server.turn().unwrap();
     assert!(server.net.closed, "it would be listened to for ever");
     assert_eq!(server.clients(), 0);
+}
+
+/// As in a replay, where another thread is faster than it was when that was recorded.
+#[test]
+fn an_answer_that_is_there_too_early_is_asked_for_again() {
+    let asked = Rc::new(Cell::new(0));
+    let count = Rc::clone(&asked);
+    let site = Router::new().get("/", move |_: &Request<'_>| {
+        count.set(count.get() + 1);
+        Response::text("it")
+    });
+    let words = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let net = Replay { misses_a_word: true, ..Replay::new(words, Says::Once) };
+    let server = server(net, site, &AccessLogOptions::default());
+    assert!(server.recorder().moments().since(0).any(|(_, moment)| moment.act == Act::Waits));
+    assert_eq!(asked.get(), 2);
+    assert!(server.net.sent.ends_with(b"\r\n\r\nit"));
 }

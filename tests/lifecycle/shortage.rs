@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use oneloop::server::{Limits, Options};
@@ -10,7 +11,8 @@ use oneloop::site::router::Router;
 
 use super::{World, begin_download, big};
 use crate::support::client::Client;
-use crate::support::running::{Running, wait_until};
+use crate::support::folder::Folder;
+use crate::support::running::{Daemon, Running, wait_until};
 
 /// The time that a process has had on the processor.
 fn processor_time(id: u32) -> Duration {
@@ -130,4 +132,34 @@ fn where_nobody_is_idle_a_new_client_waits_for_its_turn() {
     assert_eq!(first.response(false).text(), "hello");
     second.stream.set_read_timeout(Some(crate::support::running::DEADLINE)).unwrap();
     assert_eq!(second.response(false).text(), "hello");
+}
+
+/// A limit of the size of files ends a program that reaches it, but not this one.
+#[test]
+fn a_file_that_is_too_large_fails_one_request_and_not_the_server() {
+    let text = "[server]\nlisten = \"127.0.0.1:0\"\nsandbox = \"off\"\n\
+                [log]\naccess = { to = \"none\" }\n\
+                [limits]\nspool = { memory = \"1KiB\" }\n[[site]]\nroot = \"www\"\n\
+                [[site.route]]\npath = \"/cgi/*\"\ncgi = { root = \"cgi\" }\n";
+    let folder = Folder::new();
+    folder.write("www/file.txt", "0123456789");
+    let script = "#!/bin/sh\nprintf 'Content-Type: text/plain\\n\\n'\n\
+                  head -c 100000 /dev/zero > file\necho $?\n";
+    let script = folder.write("cgi/write", script);
+    fs::set_permissions(script, fs::Permissions::from_mode(0o755)).unwrap();
+    let file = folder.write("oneloop.toml", text);
+    // In POSIX, these are blocks of 512 bytes.
+    let daemon = Daemon::configured(&file, "ulimit -f 32");
+    let mut client = daemon.connect();
+    let said = client.request("POST", "/cgi/write", &[], &vec![b'x'; 1 << 20]);
+    assert_eq!(said.status, 503);
+    drop(client);
+    daemon.says("cannot keep request content in a file: File too large");
+    assert_eq!(daemon.connect().get("/file.txt").text(), "0123456789");
+    // A program that is started ends by the signal, which shells tell as 128 and its number.
+    let said = daemon.connect().get("/cgi/write");
+    assert_eq!(said.text().trim(), "153");
+    assert_eq!(fs::metadata(folder.path().join("cgi/file")).unwrap().len(), 32 * 512);
+    daemon.signal("TERM");
+    assert_eq!(daemon.wait(), Some(0));
 }

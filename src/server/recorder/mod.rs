@@ -5,12 +5,15 @@
 //! What a moment means to the protocol is not known here, nor who reads of it.
 
 mod exchanges;
+mod sum;
 #[cfg(test)]
 mod tests;
 mod trace;
 pub(super) mod words;
 
 use std::net::SocketAddr;
+
+use crc32fast::Hasher;
 
 use super::Server;
 use super::gateway::{Gateway, Origin};
@@ -274,6 +277,8 @@ pub struct Recorder {
     state: State,
     /// Every moment looks at the clock.
     is_fine: bool,
+    /// What sums up the moments, while the server is recorded or replayed.
+    sum: Option<Hasher>,
 }
 
 impl Recorder {
@@ -294,6 +299,7 @@ impl Recorder {
             ended_ns: now_ns,
             state: State::default(),
             is_fine: false,
+            sum: None,
         }
     }
 
@@ -342,6 +348,14 @@ impl Recorder {
     /// Whether a moment is to have its very time.
     pub(super) fn is_fine(&self) -> bool {
         self.is_fine
+    }
+
+    /// The checksum of the turn that is over and of all moments since this was last asked for, be
+    /// they here still or not. Before it is asked for, nothing is summed up.
+    pub(super) fn sum_up(&mut self) -> u32 {
+        let mut sum = self.sum.replace(Hasher::new()).unwrap_or_default();
+        sum::add_turn(&mut sum, &self.turn);
+        sum.finalize()
     }
 
     /// A wait is over that brought so many events.
@@ -393,7 +407,18 @@ impl Recorder {
     pub fn add(&mut self, peer: PeerId, act: Act, after: State, (amount, detail): (u64, u16)) {
         let (at_ns, before) = (self.at_ns, self.state);
         self.state = after;
-        self.moments.push(Moment { at_ns, amount, peer, detail, act, before, after });
+        let number = self.moments.push(Moment { at_ns, amount, peer, detail, act, before, after });
+        if self.sum.is_some() {
+            self.add_to_sum(number);
+        }
+    }
+
+    /// Takes in the moment of this number.
+    #[cold]
+    fn add_to_sum(&mut self, number: u64) {
+        if let (Some(sum), Some(moment)) = (&mut self.sum, self.moments.get(number)) {
+            sum::add_moment(sum, moment);
+        }
     }
 
     /// Keeps what a request's first line begins with. Returns its number.

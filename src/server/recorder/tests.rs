@@ -54,3 +54,19 @@ fn a_turn_in_which_something_has_happened_is_kept_though_nobody_was_served() {
     let kept: Vec<_> = recorder.turns().since(0).map(|(_, turn)| turn.woken_ns).collect();
     assert_eq!((kept, recorder.turn().first), (vec![3], 1));
 }
+
+#[test]
+fn what_is_not_kept_any_more_is_summed_up_all_the_same() {
+    let sum_of = |moments: usize, amounts: [u64; 3]| {
+        let limits = Limits { recorder_moments: moments, ..Limits::default() };
+        let mut recorder = Recorder::new(&limits, 0);
+        let id = PeerId { key: 1, generation: 2 };
+        recorder.sum_up();
+        for amount in amounts {
+            recorder.add(id, Act::Read, State::default(), (amount, 0));
+        }
+        recorder.sum_up()
+    };
+    assert_eq!(sum_of(1, [1, 2, 3]), sum_of(100, [1, 2, 3]));
+    assert_ne!(sum_of(1, [1, 2, 3]), sum_of(1, [7, 2, 3]));
+}

@@ -30,7 +30,7 @@ const FOOT: usize = 4;
 #[derive(Debug)]
 pub(super) struct Writer<W> {
     sink: W,
-    /// The content of the next block.
+    /// The next block: room for its head, and its content.
     block: Vec<u8>,
     number: u32,
     /// Bytes of all blocks before.
@@ -44,16 +44,23 @@ impl<W: Write> Writer<W> {
     /// Those of write(2).
     pub(super) fn begin(mut sink: W, head: &[u8]) -> io::Result<Writer<W>> {
         sink.write_all(MAGIC)?;
-        let block = Vec::with_capacity(BLOCK + BLOCK / 2);
+        let mut block = Vec::with_capacity(BLOCK + BLOCK / 2);
+        block.extend_from_slice(&[0; HEAD]);
+        block.extend_from_slice(head);
         let mut writer = Writer { sink, block, number: 0, written: MAGIC.len() as u64 };
-        writer.block.extend_from_slice(head);
         writer.seal()?;
         Ok(writer)
     }
 
-    /// What was not written yet. Whoever adds to it looks whether it [is full](Self::is_full).
+    /// What was not written yet, behind the room for a head. Whoever adds to it looks whether it
+    /// [is full](Self::is_full).
     pub(super) fn block(&mut self) -> &mut Vec<u8> {
         &mut self.block
+    }
+
+    /// Whether all is written.
+    pub(super) fn is_empty(&self) -> bool {
+        self.block.len() == HEAD
     }
 
     /// Whether there is enough for a block.
@@ -61,9 +68,10 @@ impl<W: Write> Writer<W> {
         self.block.len() >= BLOCK
     }
 
-    /// How large the file will be once everything is written.
-    pub(super) fn size(&self) -> u64 {
-        self.written + (HEAD + self.block.len() + FOOT) as u64
+    /// How large the file will be once everything is written, and a block of one byte behind it.
+    pub(super) fn size_with_end(&self) -> u64 {
+        let open = if self.is_empty() { 0 } else { self.block.len() + FOOT };
+        self.written + (open + HEAD + 1 + FOOT) as u64
     }
 
     /// Writes what there is as one block, and all of that at once.
@@ -71,25 +79,24 @@ impl<W: Write> Writer<W> {
     /// # Errors
     /// Those of write(2).
     pub(super) fn seal(&mut self) -> io::Result<()> {
-        if self.block.is_empty() {
+        if self.is_empty() {
             return Ok(());
         }
-        let length = u32::try_from(self.block.len()).ok().filter(|&one| one as usize <= MOST_BLOCK);
-        let Some(length) = length else {
+        let length = u32::try_from(self.block.len() - HEAD);
+        let Some(length) = length.ok().filter(|&length| length as usize <= MOST_BLOCK) else {
             return Err(io::Error::other("one call of the loop is too large for a block"));
         };
-        let mut head = [0; HEAD];
+        let (head, content) = self.block.split_at_mut(HEAD);
         head[..4].copy_from_slice(&length.to_le_bytes());
         head[4..8].copy_from_slice(&self.number.to_le_bytes());
         let sum = crc32fast::hash(&head[..8]);
         head[8..].copy_from_slice(&sum.to_le_bytes());
-        let sum = crc32fast::hash(&self.block);
-        self.block.splice(..0, head);
+        let sum = crc32fast::hash(content);
         self.block.extend_from_slice(&sum.to_le_bytes());
         self.sink.write_all(&self.block)?;
         self.written += self.block.len() as u64;
         self.number += 1;
-        self.block.clear();
+        self.block.truncate(HEAD);
         Ok(())
     }
 
@@ -153,8 +160,8 @@ pub(super) struct Reader<R> {
     pub(super) block: Vec<u8>,
     pub(super) offset: u64,
     number: u32,
-    /// How much of the file was read.
-    read: u64,
+    /// How much of the file was read, in whole blocks.
+    pub(super) read: u64,
     /// The file ends in the middle of a block.
     pub(super) is_cut: bool,
 }
@@ -250,7 +257,7 @@ mod tests {
         begins.push(writer.sink.len());
         writer.block().extend((0..100).map(|byte| byte * 2));
         writer.seal().unwrap();
-        assert_eq!(writer.size(), (writer.sink.len() + HEAD + FOOT) as u64);
+        assert_eq!(writer.size_with_end(), (writer.sink.len() + HEAD + 1 + FOOT) as u64);
         (writer.sink, begins)
     }
 

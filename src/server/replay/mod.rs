@@ -10,16 +10,17 @@ mod asked;
 mod blocks;
 mod recorded;
 mod replayed;
+mod scribe;
 mod story;
 mod words;
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
 use super::Server;
 use super::net::Net;
-use super::recorder::{Moment, Turn};
 use super::spawner::Job;
 pub use blocks::{Damage, Unreadable};
 use crc32fast::Hasher;
@@ -29,6 +30,10 @@ use words::Word;
 
 /// Bytes that a recording may have, unless it is said otherwise.
 pub const MOST: u64 = 1 << 30;
+
+/// Moments that a replay keeps where they are told, so that all of a turn are. They take some 64
+/// bytes each, of which none that was never used is in memory.
+pub const WHOLE_TURN: usize = 1 << 20;
 
 /// The version of this program.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -69,6 +74,12 @@ impl Head {
 
 /// A network that writes down what it says, or that says what was written down.
 pub trait Tape: Net {
+    /// The server is about to take its first turn.
+    ///
+    /// # Errors
+    /// Where it cannot be recorded.
+    fn begin(&mut self) -> io::Result<()>;
+
     /// A turn is over in which so much has happened, with this checksum. Returns whether there is
     /// another one.
     fn turned(&mut self, moments: u64, sum: u32) -> bool;
@@ -78,21 +89,23 @@ pub trait Tape: Net {
 }
 
 impl<N: Tape> Server<N> {
-    /// Begins to remember when each thing happens, to the nanosecond.
-    pub fn begin_tape(&mut self) {
+    /// Begins to remember when each thing happens, to the nanosecond, and to sum up all of it.
+    ///
+    /// # Errors
+    /// Where the server cannot be recorded.
+    pub fn begin_tape(&mut self) -> io::Result<()> {
         self.recorder.be_fine(true);
+        self.recorder.sum_up();
+        self.net.begin()
     }
 
-    /// Says that a turn is over, and what has happened since moment `first`: what the recorder has
-    /// of that, with all times and states. Returns the number of the moment that will be next;
-    /// `None` where a replay is over, or this turn is not what it was.
+    /// Says that a turn is over, and what has happened since moment `first`, which was the next one
+    /// when the turn before was over: all of it, with all times and states. Returns the number of
+    /// the next moment; `None` where a replay is over, or this turn is not what it was.
     pub fn mark_turn(&mut self, first: u64) -> Option<u64> {
-        let moments = self.recorder.moments();
-        let mut sum = Hasher::new();
-        add_turn(&mut sum, self.recorder.turn());
-        moments.since(first).for_each(|(_, moment)| add_moment(&mut sum, moment));
-        let next = moments.count();
-        self.net.turned(next - first, sum.finalize()).then_some(next)
+        let next = self.recorder.moments().count();
+        let sum = self.recorder.sum_up();
+        self.net.turned(next - first, sum).then_some(next)
     }
 
     /// Says that the server has ended.
@@ -108,11 +121,12 @@ impl Server<Replayed> {
         self.net.turn()
     }
 
-    /// What has happened in the last turn, from moment `first` on, in lines of text.
+    /// What has happened in the last turn, from moment `first` on, in lines of text. Where the
+    /// replay has come to an end within the turn, what was done behind that is not told.
     #[must_use]
     pub fn story(&self, first: u64) -> String {
         let mut text = String::new();
-        story::tell(self.turn_number(), first, &self.recorder, &mut text);
+        story::tell(self.turn_number(), first, self.net.told_ns(), &self.recorder, &mut text);
         text
     }
 
@@ -154,24 +168,6 @@ fn stamp(file: &File, offset: u64) -> u32 {
     crc32fast::hash(numbers.map(u64::to_le_bytes).as_flattened())
 }
 
-/// Takes in all that is known of a turn, but for what has happened in it.
-fn add_turn(sum: &mut Hasher, turn: &Turn) {
-    let Turn { woken_ns, waited_ns, worked_ns, first, ready, served } = *turn;
-    let numbers = [woken_ns, waited_ns, worked_ns, first, ready.into(), served.into()];
-    sum.update(numbers.map(u64::to_le_bytes).as_flattened());
-}
-
-/// Takes in all that is known of a moment.
-fn add_moment(sum: &mut Hasher, moment: &Moment) {
-    let Moment { at_ns, amount, peer, detail, act, before, after } = *moment;
-    let [low, high] = detail.to_le_bytes();
-    let states = [before, after].map(|state| [state.reading as u8, state.writing as u8]);
-    sum.update([at_ns, amount].map(u64::to_le_bytes).as_flattened());
-    sum.update([peer.key, peer.generation].map(u32::to_le_bytes).as_flattened());
-    sum.update(&[low, high, act as u8]);
-    sum.update(states.as_flattened());
-}
-
 /// What a process is known by: program, arguments and variables. Where programs are looked for is
 /// left out, for the server has that from its own environment.
 fn sum_of(job: &Job) -> u32 {
@@ -190,50 +186,6 @@ fn sum_of(job: &Job) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::connection::{Reads, State, Writes};
-    use crate::server::peers::PeerId;
-    use crate::server::recorder::Act;
-
-    #[test]
-    fn nothing_of_a_moment_or_a_turn_can_be_another_unnoticed() {
-        let sum = |add: &dyn Fn(&mut Hasher)| {
-            let mut sum = Hasher::new();
-            add(&mut sum);
-            sum.finalize()
-        };
-        let state = State::default();
-        let peer = PeerId { key: 1, generation: 2 };
-        let (act, before, after) = (Act::Read, state, state);
-        let moment = Moment { at_ns: 3, amount: 4, peer, detail: 5, act, before, after };
-        let others = [
-            moment,
-            Moment { at_ns: 1 << 40, ..moment },
-            Moment { amount: 1 << 40, ..moment },
-            Moment { peer: PeerId { key: 7, ..peer }, ..moment },
-            Moment { peer: PeerId { generation: 7, ..peer }, ..moment },
-            Moment { detail: 5 << 8, ..moment },
-            Moment { act: Act::Closed, ..moment },
-            Moment { before: State { reading: Reads::Done, ..state }, ..moment },
-            Moment { after: State { reading: Reads::Done, ..state }, ..moment },
-            Moment { after: State { writing: Writes::Done, ..state }, ..moment },
-        ];
-        let mut sums = others.map(|one| sum(&|sum| add_moment(sum, &one))).to_vec();
-        let turn = Turn { woken_ns: 1, waited_ns: 2, worked_ns: 3, first: 4, ready: 5, served: 6 };
-        let others = [
-            turn,
-            Turn { woken_ns: 9, ..turn },
-            Turn { waited_ns: 9, ..turn },
-            Turn { worked_ns: 9, ..turn },
-            Turn { first: 9, ..turn },
-            Turn { ready: 9, ..turn },
-            Turn { served: 9, ..turn },
-        ];
-        sums.extend(others.map(|one| sum(&|sum| add_turn(sum, &one))));
-        let count = sums.len();
-        sums.sort_unstable();
-        sums.dedup();
-        assert_eq!(sums.len(), count, "two are known by the same number");
-    }
 
     #[test]
     fn times_come_back_whether_they_go_on_or_back() {

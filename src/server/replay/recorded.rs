@@ -1,10 +1,6 @@
 //! The network of a server that is recorded: each call goes on to another network, and what came of
-//! it into a file. What the server makes of it is not known here.
-//!
-//! The file is written by the loop, a block at a time. Where that fails, or the file is as long as
-//! it may be, the recording ends, and the server goes on.
+//! it to whoever writes it down. What the server makes of it is not known here.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, IoSlice, Write};
 use std::net::SocketAddr;
@@ -14,9 +10,9 @@ use std::time::Duration;
 use crc32fast::Hasher;
 
 use super::asked::{Asked, Call};
-use super::blocks::Writer;
+use super::scribe::Desk;
 use super::words::{Word, put_all, put_bytes, put_result};
-use super::{Clocks, Head, Tape, stamp, sum_of};
+use super::{Head, Tape, stamp, sum_of};
 use crate::server::listener::{Address, PathOwner};
 use crate::server::net::{Net, Ready, Wake};
 use crate::server::peers::PeerId;
@@ -24,44 +20,22 @@ use crate::server::spawner::{Ending, Job};
 use crate::server::timers::Millis;
 use crate::site::program::Endpoint;
 
-/// While the server has little to do, what is known is written so often, and before it sleeps for
-/// longer, so that little is missing where the process is killed.
-const PACE: Duration = Duration::from_millis(100);
-
 /// A network, and a recording of what it says.
 #[derive(Debug)]
 pub struct Recorded<N, W: Write = File> {
     inner: N,
-    /// Some calls leave the network as it is, and are recorded as all others.
-    scribe: RefCell<Scribe<W>>,
-}
-
-/// Who writes.
-#[derive(Debug)]
-struct Scribe<W: Write> {
-    writer: Writer<W>,
-    /// Bytes that the recording may have.
-    most: u64,
-    clocks: Clocks,
-    sealed: Millis,
-    /// Something has come in that was not written yet.
-    has_news: bool,
-    /// It has ended.
-    is_over: bool,
+    desk: Desk<W>,
 }
 
 impl<N: Net, W: Write> Recorded<N, W> {
     /// From now on what `inner` says is written to `sink`, up to `most` bytes.
     ///
     /// # Errors
-    /// Those of write(2).
+    /// Those of write(2), and where `most` is too little for `head` already.
     pub fn begin(inner: N, sink: W, most: u64, head: &Head) -> io::Result<Self> {
         let mut bytes = Vec::new();
         head.put(&mut bytes);
-        let writer = Writer::begin(sink, &bytes)?;
-        let (clocks, sealed) = (Clocks::default(), inner.now());
-        let scribe = Scribe { writer, most, clocks, sealed, has_news: false, is_over: false };
-        Ok(Recorded { inner, scribe: RefCell::new(scribe) })
+        Ok(Recorded { inner, desk: Desk::new(sink, most, &bytes)? })
     }
 
     /// The network whose calls are recorded.
@@ -70,73 +44,29 @@ impl<N: Net, W: Write> Recorded<N, W> {
         &mut self.inner
     }
 
-    /// What was written.
+    /// Takes away what was written.
     #[cfg(test)]
-    pub(in super::super) fn sink(&mut self) -> &mut W {
-        self.scribe.get_mut().writer.sink()
+    pub(in super::super) fn take<T>(&mut self, take: impl FnOnce(&mut W) -> T) -> T {
+        self.desk.look(take)
     }
 
-    fn note<T: Word>(&mut self, asked: Asked, answer: &T) {
-        self.scribe.get_mut().note(asked, |out| answer.put(out));
+    fn note<T: Word>(&self, asked: Asked, answer: &T) {
+        self.desk.note(asked, |out| answer.put(out));
     }
 
-    fn note_quietly<T: Word>(&self, asked: Asked, answer: &T) {
-        self.scribe.borrow_mut().note(asked, |out| answer.put(out));
-    }
-}
-
-impl<W: Write> Scribe<W> {
-    /// Writes down one call, and by `put` what came of it.
-    fn note(&mut self, asked: Asked, put: impl FnOnce(&mut Vec<u8>)) {
-        if self.is_over {
-            return;
-        }
-        let block = self.writer.block();
-        let before = block.len();
-        asked.put(block);
-        put(block);
-        // There is always room for one byte more, which says that there is none.
-        if self.writer.size() >= self.most {
-            self.writer.block().truncate(before);
-            Asked::of(Call::Full).put(self.writer.block());
-            self.seal();
-            self.is_over = true;
-            log::warn!(
-                "the recording ends here, for it has the {} bytes that it may have (--most); the \
-                 server goes on",
-                self.most
-            );
-        } else if self.writer.is_full() {
-            self.seal();
-        }
-    }
-
-    fn seal(&mut self) {
-        if let Err(error) = self.writer.seal() {
-            self.is_over = true;
-            log::error!("the recording ends here, and the server goes on: {error}");
-        }
-    }
-
-    /// Writes what there is, if that was not done of late.
-    fn seal_in_time(&mut self, now: Millis) {
-        if !self.is_over && now.since(self.sealed) >= PACE {
-            (self.sealed, self.has_news) = (now, false);
-            self.seal();
-        }
+    /// Writes down what was read into `buffer`.
+    fn note_read(&self, asked: Asked, result: &io::Result<usize>, buffer: &[u8]) {
+        self.desk.note(asked, |out| {
+            put_result(result.as_ref(), out, |&count, out| put_bytes(&buffer[..count], out));
+        });
     }
 }
 
-impl<W: Write> Drop for Scribe<W> {
-    /// What led to the end is what one wants to see, if that is a bug of the loop.
-    fn drop(&mut self) {
-        if !self.is_over {
-            self.seal();
-        }
+impl<N: Net, W: Write + Send + 'static> Tape for Recorded<N, W> {
+    fn begin(&mut self) -> io::Result<()> {
+        self.desk.begin_thread()
     }
-}
 
-impl<N: Net, W: Write> Tape for Recorded<N, W> {
     fn turned(&mut self, moments: u64, sum: u32) -> bool {
         let asked = Asked::of(Call::Turned).amount(moments).sum(sum);
         self.note(asked, &());
@@ -145,11 +75,7 @@ impl<N: Net, W: Write> Tape for Recorded<N, W> {
 
     fn end(&mut self) {
         self.note(Asked::of(Call::End), &());
-        let scribe = self.scribe.get_mut();
-        if !scribe.is_over {
-            scribe.seal();
-            scribe.is_over = true;
-        }
+        self.desk.end();
     }
 }
 
@@ -160,9 +86,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
 
     fn nanos(&self) -> u64 {
         let time = self.inner.nanos();
-        let difference =
-            self.scribe.borrow_mut().clocks.difference(time, |clocks| &mut clocks.nanos);
-        self.note_quietly(Asked::of(Call::Nanos), &difference);
+        self.desk.note_time(Call::Nanos, time, |clocks| &mut clocks.nanos);
         time
     }
 
@@ -173,9 +97,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
 
     fn unix_time(&self) -> u64 {
         let time = self.inner.unix_time();
-        let difference =
-            self.scribe.borrow_mut().clocks.difference(time, |clocks| &mut clocks.seconds);
-        self.note_quietly(Asked::of(Call::UnixTime), &difference);
+        self.desk.note_time(Call::UnixTime, time, |clocks| &mut clocks.seconds);
         time
     }
 
@@ -194,7 +116,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
     fn listen(&mut self, address: &Address, listener: PeerId) -> io::Result<(Address, PathOwner)> {
         let result = self.inner.listen(address, listener);
         let asked = asked_to_listen(address, listener);
-        self.scribe.get_mut().note(asked, |out| {
+        self.desk.note(asked, |out| {
             put_result(result.as_ref(), out, |(address, _), out| address.put(out));
         });
         result
@@ -207,20 +129,9 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
     }
 
     fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
-        let now = self.inner.now();
-        let scribe = self.scribe.get_mut();
-        let mut most = timeout;
-        if timeout != Some(Duration::ZERO) {
-            scribe.seal_in_time(now);
-            if scribe.has_news {
-                // A wait in which nothing comes does no harm, and then it is time to write.
-                most = Some(timeout.map_or(PACE, |timeout| timeout.min(PACE)));
-            }
-        }
         let before = ready.len();
-        let result = self.inner.wait(ready, most);
-        scribe.has_news |= ready.len() > before;
-        scribe.note(asked_to_wait(timeout), |out| {
+        let result = self.inner.wait(ready, timeout);
+        self.desk.note(asked_to_wait(timeout), |out| {
             put_result(result.as_ref(), out, |(), out| put_all(&ready[before..], out));
         });
         result
@@ -263,7 +174,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
     fn read(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.inner.read(peer, buffer);
         let asked = Asked::about(Call::Read, peer).amount(buffer.len() as u64);
-        self.scribe.get_mut().note_read(asked, &result, buffer);
+        self.note_read(asked, &result, buffer);
         result
     }
 
@@ -322,7 +233,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
 
     fn local_address(&self, peer: PeerId) -> Option<SocketAddr> {
         let address = self.inner.local_address(peer);
-        self.note_quietly(Asked::about(Call::LocalAddress, peer), &address);
+        self.note(Asked::about(Call::LocalAddress, peer), &address);
         address
     }
 
@@ -348,7 +259,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
     fn read_complaints(&mut self, peer: PeerId, buffer: &mut [u8]) -> io::Result<usize> {
         let result = self.inner.read_complaints(peer, buffer);
         let asked = Asked::about(Call::ReadComplaints, peer).amount(buffer.len() as u64);
-        self.scribe.get_mut().note_read(asked, &result, buffer);
+        self.note_read(asked, &result, buffer);
         result
     }
 
@@ -361,15 +272,6 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
     fn kill(&mut self, peer: PeerId) {
         self.inner.kill(peer);
         self.note(Asked::about(Call::Kill, peer), &());
-    }
-}
-
-impl<W: Write> Scribe<W> {
-    /// Writes down what was read into `buffer`.
-    fn note_read(&mut self, asked: Asked, result: &io::Result<usize>, buffer: &[u8]) {
-        self.note(asked, |out| {
-            put_result(result.as_ref(), out, |&count, out| put_bytes(&buffer[..count], out));
-        });
     }
 }
 

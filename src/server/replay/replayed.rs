@@ -150,6 +150,11 @@ impl<R: Read> Replayed<R> {
         self.state.borrow().outcome.clone()
     }
 
+    /// The last time that the recording has told of the clock of the loop, in nanoseconds.
+    pub(super) fn told_ns(&self) -> u64 {
+        self.state.borrow().clocks.nanos.min(LATEST_NS)
+    }
+
     fn ask<T: Word>(&self, asked: Asked) -> Option<T> {
         self.state.borrow_mut().ask(asked)
     }
@@ -235,7 +240,10 @@ impl<R: Read> State<R> {
 
     fn differs(&mut self, what: String) {
         if self.outcome.is_none() {
-            let offset = self.reader.offset + self.at as u64;
+            // Where there is no block any more, it is behind the last one.
+            let is_in_block = !self.reader.block.is_empty();
+            let within = self.reader.offset + self.at as u64;
+            let offset = if is_in_block { within } else { self.reader.read };
             self.outcome = Some(Outcome::Differs { turn: self.turn, offset, what });
         }
     }
@@ -244,7 +252,8 @@ impl<R: Read> State<R> {
 /// What is told where the server does something else than it did then.
 fn difference(asked: Asked, then: Asked) -> String {
     let may_be_of_file = [asked, then].iter().all(|one| one.call.may_be_of_file());
-    let files = if may_be_of_file { "; have files of the site changed since" } else { "" };
+    let files = "; have files of the site changed since, or who may read them";
+    let files = if may_be_of_file { files } else { "" };
     format!("the server {asked}; in the recording it {then}{files}")
 }
 
@@ -254,6 +263,10 @@ fn over() -> io::Error {
 }
 
 impl<R: Read> Tape for Replayed<R> {
+    fn begin(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
     fn turned(&mut self, moments: u64, sum: u32) -> bool {
         let asked = Asked::of(Call::Turned).amount(moments).sum(sum);
         self.ask::<()>(asked).is_some()
@@ -262,9 +275,10 @@ impl<R: Read> Tape for Replayed<R> {
     fn end(&mut self) {
         if self.ask::<()>(Asked::of(Call::End)).is_some() {
             let state = self.state.get_mut();
-            if state.has_more() {
+            if state.has_more() || state.reader.is_cut {
+                state.outcome = None;
                 state.differs("more is written behind the end".to_owned());
-            } else {
+            } else if state.outcome == Some(Outcome::SameUntilCut) {
                 state.outcome = Some(Outcome::Same);
             }
         }
@@ -278,8 +292,13 @@ impl<R: Read> Net for Replayed<R> {
 
     fn nanos(&self) -> u64 {
         let mut state = self.state.borrow_mut();
-        let difference = state.ask(Asked::of(Call::Nanos)).unwrap_or(0);
-        state.clocks.time(difference, |clocks| &mut clocks.nanos).min(LATEST_NS)
+        match state.ask(Asked::of(Call::Nanos)) {
+            Some(difference) => {
+                state.clocks.time(difference, |clocks| &mut clocks.nanos).min(LATEST_NS)
+            }
+            // What is done from now on is later than all that was recorded.
+            None => state.clocks.nanos.min(LATEST_NS) + 1,
+        }
     }
 
     fn hold(&mut self, is_held: bool) {

@@ -87,7 +87,7 @@ impl<'a, N: Tape> Run<'a, N> {
         let log = AccessLog::open(&AccessLogOptions::default()).unwrap();
         let mut server = Server::over(network(world), site, limits.clone(), log);
         server.rx.truncate(random.usize(2 * limits.head_bytes..20_000));
-        server.begin_tape();
+        server.begin_tape().unwrap();
         let whims = Whims::new(story.seed);
         Run { server, whims, files, promises, programs, limits, moments: 0 }
     }
@@ -131,11 +131,11 @@ fn record(
     let recorded = |world| Recorded::begin(world, Vec::new(), most, &head).unwrap();
     let mut run = Run::new(story, files, recorded);
     let turns = run_to_end(&mut run, &mut states);
-    let bytes = std::mem::take(run.server.net.sink());
+    let bytes = run.server.net.take(std::mem::take);
     Recording { bytes, turns, requests: run.server.metrics.requests }
 }
 
-fn run_to_end<W: Write>(
+fn run_to_end<W: Write + Send + 'static>(
     run: &mut Run<'_, Recorded<World, W>>,
     states: &mut Option<&mut Vec<String>>,
 ) -> u64 {
@@ -293,7 +293,7 @@ fn sim_replay_bears_a_disk_that_is_full() {
     let recorded = |world| Recorded::begin(world, disk, MOST, &head).unwrap();
     let mut run = Run::new(story, &files, recorded);
     assert_eq!(run_to_end(&mut run, &mut None), turns, "the server goes on");
-    let written = std::mem::take(&mut run.server.net.sink().bytes);
+    let written = run.server.net.take(|disk| std::mem::take(&mut disk.bytes));
     let outcome = replay(story, &files, (&written, turns), |_, _| ());
     assert_eq!(outcome, Outcome::SameUntilCut, "{outcome}");
 }

@@ -64,9 +64,23 @@ fn once_it_is_over_nothing_is_told_any_more() {
          answer is there"
     );
     assert!(!replayed.has_word(|| true));
-    assert_eq!((replayed.nanos(), replayed.next_signal()), (0, None));
+    assert_eq!((replayed.nanos(), replayed.nanos(), replayed.next_signal()), (1, 1, None));
     let error = replayed.accept(PEER, PEER).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::WouldBlock, "or it would be tried again");
     assert!(replayed.wait(&mut Vec::new(), None).is_err());
     assert_eq!(replayed.turn(), 0);
+}
+
+#[test]
+fn what_is_behind_the_end_is_no_part_of_a_recording() {
+    let end = |out: &mut Vec<u8>| Asked::of(Call::End).put(out);
+    let mut replayed = recording(end);
+    replayed.end();
+    assert_eq!(replayed.outcome(), Some(Outcome::Same));
+    let mut replayed = recording(|out| {
+        end(out);
+        end(out);
+    });
+    replayed.end();
+    assert_eq!(what(&replayed), "more is written behind the end");
 }
