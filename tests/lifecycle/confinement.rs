@@ -59,7 +59,8 @@ fn confined_threads(process: u32, user: u32) -> Vec<String> {
     let Ok(tasks) = fs::read_dir(format!("/proc/{process}/task")) else { return names };
     for task in tasks {
         // One may end meanwhile.
-        let Ok(text) = fs::read_to_string(task.unwrap().path().join("status")) else { continue };
+        let text = task.and_then(|task| fs::read_to_string(task.path().join("status")));
+        let Ok(text) = text else { continue };
         assert_confined(&text, user);
         names.push(status(&text)["Name"].to_owned());
     }
