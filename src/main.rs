@@ -306,6 +306,12 @@ fn explain(file: &Path, from: IpAddr, method: &str, url: &str) -> Result<(), Box
 
 /// Serves as `serve` does, in one process, and writes what the loop is told into `file`.
 fn record(file: &Path, most: u64, line: &Serve) -> Result<(), Box<dyn Error>> {
+    let inherited = Inherited::take()?;
+    if line.step {
+        return Err(
+            "--step is for a server that is looked at, and not for one that is recorded".into()
+        );
+    }
     let mut config = match &line.config {
         Some(file) => Config::read(file)?,
         None => Config::quick(line)?,
@@ -314,11 +320,6 @@ fn record(file: &Path, most: u64, line: &Serve) -> Result<(), Box<dyn Error>> {
     raise_descriptor_limit(&config);
     if config.workers > 1 || config.admin.is_some() {
         log::warn!("what is recorded is one process, and has no admin listener");
-    }
-    if line.step {
-        return Err(
-            "--step is for a server that is looked at, and not for one that is recorded".into()
-        );
     }
     if let Some(root) = config.root_around(file) {
         return Err(format!(
@@ -330,17 +331,18 @@ fn record(file: &Path, most: u64, line: &Serve) -> Result<(), Box<dyn Error>> {
     }
     let site = config.site()?;
     warn_in_log(&site);
-    let company = Company::new(config.pid_file.as_deref())?;
+    let company = Company::new(&inherited, config.pid_file.as_deref())?;
     let network = recording::network(config.sandbox != Sandbox::Off)?;
     let named = |error: io::Error| format!("{}: {error}", file.display());
     let sink = recording::create(file).map_err(named)?;
     let begin = || -> Result<_, Box<dyn Error>> {
         let head = Head::new(config.for_recording().to_string());
         let network = Recorded::begin(network, sink, most, &head).map_err(named)?;
-        let server = Server::with_network(network, &config.options(), site)?;
+        let mut server = Server::with_network(network, &config.options(), site)?;
         let mut asked = asked(line, &config, &server);
         asked.files.push(file.to_owned());
         recording::confine(asked, log)?;
+        server.begin_tape().map_err(named)?;
         announce(line, &server.local_addresses())?;
         Ok(server)
     };
@@ -379,6 +381,7 @@ fn replay(file: &Path, until: Option<u64>, is_quiet: bool) -> Result<(), Box<dyn
     let mut server = Server::with_network(network, &options, config.site()?)?;
     let level = LevelFilter::Error;
     let log = start_diagnostic_log(&DiagnosticLogOptions { level, ..Default::default() })?;
+    server.begin_tape()?;
     let ended = recording::run(&mut server, Company::default(), log, |server, first| {
         if !is_quiet {
             // Whoever reads no more may still want to know how it comes out.
@@ -387,7 +390,9 @@ fn replay(file: &Path, until: Option<u64>, is_quiet: bool) -> Result<(), Box<dyn
     });
     match (server.outcome(), ended) {
         (Some(outcome), _) if outcome.is_same() => {
-            say(&format!("{} turns: {outcome}\n", server.turn_number()))
+            let turns = server.turn_number();
+            let unit = if turns == 1 { "turn" } else { "turns" };
+            say(&format!("{turns} {unit}: {outcome}\n"))
         }
         (Some(outcome), _) => Err(format!("{name}: {outcome}").into()),
         (None, ended) => Err(ended.err().map_or_else(|| "it has no end".into(), Into::into)),

@@ -179,6 +179,12 @@ fn a_recording_has_an_end_and_the_server_goes_on() {
     let (code, story, errors) = replay(&[path(&recording), "-q"]);
     assert_eq!((code, &*errors), (Some(0), ""));
     assert!(story.contains("which was as long as it might be"), "{story}");
+    let bytes = fs::read(&recording).unwrap();
+    for rubbish in [&b"x"[..], &bytes[bytes.len() - 40..]] {
+        let (code, _, errors) =
+            replay(&[path(&folder.write("b.rec", [&bytes, rubbish].concat())), "-q"]);
+        assert_eq!(code, Some(1), "{errors}");
+    }
 }
 
 #[test]

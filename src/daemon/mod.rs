@@ -67,8 +67,8 @@ pub fn make_room_for_descriptors(count: usize) {
 }
 
 /// From now on a file that has grown as large as it may (`ulimit -f`) fails the next write to it
-/// with EFBIG, and SIGXFSZ ends nothing. It is caught and not ignored, so that programs that are
-/// started have it as it was.
+/// with EFBIG, and SIGXFSZ ends nothing. It is caught and not ignored, so that in programs
+/// that are started it does what it does by default.
 ///
 /// # Errors
 /// Those of sigaction(2).

@@ -29,14 +29,14 @@ pub struct Company {
 }
 
 impl Company {
-    /// Writes the number of the process to `pid_file`, and looks who waits to be told. To be called
-    /// once, before there is another thread.
+    /// Writes the number of the process to `pid_file`, and looks who waits to be told. This process
+    /// was given what was `inherited`.
     ///
     /// # Errors
     /// Where the file cannot be written, or somebody asks for what a recorded server does not do;
     /// and what to do.
-    pub fn new(pid_file: Option<&Path>) -> Result<Company, String> {
-        if !Inherited::take()?.sockets.is_empty() {
+    pub fn new(inherited: &Inherited, pid_file: Option<&Path>) -> Result<Company, String> {
+        if !inherited.sockets.is_empty() {
             return Err(
                 "systemd has passed sockets, and a server that is recorded binds its own: \
                         stop the socket unit as long"
@@ -86,11 +86,11 @@ pub fn confine(asked: Asked, log: &DiagnosticLog) -> Result<(), String> {
     sandbox::confine(asked, Confinement::default(), log).map(drop)
 }
 
-/// Runs `server` until SIGTERM or SIGINT ends it: the first begins its graceful end, a second one
-/// ends it now. SIGUSR1 reopens the logs, `log` among them, and SIGQUIT has what the loop did last
-/// written into it. `seen` may look at the server after each turn, be it the last one or not whole,
-/// and is told which moment was the first since it did before. In a replay, the signals are those
-/// of the recording.
+/// Runs `server`, whose tape has begun, until SIGTERM or SIGINT ends it: the first begins its
+/// graceful end, a second one ends it now. SIGUSR1 reopens the logs, `log` among them, and SIGQUIT
+/// has what the loop did last written into it. `seen` may look at the server after each turn, be it
+/// the last one or not whole, and is told which moment was the first since it did before. In a
+/// replay, the signals are those of the recording.
 ///
 /// # Errors
 /// Those of [`Server::turn`], and where a replay is over.
@@ -100,7 +100,6 @@ pub fn run<N: Tape>(
     log: &DiagnosticLog,
     mut seen: impl FnMut(&Server<N>, u64),
 ) -> io::Result<Ended> {
-    server.begin_tape()?;
     company.notifier.ready();
     let ended = live(server, &mut company, log, &mut seen);
     server.end_tape();

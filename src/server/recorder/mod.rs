@@ -407,18 +407,11 @@ impl Recorder {
     pub fn add(&mut self, peer: PeerId, act: Act, after: State, (amount, detail): (u64, u16)) {
         let (at_ns, before) = (self.at_ns, self.state);
         self.state = after;
-        let number = self.moments.push(Moment { at_ns, amount, peer, detail, act, before, after });
-        if self.sum.is_some() {
-            self.add_to_sum(number);
+        let moment = Moment { at_ns, amount, peer, detail, act, before, after };
+        if let Some(sum) = &mut self.sum {
+            sum::add_moment(sum, &moment);
         }
-    }
-
-    /// Takes in the moment of this number.
-    #[cold]
-    fn add_to_sum(&mut self, number: u64) {
-        if let (Some(sum), Some(moment)) = (&mut self.sum, self.moments.get(number)) {
-            sum::add_moment(sum, moment);
-        }
+        self.moments.push(moment);
     }
 
     /// Keeps what a request's first line begins with. Returns its number.

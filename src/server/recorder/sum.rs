@@ -13,6 +13,7 @@ pub(super) fn add_turn(sum: &mut Hasher, turn: &Turn) {
 }
 
 /// Takes in all that is known of a moment.
+#[cold]
 pub(super) fn add_moment(sum: &mut Hasher, moment: &Moment) {
     let Moment { at_ns, amount, peer, detail, act, before, after } = *moment;
     let [low, high] = detail.to_le_bytes();

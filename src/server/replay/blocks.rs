@@ -2,7 +2,7 @@
 //! number and two checksums. What the bytes in them mean is not known here.
 //!
 //! ```text
-//! "oneloop recording 1\n"
+//! "oneloop recording 2\n"
 //! block: length · number · checksum of both · content · checksum of it
 //! ```
 //!
@@ -11,10 +11,11 @@
 //! damaged.
 
 use std::fmt;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 
-/// How a recording begins: what it is, and in which form.
-pub(super) const MAGIC: &[u8; 20] = b"oneloop recording 1\n";
+/// How a recording begins: what it is, and in which form. A new form has another number, and so has
+/// one in which the loop asks for other things, or in another order.
+pub(super) const MAGIC: &[u8; 20] = b"oneloop recording 2\n";
 
 /// With so many bytes a block is written.
 const BLOCK: usize = 64 << 10;
@@ -26,30 +27,27 @@ const MOST_BLOCK: usize = 64 << 20;
 const HEAD: usize = 12;
 const FOOT: usize = 4;
 
-/// Writes blocks. However it goes wrong, nothing is written after it.
+/// Makes blocks of what is noted. Where they go is not known here.
 #[derive(Debug)]
-pub(super) struct Writer<W> {
-    sink: W,
+pub(super) struct Writer {
     /// The next block: room for its head, and its content.
     block: Vec<u8>,
     number: u32,
-    /// Bytes of all blocks before.
+    /// Bytes of all blocks before, and of what a recording begins with.
     written: u64,
 }
 
-impl<W: Write> Writer<W> {
-    /// Begins a recording whose first block is `head`.
+impl Writer {
+    /// Begins a recording whose first block is `head`. Returns what is to be written first, too.
     ///
     /// # Errors
-    /// Those of write(2).
-    pub(super) fn begin(mut sink: W, head: &[u8]) -> io::Result<Writer<W>> {
-        sink.write_all(MAGIC)?;
-        let mut block = Vec::with_capacity(BLOCK + BLOCK / 2);
-        block.extend_from_slice(&[0; HEAD]);
-        block.extend_from_slice(head);
-        let mut writer = Writer { sink, block, number: 0, written: MAGIC.len() as u64 };
-        writer.seal()?;
-        Ok(writer)
+    /// Where `head` is too large.
+    pub(super) fn begin(head: &[u8]) -> io::Result<(Writer, Vec<u8>)> {
+        let mut writer = Writer { block: Vec::new(), number: 0, written: MAGIC.len() as u64 };
+        writer.open(Vec::new());
+        writer.block.extend_from_slice(head);
+        let first = writer.seal(Vec::new())?;
+        Ok((writer, [MAGIC, &*first].concat()))
     }
 
     /// What was not written yet, behind the room for a head. Whoever adds to it looks whether it
@@ -58,7 +56,7 @@ impl<W: Write> Writer<W> {
         &mut self.block
     }
 
-    /// Whether all is written.
+    /// Whether there is nothing to be written.
     pub(super) fn is_empty(&self) -> bool {
         self.block.len() == HEAD
     }
@@ -74,36 +72,34 @@ impl<W: Write> Writer<W> {
         self.written + (open + HEAD + 1 + FOOT) as u64
     }
 
-    /// Writes what there is as one block, and all of that at once.
+    /// Makes a block of what there is, to be written; the next one begins in `spare`.
     ///
     /// # Errors
-    /// Those of write(2).
-    pub(super) fn seal(&mut self) -> io::Result<()> {
-        if self.is_empty() {
-            return Ok(());
-        }
+    /// Where there is too much.
+    pub(super) fn seal(&mut self, spare: Vec<u8>) -> io::Result<Vec<u8>> {
         let length = u32::try_from(self.block.len() - HEAD);
         let Some(length) = length.ok().filter(|&length| length as usize <= MOST_BLOCK) else {
             return Err(io::Error::other("one call of the loop is too large for a block"));
         };
-        let (head, content) = self.block.split_at_mut(HEAD);
+        let mut block = self.open(spare);
+        let (head, content) = block.split_at_mut(HEAD);
         head[..4].copy_from_slice(&length.to_le_bytes());
         head[4..8].copy_from_slice(&self.number.to_le_bytes());
         let sum = crc32fast::hash(&head[..8]);
         head[8..].copy_from_slice(&sum.to_le_bytes());
         let sum = crc32fast::hash(content);
-        self.block.extend_from_slice(&sum.to_le_bytes());
-        self.sink.write_all(&self.block)?;
-        self.written += self.block.len() as u64;
+        block.extend_from_slice(&sum.to_le_bytes());
+        self.written += block.len() as u64;
         self.number += 1;
-        self.block.truncate(HEAD);
-        Ok(())
+        Ok(block)
     }
 
-    /// Where it is written to.
-    #[cfg(test)]
-    pub(super) fn sink(&mut self) -> &mut W {
-        &mut self.sink
+    /// Begins a block in `spare`. Returns the one before.
+    fn open(&mut self, mut spare: Vec<u8>) -> Vec<u8> {
+        spare.clear();
+        spare.reserve(BLOCK + BLOCK / 2);
+        spare.extend_from_slice(&[0; HEAD]);
+        std::mem::replace(&mut self.block, spare)
     }
 }
 
@@ -181,7 +177,9 @@ impl<R: Read> Reader<R> {
             return damaged(same as u64, "this is no recording of oneloop");
         }
         if same < MAGIC.len() {
-            return damaged(same as u64, "this recording has a form that is not known here");
+            let what = "this recording has another form than this oneloop writes: replay it with \
+                        the one that has made it";
+            return damaged(same as u64, what);
         }
         let read = MAGIC.len() as u64;
         let (block, offset) = (Vec::new(), read);
@@ -249,16 +247,16 @@ mod tests {
 
     /// A recording of three blocks, and where each of them begins.
     fn recording() -> (Vec<u8>, Vec<usize>) {
-        let mut writer = Writer::begin(Vec::new(), b"head").unwrap();
-        let mut begins = vec![MAGIC.len(), writer.sink.len()];
+        let (mut writer, mut bytes) = Writer::begin(b"head").unwrap();
+        let mut begins = vec![MAGIC.len(), bytes.len()];
         writer.block().extend_from_slice(b"one");
-        writer.seal().unwrap();
-        writer.seal().unwrap(); // Nothing, and no block of it.
-        begins.push(writer.sink.len());
+        bytes.extend(writer.seal(vec![7; 9]).unwrap());
+        begins.push(bytes.len());
         writer.block().extend((0..100).map(|byte| byte * 2));
-        writer.seal().unwrap();
-        assert_eq!(writer.size_with_end(), (writer.sink.len() + HEAD + 1 + FOOT) as u64);
-        (writer.sink, begins)
+        bytes.extend(writer.seal(Vec::new()).unwrap());
+        assert!(writer.is_empty());
+        assert_eq!(writer.size_with_end(), (bytes.len() + HEAD + 1 + FOOT) as u64);
+        (bytes, begins)
     }
 
     /// The blocks of `bytes`, and whether they end in the middle of one.
@@ -315,8 +313,8 @@ mod tests {
         assert_eq!(said(b""), "this is no recording of oneloop, at offset 0");
         assert_eq!(said(b"\x7fELF and so on, and so on"), said(b""));
         assert_eq!(said(b"oneloop rec"), "this is no recording of oneloop, at offset 11");
-        let other = b"oneloop recording 2\n";
-        assert!(said(other).ends_with("has a form that is not known here, at offset 18"));
+        let other = b"oneloop recording 1\n";
+        assert!(said(other).ends_with("with the one that has made it, at offset 18"));
         // Blocks of two recordings, each in order.
         let (bytes, begins) = recording();
         let exchanged = [&bytes[..begins[1]], &bytes[begins[2]..]].concat();

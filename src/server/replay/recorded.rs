@@ -10,7 +10,7 @@ use std::time::Duration;
 use crc32fast::Hasher;
 
 use super::asked::{Asked, Call};
-use super::scribe::Desk;
+use super::scribe::Scribe;
 use super::words::{Word, put_all, put_bytes, put_result};
 use super::{Head, Tape, stamp, sum_of};
 use crate::server::listener::{Address, PathOwner};
@@ -24,7 +24,7 @@ use crate::site::program::Endpoint;
 #[derive(Debug)]
 pub struct Recorded<N, W: Write = File> {
     inner: N,
-    desk: Desk<W>,
+    scribe: Scribe<W>,
 }
 
 impl<N: Net, W: Write> Recorded<N, W> {
@@ -35,7 +35,7 @@ impl<N: Net, W: Write> Recorded<N, W> {
     pub fn begin(inner: N, sink: W, most: u64, head: &Head) -> io::Result<Self> {
         let mut bytes = Vec::new();
         head.put(&mut bytes);
-        Ok(Recorded { inner, desk: Desk::new(sink, most, &bytes)? })
+        Ok(Recorded { inner, scribe: Scribe::new(sink, most, &bytes)? })
     }
 
     /// The network whose calls are recorded.
@@ -47,16 +47,16 @@ impl<N: Net, W: Write> Recorded<N, W> {
     /// Takes away what was written.
     #[cfg(test)]
     pub(in super::super) fn take<T>(&mut self, take: impl FnOnce(&mut W) -> T) -> T {
-        self.desk.look(take)
+        self.scribe.look(take)
     }
 
     fn note<T: Word>(&self, asked: Asked, answer: &T) {
-        self.desk.note(asked, |out| answer.put(out));
+        self.scribe.note(asked, |out| answer.put(out));
     }
 
     /// Writes down what was read into `buffer`.
     fn note_read(&self, asked: Asked, result: &io::Result<usize>, buffer: &[u8]) {
-        self.desk.note(asked, |out| {
+        self.scribe.note(asked, |out| {
             put_result(result.as_ref(), out, |&count, out| put_bytes(&buffer[..count], out));
         });
     }
@@ -64,7 +64,7 @@ impl<N: Net, W: Write> Recorded<N, W> {
 
 impl<N: Net, W: Write + Send + 'static> Tape for Recorded<N, W> {
     fn begin(&mut self) -> io::Result<()> {
-        self.desk.begin_thread()
+        self.scribe.begin_thread()
     }
 
     fn turned(&mut self, moments: u64, sum: u32) -> bool {
@@ -75,7 +75,7 @@ impl<N: Net, W: Write + Send + 'static> Tape for Recorded<N, W> {
 
     fn end(&mut self) {
         self.note(Asked::of(Call::End), &());
-        self.desk.end();
+        self.scribe.end();
     }
 }
 
@@ -86,7 +86,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
 
     fn nanos(&self) -> u64 {
         let time = self.inner.nanos();
-        self.desk.note_time(Call::Nanos, time, |clocks| &mut clocks.nanos);
+        self.scribe.note_time(Call::Nanos, time, |clocks| &mut clocks.nanos);
         time
     }
 
@@ -97,7 +97,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
 
     fn unix_time(&self) -> u64 {
         let time = self.inner.unix_time();
-        self.desk.note_time(Call::UnixTime, time, |clocks| &mut clocks.seconds);
+        self.scribe.note_time(Call::UnixTime, time, |clocks| &mut clocks.seconds);
         time
     }
 
@@ -116,7 +116,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
     fn listen(&mut self, address: &Address, listener: PeerId) -> io::Result<(Address, PathOwner)> {
         let result = self.inner.listen(address, listener);
         let asked = asked_to_listen(address, listener);
-        self.desk.note(asked, |out| {
+        self.scribe.note(asked, |out| {
             put_result(result.as_ref(), out, |(address, _), out| address.put(out));
         });
         result
@@ -131,7 +131,7 @@ impl<N: Net, W: Write> Net for Recorded<N, W> {
     fn wait(&mut self, ready: &mut Vec<Ready>, timeout: Option<Duration>) -> io::Result<()> {
         let before = ready.len();
         let result = self.inner.wait(ready, timeout);
-        self.desk.note(asked_to_wait(timeout), |out| {
+        self.scribe.note(asked_to_wait(timeout), |out| {
             put_result(result.as_ref(), out, |(), out| put_all(&ready[before..], out));
         });
         result

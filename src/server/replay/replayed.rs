@@ -199,7 +199,8 @@ impl<R: Read> State<R> {
                 None
             }
             Some(Asked { call: Call::Full, .. }) => {
-                self.outcome = Some(Outcome::SameUntilFull);
+                self.at = self.reader.block.len() - rest.len();
+                self.finish(Outcome::SameUntilFull);
                 None
             }
             Some(then) if then != asked => {
@@ -238,6 +239,16 @@ impl<R: Read> State<R> {
         true
     }
 
+    /// The recording ends here, so nothing may stand behind it.
+    fn finish(&mut self, outcome: Outcome) {
+        if self.has_more() || self.reader.is_cut {
+            self.outcome = None;
+            self.differs("more is written behind the end".to_owned());
+        } else if self.outcome == Some(Outcome::SameUntilCut) {
+            self.outcome = Some(outcome);
+        }
+    }
+
     fn differs(&mut self, what: String) {
         if self.outcome.is_none() {
             // Where there is no block any more, it is behind the last one.
@@ -274,13 +285,7 @@ impl<R: Read> Tape for Replayed<R> {
 
     fn end(&mut self) {
         if self.ask::<()>(Asked::of(Call::End)).is_some() {
-            let state = self.state.get_mut();
-            if state.has_more() || state.reader.is_cut {
-                state.outcome = None;
-                state.differs("more is written behind the end".to_owned());
-            } else if state.outcome == Some(Outcome::SameUntilCut) {
-                state.outcome = Some(Outcome::Same);
-            }
+            self.state.get_mut().finish(Outcome::Same);
         }
     }
 }

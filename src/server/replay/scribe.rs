@@ -5,7 +5,9 @@
 //! Where writing fails, or the file is as long as it may be, the recording ends, and the server
 //! goes on.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
+use std::mem;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -18,38 +20,51 @@ use super::words::Word;
 /// What came in is in the file after this time.
 const PACE: Duration = Duration::from_millis(100);
 
-/// Who writes, for the loop; and the thread that helps.
+/// The loop's way to write, and the thread that helps.
 #[derive(Debug)]
-pub(super) struct Desk<W: Write> {
+pub(super) struct Scribe<W: Write> {
     shared: Arc<Shared<W>>,
+    /// Some who look at a clock leave the network as it is.
+    clocks: RefCell<Clocks>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// What the loop and the thread have in common. Whoever wants both locks takes that of the notes
+/// first: so blocks are written in the order in which they were made.
 #[derive(Debug)]
 struct Shared<W: Write> {
-    scribe: Mutex<Scribe<W>>,
+    notes: Mutex<Notes>,
+    file: Mutex<Sink<W>>,
     /// There is something to be written, or nothing will be any more.
     changed: Condvar,
 }
 
-/// Who writes.
+/// What was noted and is not written.
 #[derive(Debug)]
-struct Scribe<W: Write> {
-    writer: Writer<W>,
+struct Notes {
+    writer: Writer,
     /// Bytes that the recording may have.
     most: u64,
-    clocks: Clocks,
-    /// It has ended.
+    /// Room that the next block can begin in.
+    spare: Vec<u8>,
+    /// The recording has ended.
     is_over: bool,
 }
 
-impl<W: Write> Desk<W> {
+/// The file. However writing goes wrong, nothing is written after it.
+#[derive(Debug)]
+struct Sink<W> {
+    file: W,
+    is_broken: bool,
+}
+
+impl<W: Write> Scribe<W> {
     /// Begins a recording of up to `most` bytes, the first block of which is `head`.
     ///
     /// # Errors
     /// Those of write(2), and where there is no room for more than the head.
-    pub(super) fn new(sink: W, most: u64, head: &[u8]) -> io::Result<Desk<W>> {
-        let writer = Writer::begin(sink, head)?;
+    pub(super) fn new(mut file: W, most: u64, head: &[u8]) -> io::Result<Scribe<W>> {
+        let (writer, first) = Writer::begin(head)?;
         let least = writer.size_with_end();
         if least > most {
             let what = format!(
@@ -58,19 +73,25 @@ impl<W: Write> Desk<W> {
             );
             return Err(io::Error::other(what));
         }
-        let scribe = Scribe { writer, most, clocks: Clocks::default(), is_over: false };
-        let shared = Arc::new(Shared { scribe: Mutex::new(scribe), changed: Condvar::new() });
-        Ok(Desk { shared, thread: None })
+        file.write_all(&first)?;
+        let notes = Notes { writer, most, spare: Vec::new(), is_over: false };
+        let file = Mutex::new(Sink { file, is_broken: false });
+        let shared = Shared { notes: Mutex::new(notes), file, changed: Condvar::new() };
+        let clocks = RefCell::new(Clocks::default());
+        Ok(Scribe { shared: Arc::new(shared), clocks, thread: None })
     }
 
     /// Writes down one call, and by `put` what came of it.
     pub(super) fn note(&self, asked: Asked, put: impl FnOnce(&mut Vec<u8>)) {
-        let mut scribe = self.shared.lock();
-        let was_empty = scribe.writer.is_empty();
-        scribe.note(asked, put);
-        let is_begun = was_empty && !scribe.writer.is_empty();
-        drop(scribe);
-        if is_begun {
+        let mut notes = self.shared.notes();
+        if notes.is_over {
+            return;
+        }
+        let was_empty = notes.writer.is_empty();
+        if notes.add(asked, put) {
+            notes = self.shared.write(notes);
+        }
+        if was_empty || notes.is_over {
             self.shared.changed.notify_one();
         }
     }
@@ -82,13 +103,15 @@ impl<W: Write> Desk<W> {
         time: u64,
         clock: impl FnOnce(&mut Clocks) -> &mut u64,
     ) {
-        let difference = self.shared.lock().clocks.difference(time, clock);
+        let difference = self.clocks.borrow_mut().difference(time, clock);
         self.note(Asked::of(call), |out| difference.put(out));
     }
 
     /// The recording is over: writes what is left, and has the thread end.
     pub(super) fn end(&mut self) {
-        self.shared.lock().end();
+        let mut notes = self.shared.notes();
+        notes.is_over = true;
+        drop(self.shared.write(notes));
         self.shared.changed.notify_one();
         if let Some(thread) = self.thread.take() {
             // A panic of it has been told of.
@@ -99,11 +122,11 @@ impl<W: Write> Desk<W> {
     /// Looks at what was written, or takes it away.
     #[cfg(test)]
     pub(super) fn look<T>(&self, look: impl FnOnce(&mut W) -> T) -> T {
-        look(self.shared.lock().writer.sink())
+        look(&mut self.shared.file().file)
     }
 }
 
-impl<W: Write + Send + 'static> Desk<W> {
+impl<W: Write + Send + 'static> Scribe<W> {
     /// Begins the thread. What it may do is settled then: so this is for a process that has taken
     /// its final shape.
     ///
@@ -112,12 +135,15 @@ impl<W: Write + Send + 'static> Desk<W> {
     pub(super) fn begin_thread(&mut self) -> io::Result<()> {
         let shared = Arc::clone(&self.shared);
         let thread = thread::Builder::new().name("oneloop-tape".to_owned());
-        self.thread = Some(thread.spawn(move || shared.keep_up())?);
+        let thread = thread.spawn(move || shared.keep_up()).map_err(|error| {
+            io::Error::new(error.kind(), format!("there can be no thread that writes it: {error}"))
+        })?;
+        self.thread = Some(thread);
         Ok(())
     }
 }
 
-impl<W: Write> Drop for Desk<W> {
+impl<W: Write> Drop for Scribe<W> {
     /// What led to the end is what one wants to see, if that is a bug of the loop.
     fn drop(&mut self) {
         self.end();
@@ -125,69 +151,95 @@ impl<W: Write> Drop for Desk<W> {
 }
 
 impl<W: Write> Shared<W> {
-    fn lock(&self) -> MutexGuard<'_, Scribe<W>> {
-        // What there is, is written, whoever has panicked.
-        self.scribe.lock().unwrap_or_else(PoisonError::into_inner)
+    // What there is, is written, whoever has panicked.
+    fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn file(&self) -> MutexGuard<'_, Sink<W>> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Writes what was noted. Meanwhile there can be more notes: a slow disk stops the loop only
+    /// when that has filled the next block.
+    fn write<'a>(&'a self, mut notes: MutexGuard<'a, Notes>) -> MutexGuard<'a, Notes> {
+        let Some(block) = notes.seal() else { return notes };
+        let mut file = self.file();
+        drop(notes);
+        let written = file.write(&block);
+        drop(file);
+        let mut notes = self.notes();
+        notes.spare = block;
+        if let Err(error) = written {
+            notes.fail(&error);
+        }
+        notes
     }
 
     /// The work of the thread: to write what has been there for a while.
     fn keep_up(&self) {
-        let mut scribe = self.lock();
-        while !scribe.is_over {
-            if scribe.writer.is_empty() {
-                scribe = self.changed.wait(scribe).unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes();
+        while !notes.is_over {
+            if notes.writer.is_empty() {
+                notes = self.changed.wait(notes).unwrap_or_else(PoisonError::into_inner);
             } else {
-                let is_going_on = |scribe: &mut Scribe<W>| !scribe.is_over;
-                let waited = self.changed.wait_timeout_while(scribe, PACE, is_going_on);
-                scribe = waited.unwrap_or_else(PoisonError::into_inner).0;
-                scribe.seal();
+                let is_going_on = |notes: &mut Notes| !notes.is_over;
+                let waited = self.changed.wait_timeout_while(notes, PACE, is_going_on);
+                notes = self.write(waited.unwrap_or_else(PoisonError::into_inner).0);
             }
         }
     }
 }
 
-impl<W: Write> Scribe<W> {
-    fn note(&mut self, asked: Asked, put: impl FnOnce(&mut Vec<u8>)) {
-        if self.is_over {
-            return;
-        }
+impl Notes {
+    /// Adds a call. Returns whether it is time to write.
+    fn add(&mut self, asked: Asked, put: impl FnOnce(&mut Vec<u8>)) -> bool {
         let block = self.writer.block();
         let before = block.len();
         asked.put(block);
         put(block);
         // There is always room for what says that there is none.
-        if self.writer.size_with_end() > self.most {
-            self.writer.block().truncate(before);
-            Asked::of(Call::Full).put(self.writer.block());
-            self.end();
-            log::warn!(
-                "the recording ends here, for it has the {} bytes that it may have (--most); the \
-                 server goes on",
-                self.most
-            );
-        } else if self.writer.is_full() {
-            self.seal();
+        if self.writer.size_with_end() <= self.most {
+            return self.writer.is_full();
         }
-    }
-
-    /// Writes what there is.
-    fn seal(&mut self) {
-        if !self.is_over
-            && let Err(error) = self.writer.seal()
-        {
-            self.is_over = true;
-            log::error!("the recording ends here, and the server goes on: {error}");
-        }
-    }
-
-    fn end(&mut self) {
-        self.seal();
+        self.writer.block().truncate(before);
+        Asked::of(Call::Full).put(self.writer.block());
         self.is_over = true;
+        log::warn!(
+            "the recording ends here, for it has the {} bytes that it may have (--most); the \
+             server goes on",
+            self.most
+        );
+        true
+    }
+
+    /// The next block to be written, if there is one.
+    fn seal(&mut self) -> Option<Vec<u8>> {
+        if self.writer.is_empty() {
+            return None;
+        }
+        let sealed = self.writer.seal(mem::take(&mut self.spare));
+        sealed.inspect_err(|error| self.fail(error)).ok()
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        self.is_over = true;
+        log::error!("the recording ends here, and the server goes on: {error}");
+    }
+}
+
+impl<W: Write> Sink<W> {
+    fn write(&mut self, block: &[u8]) -> io::Result<()> {
+        if self.is_broken {
+            return Ok(());
+        }
+        self.file.write_all(block).inspect_err(|_| self.is_broken = true)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
     use std::time::Instant;
 
     use super::super::blocks::Reader;
@@ -208,12 +260,12 @@ mod tests {
     #[test]
     fn what_came_in_is_written_where_nothing_comes_any_more() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let mut desk = Desk::new(file.reopen().unwrap(), 1 << 20, b"head").unwrap();
-        desk.begin_thread().unwrap();
+        let mut scribe = Scribe::new(file.reopen().unwrap(), 1 << 20, b"head").unwrap();
+        scribe.begin_thread().unwrap();
         let mut expected = 0;
         for round in 1..4 {
             for _ in 0..10 * round {
-                desk.note(Asked::of(Call::Chance), |out| out.push(7));
+                scribe.note(Asked::of(Call::Chance), |out| out.push(7));
                 expected += 2;
             }
             let since = Instant::now();
@@ -222,27 +274,27 @@ mod tests {
                 thread::yield_now();
             }
         }
-        assert!(desk.thread.as_ref().is_some_and(|thread| !thread.is_finished()));
-        desk.end();
-        assert_eq!(Arc::strong_count(&desk.shared), 1, "the thread has ended");
-        desk.note(Asked::of(Call::Chance), |out| out.push(7));
-        drop(desk);
+        assert!(scribe.thread.as_ref().is_some_and(|thread| !thread.is_finished()));
+        scribe.end();
+        assert_eq!(Arc::strong_count(&scribe.shared), 1, "the thread has ended");
+        scribe.note(Asked::of(Call::Chance), |out| out.push(7));
+        drop(scribe);
         assert_eq!(written(file.path()), expected);
     }
 
     #[test]
     fn it_is_never_longer_than_it_may_be() {
-        let error = Desk::new(Vec::new(), 56, b"head").unwrap_err().to_string();
+        let error = Scribe::new(Vec::new(), 56, b"head").unwrap_err().to_string();
         assert!(error.ends_with(" a recording has 57 at least"), "{error}");
         for most in 57..120 {
-            let desk = Desk::new(Vec::new(), most, b"head").unwrap();
+            let scribe = Scribe::new(Vec::new(), most, b"head").unwrap();
             for round in 0..20 {
-                desk.note(Asked::of(Call::Chance), |out| out.push(7));
+                scribe.note(Asked::of(Call::Chance), |out| out.push(7));
                 if round % 3 == 0 {
-                    desk.shared.lock().seal();
+                    drop(scribe.shared.write(scribe.shared.notes()));
                 }
             }
-            let bytes = desk.look(std::mem::take);
+            let bytes = scribe.look(std::mem::take);
             assert!(bytes.len() as u64 <= most, "{} of {most}", bytes.len());
             let mut reader = Reader::begin(&*bytes).unwrap();
             let mut last = 0;
@@ -251,5 +303,85 @@ mod tests {
             }
             assert_eq!(last, Call::Full as u8, "it says why it ends");
         }
+    }
+
+    /// A file that takes each block only when it is let. `begun`: a write has begun.
+    struct Slow {
+        begun: mpsc::Sender<()>,
+        go: mpsc::Receiver<()>,
+        blocks: usize,
+    }
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.begun.send(()).unwrap();
+            self.go.recv().unwrap();
+            self.blocks += 1;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn while_the_thread_writes_the_loop_goes_on() {
+        let ((begun, begins), (go, goes)) = (mpsc::channel(), mpsc::channel());
+        go.send(()).unwrap();
+        let mut scribe =
+            Scribe::new(Slow { begun, go: goes, blocks: 0 }, 1 << 20, b"head").unwrap();
+        scribe.begin_thread().unwrap();
+        begins.recv().unwrap();
+        scribe.note(Asked::of(Call::Chance), |out| out.push(7));
+        begins.recv_timeout(Duration::from_secs(20)).expect("it is written");
+        // The write hangs, and whoever has something to note does not.
+        let (done, is_done) = mpsc::channel();
+        let noting = thread::spawn(move || {
+            for _ in 0..100 {
+                scribe.note(Asked::of(Call::Chance), |out| out.push(7));
+            }
+            done.send(()).unwrap();
+            scribe.end();
+            scribe.look(|file| file.blocks)
+        });
+        is_done.recv_timeout(Duration::from_secs(20)).expect("nobody waits for the disk");
+        for _ in 0..3 {
+            // Two writes at least, and as many as the thread has made of it.
+            let _ = go.send(());
+        }
+        assert!((2..=4).contains(&noting.join().unwrap()));
+    }
+
+    /// A file that fails at its second write, and at no other.
+    #[derive(Default)]
+    struct Failing(Vec<usize>);
+
+    impl Write for Failing {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.push(bytes.len());
+            if self.0.len() == 2 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn behind_a_failure_nothing_is_written() {
+        let mut scribe = Scribe::new(Failing::default(), 1 << 20, b"head").unwrap();
+        scribe.begin_thread().unwrap();
+        scribe.note(Asked::of(Call::Chance), |out| out.push(7));
+        let since = Instant::now();
+        while scribe.look(|file| file.0.len()) < 2 {
+            assert!(since.elapsed() < Duration::from_secs(20), "it is not written");
+            thread::yield_now();
+        }
+        for _ in 0..100_000 {
+            scribe.note(Asked::of(Call::Chance), |out| out.push(7));
+        }
+        scribe.end();
+        assert_eq!(scribe.look(|file| file.0.len()), 2);
     }
 }

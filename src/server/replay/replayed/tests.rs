@@ -9,10 +9,9 @@ const PEER: PeerId = PeerId { key: 1, generation: 2 };
 fn recording(write: impl FnOnce(&mut Vec<u8>)) -> Replayed<io::Cursor<Vec<u8>>> {
     let mut head = Vec::new();
     Head::new(String::new()).put(&mut head);
-    let mut writer = Writer::begin(Vec::new(), &head).unwrap();
+    let (mut writer, mut bytes) = Writer::begin(&head).unwrap();
     write(writer.block());
-    writer.seal().unwrap();
-    let bytes = std::mem::take(writer.sink());
+    bytes.extend(writer.seal(Vec::new()).unwrap());
     Replayed::open(io::Cursor::new(bytes)).unwrap().1
 }
 
