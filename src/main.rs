@@ -143,7 +143,9 @@ fn run(
         }
         server.allow_steps();
         // Whoever had looked at the one before is not there yet, and clients are.
-        if !is_successor {
+        if is_successor {
+            log::info!("--step: it takes another's place, and so goes on until somebody holds it");
+        } else {
             server.hold().map_err(|why| format!("--step: {why}"))?;
         }
     }
