@@ -353,14 +353,22 @@ mod tests {
         assert!((2..=4).contains(&noting.join().unwrap()));
     }
 
-    /// A file that fails at its second write, and at no other.
-    #[derive(Default)]
-    struct Failing(Vec<usize>);
+    /// A file whose second write fails when it is let, and no other.
+    struct Failing {
+        begun: mpsc::Sender<()>,
+        go: mpsc::Receiver<()>,
+        writes: usize,
+    }
 
     impl Write for Failing {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.push(bytes.len());
-            if self.0.len() == 2 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(bytes.len()) }
+            self.writes += 1;
+            if self.writes != 2 {
+                return Ok(bytes.len());
+            }
+            self.begun.send(()).unwrap();
+            self.go.recv().unwrap();
+            Err(io::ErrorKind::StorageFull.into())
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -370,18 +378,33 @@ mod tests {
 
     #[test]
     fn behind_a_failure_nothing_is_written() {
-        let mut scribe = Scribe::new(Failing::default(), 1 << 20, b"head").unwrap();
+        let ((begun, begins), (go, goes)) = (mpsc::channel(), mpsc::channel());
+        let file = Failing { begun, go: goes, writes: 0 };
+        let mut scribe = Scribe::new(file, 1 << 30, b"head").unwrap();
         scribe.begin_thread().unwrap();
         scribe.note(Asked::of(Call::Chance), |out| out.push(7));
+        begins.recv_timeout(Duration::from_secs(20)).expect("it is written");
+        // Meanwhile the loop has filled a block, and waits to write that.
+        let shared = Arc::clone(&scribe.shared);
+        let (say, said) = mpsc::channel();
+        let noting = thread::spawn(move || {
+            let note = || scribe.note(Asked::of(Call::Chance), |out| out.push(7));
+            while scribe.shared.notes().writer.block().len() < (64 << 10) - 2 {
+                note();
+            }
+            say.send(()).unwrap();
+            note();
+            scribe
+        });
+        said.recv_timeout(Duration::from_secs(20)).expect("nobody waits for the disk");
         let since = Instant::now();
-        while scribe.look(|file| file.0.len()) < 2 {
-            assert!(since.elapsed() < Duration::from_secs(20), "it is not written");
+        while shared.notes.try_lock().is_ok() {
+            assert!(since.elapsed() < Duration::from_secs(20), "the block is not full");
             thread::yield_now();
         }
-        for _ in 0..100_000 {
-            scribe.note(Asked::of(Call::Chance), |out| out.push(7));
-        }
+        go.send(()).unwrap();
+        let mut scribe = noting.join().unwrap();
         scribe.end();
-        assert_eq!(scribe.look(|file| file.0.len()), 2);
+        assert_eq!(scribe.look(|file| file.writes), 2);
     }
 }
