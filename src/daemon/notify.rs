@@ -195,12 +195,25 @@ mod tests {
         assert_eq!((heard(&socket), notifier.due(Millis(0))), (None, None));
     }
 
+    /// The watchdog of [`run_watched`] hears so often.
+    const INTERVAL: Duration = Duration::from_millis(20);
+
+    /// Runs `server` to its end, for a manager who has a watchdog.
+    fn run_watched(server: &mut Server, manager: Manager) -> Ended {
+        let watchdog = Some(Watchdog { interval: INTERVAL, due: Millis::default() });
+        let mut life = Life::new(Inherited::default(), None, Duration::ZERO).unwrap();
+        life.notifier = Notifier { manager: Some(manager), supervisor: None, watchdog };
+        let to = LogTarget::None;
+        let options = DiagnosticLogOptions { to, ..DiagnosticLogOptions::default() };
+        let log = DiagnosticLog::open(&options, &Environment::default()).unwrap();
+        run(server, life, &log, |_| ()).unwrap()
+    }
+
     /// A handler that does not return is what the watchdog is for.
     #[test]
     fn a_loop_that_a_handler_stops_is_not_heard_of() {
         let (socket, manager) = manager("stuck");
         socket.set_nonblocking(false).unwrap();
-        let interval = Duration::from_millis(20);
         let (release, released) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         let server = std::thread::spawn(move || {
@@ -212,13 +225,7 @@ mod tests {
             let listen = vec!["127.0.0.1:0".parse().unwrap()];
             let mut server = Server::new(&Options { listen, ..Options::default() }, site).unwrap();
             tell.send((server.local_addresses().remove(0), server.stopper())).unwrap();
-            let watchdog = Some(Watchdog { interval, due: Millis::default() });
-            let mut life = Life::new(Inherited::default(), None, Duration::ZERO).unwrap();
-            life.notifier = Notifier { manager: Some(manager), supervisor: None, watchdog };
-            let to = LogTarget::None;
-            let options = DiagnosticLogOptions { to, ..DiagnosticLogOptions::default() };
-            let log = DiagnosticLog::open(&options, &Environment::default()).unwrap();
-            run(&mut server, life, &log, |_| ()).unwrap()
+            run_watched(&mut server, manager)
         });
         let hears = |time: Duration| {
             socket.set_read_timeout(Some(time)).unwrap();
@@ -231,8 +238,8 @@ mod tests {
         let mut client = TcpStream::connect(address).unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
         // It comes to the handler within one interval, and says nothing after that.
-        while hears(10 * interval).is_some() {}
-        assert_eq!(hears(10 * interval), None);
+        while hears(10 * INTERVAL).is_some() {}
+        assert_eq!(hears(10 * INTERVAL), None);
         release.send(()).unwrap();
         assert_eq!(hears(long).as_deref(), Some("WATCHDOG=1"));
         stopper.stop();
@@ -252,14 +259,7 @@ mod tests {
             let mut server = Server::new(&options, Router::new().build().unwrap()).unwrap();
             server.hold().unwrap();
             tell.send(server.stopper()).unwrap();
-            let interval = Duration::from_millis(20);
-            let watchdog = Some(Watchdog { interval, due: Millis::default() });
-            let mut life = Life::new(Inherited::default(), None, Duration::ZERO).unwrap();
-            life.notifier = Notifier { manager: Some(manager), supervisor: None, watchdog };
-            let to = LogTarget::None;
-            let options = DiagnosticLogOptions { to, ..DiagnosticLogOptions::default() };
-            let log = DiagnosticLog::open(&options, &Environment::default()).unwrap();
-            run(&mut server, life, &log, |_| ()).unwrap()
+            run_watched(&mut server, manager)
         });
         socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
         assert_eq!(heard(&socket).as_deref(), Some("READY=1"));

@@ -305,19 +305,19 @@ mod tests {
         }
     }
 
-    /// A file that takes each block only when it is let. `begun`: a write has begun.
-    struct Slow {
+    /// A file of which each write says that it has `begun`, and comes to what it is told then; to
+    /// success, once nobody tells it any more.
+    struct Gate {
         begun: mpsc::Sender<()>,
-        go: mpsc::Receiver<()>,
-        blocks: usize,
+        go: mpsc::Receiver<io::Result<()>>,
+        writes: usize,
     }
 
-    impl Write for Slow {
+    impl Write for Gate {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.writes += 1;
             self.begun.send(()).unwrap();
-            self.go.recv().unwrap();
-            self.blocks += 1;
-            Ok(bytes.len())
+            self.go.recv().unwrap_or(Ok(())).map(|()| bytes.len())
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -325,16 +325,23 @@ mod tests {
         }
     }
 
-    #[test]
-    fn while_the_thread_writes_the_loop_goes_on() {
+    /// A recording whose head is written, and whose thread is in the midst of writing what came
+    /// next.
+    fn writing() -> (Scribe<Gate>, mpsc::Sender<io::Result<()>>, mpsc::Receiver<()>) {
         let ((begun, begins), (go, goes)) = (mpsc::channel(), mpsc::channel());
-        go.send(()).unwrap();
-        let mut scribe =
-            Scribe::new(Slow { begun, go: goes, blocks: 0 }, 1 << 20, b"head").unwrap();
-        scribe.begin_thread().unwrap();
+        go.send(Ok(())).unwrap();
+        let file = Gate { begun, go: goes, writes: 0 };
+        let mut scribe = Scribe::new(file, 1 << 30, b"head").unwrap();
         begins.recv().unwrap();
+        scribe.begin_thread().unwrap();
         scribe.note(Asked::of(Call::Chance), |out| out.push(7));
         begins.recv_timeout(Duration::from_secs(20)).expect("it is written");
+        (scribe, go, begins)
+    }
+
+    #[test]
+    fn while_the_thread_writes_the_loop_goes_on() {
+        let (mut scribe, go, _begins) = writing();
         // The write hangs, and whoever has something to note does not.
         let (done, is_done) = mpsc::channel();
         let noting = thread::spawn(move || {
@@ -343,47 +350,16 @@ mod tests {
             }
             done.send(()).unwrap();
             scribe.end();
-            scribe.look(|file| file.blocks)
+            scribe.look(|file| file.writes)
         });
         is_done.recv_timeout(Duration::from_secs(20)).expect("nobody waits for the disk");
-        for _ in 0..3 {
-            // Two writes at least, and as many as the thread has made of it.
-            let _ = go.send(());
-        }
+        drop(go);
         assert!((2..=4).contains(&noting.join().unwrap()));
-    }
-
-    /// A file whose second write fails when it is let, and no other.
-    struct Failing {
-        begun: mpsc::Sender<()>,
-        go: mpsc::Receiver<()>,
-        writes: usize,
-    }
-
-    impl Write for Failing {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.writes += 1;
-            if self.writes != 2 {
-                return Ok(bytes.len());
-            }
-            self.begun.send(()).unwrap();
-            self.go.recv().unwrap();
-            Err(io::ErrorKind::StorageFull.into())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
     }
 
     #[test]
     fn behind_a_failure_nothing_is_written() {
-        let ((begun, begins), (go, goes)) = (mpsc::channel(), mpsc::channel());
-        let file = Failing { begun, go: goes, writes: 0 };
-        let mut scribe = Scribe::new(file, 1 << 30, b"head").unwrap();
-        scribe.begin_thread().unwrap();
-        scribe.note(Asked::of(Call::Chance), |out| out.push(7));
-        begins.recv_timeout(Duration::from_secs(20)).expect("it is written");
+        let (scribe, go, _begins) = writing();
         // Meanwhile the loop has filled a block, and waits to write that.
         let shared = Arc::clone(&scribe.shared);
         let (say, said) = mpsc::channel();
@@ -402,7 +378,8 @@ mod tests {
             assert!(since.elapsed() < Duration::from_secs(20), "the block is not full");
             thread::yield_now();
         }
-        go.send(()).unwrap();
+        go.send(Err(io::ErrorKind::StorageFull.into())).unwrap();
+        drop(go);
         let mut scribe = noting.join().unwrap();
         scribe.end();
         assert_eq!(scribe.look(|file| file.writes), 2);

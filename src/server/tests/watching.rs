@@ -4,14 +4,14 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-use super::super::access_log::{AccessLog, AccessLogOptions};
+use super::super::Server;
+use super::super::access_log::AccessLogOptions;
 use super::super::client::Client;
 use super::super::listener::{Address, Listener, Wanted};
 use super::super::peers::Peer;
 use super::super::stepping::{Before, Command};
 use super::super::timers::Millis;
-use super::super::{Limits, Server};
-use super::{Replay, Says};
+use super::{Replay, Says, at};
 use crate::site::router::Router;
 
 const WATCH: &str = "GET /inspect/events HTTP/1.1\r\nHost: localhost\r\n\r\n";
@@ -27,9 +27,7 @@ fn watched() -> Server<Replay> {
 /// `is_deaf`.
 fn asked(words: &str, is_deaf: bool) -> Server<Replay> {
     let net = Replay { is_deaf, ..Replay::new(words, Says::Once) };
-    let log = AccessLog::open(&AccessLogOptions::default()).unwrap();
-    let site = Router::new().build().unwrap();
-    let mut server = Server::over(net, site, Limits::default(), log);
+    let mut server = at(([127, 0, 0, 1], 80), net, Router::new(), &AccessLogOptions::default());
     server.allow_steps();
     let address = Address::Tcp(([127, 0, 0, 1], 80).into());
     let wanted = Wanted { address: &address, is_admin: true };
